@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
         said = running.communicate(timeout=60)[1].decode()
-    assert (running.returncode, "the same command goes on" in said, "Traceback" in said) == (
+    assert (running.returncode, "the same command resumes" in said, "Traceback" in said) == (
         130,
         True,
         False,
@@ -152,7 +152,7 @@ def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite
     asked = len(ollama.chats())
     suite.write_text(suite.read_text().replace('"Paris"', '"Rome"'))
     done = orch("bench", "--regrade", "--suite", str(suite))
-    assert "10 have another score" in done.stderr.decode()
+    assert "10 scores changed" in done.stderr.decode()
     assert len(ollama.chats()) == asked
 
 
@@ -185,7 +185,7 @@ def test_where_every_model_fails_the_exit_code_says_so(ollama: FakeOllama, suite
     ("words", "code", "said"),
     [
         (["--suite", "none.yaml"], 2, "none.yaml"),
-        (["--regrade"], 2, "no kept answer"),
+        (["--regrade"], 2, "no stored answer"),
         (["nomodel:1b"], 4, "nomodel:1b"),
     ],
 )
@@ -216,7 +216,7 @@ def test_without_a_journal_of_texts_nothing_is_graded(ollama: FakeOllama, home: 
 
 # ---------------------------------------------------------------- the report alone
 
-A, B = ModelKey("ollama", "a"), ModelKey("ollama", "b")
+A, B = ("ollama", "a"), ("ollama", "b")
 
 
 def _row(

@@ -50,12 +50,11 @@ from orch.routing.registry import Inventory
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
-from orch.types import ModelKey
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
-ONE, TWO = ModelKey("ollama", "one:1b"), ModelKey("ollama", "two:1b")
+ONE, TWO = ("ollama", "one:1b"), ("ollama", "two:1b")
 QUICK = ("--sizes", "short", "--concurrency", "1")
 SMALL = 1_000_000
 ONLY_OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
@@ -364,7 +363,7 @@ def test_ctrl_c_keeps_what_was_measured_and_the_next_call_goes_on(server: FakeOl
     assert b"2 of 4 cells are measured and kept" in said
     server.models["two:1b"].chunk_delay_s = 0.0
     answer = benched("-n", "1", *QUICK)
-    assert "going on with the bench" in answer["said"]
+    assert "resuming the bench" in answer["said"]
     assert kinds(answer) == [(model, kind, 1) for _, model in (ONE, TWO) for kind in (COLD, WARM)]
 
 
@@ -374,7 +373,7 @@ def test_the_budget_stops_in_time_and_fresh_begins_anew(server: FakeOllama) -> N
     words = ("-n", "1", *QUICK, "--budget", "1s")
     answer = benched(*words)
     assert (len(answer["cells"]), answer["left"]) == (1, 3)
-    assert "the time is used up: 3 cells are left" in answer["said"]
+    assert "the budget is used up: 3 cells remain" in answer["said"]
     assert benched(*words, "--fresh")["bench"] != answer["bench"]
 
 
@@ -450,7 +449,7 @@ def test_a_figure_is_the_median_with_half_the_distance_between_the_quartiles() -
 
 def benched_lines(*names: str) -> list[SpeedSummary]:
     """Lines of models with 64 tokens in a second, in two, ..."""
-    cells = plan_cells([ModelKey("p", name) for name in names], ["short"], 1, [1, 2])
+    cells = plan_cells([("p", name) for name in names], ["short"], 1, [1, 2])
     speeds = {name: float(place) for place, name in enumerate(names, 1)}
     times = [(cell, speeds[cell.model[1]]) for cell in cells for _ in range(cell.concurrency)]
     return summarize(

@@ -1,2 +1,1 @@
-"""The command line: parses, opens the runtime, calls, hands the value to `render`; one file a
-noun."""
+"""The command line: parses options, calls the library and prints results."""

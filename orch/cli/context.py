@@ -1,5 +1,4 @@
-"""Opens what a command works with: the config that --config or the usual places give, and an
-Orchestrator on it."""
+"""Opens the configuration and the orchestrator of a command."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def chosen_config_dir(ctx: typer.Context) -> Path | None:
-    """The folder that --config names."""
+    """The folder of --config; None without it."""
     named = ctx.find_root().params.get("config")
     return Path(named).expanduser() if named else None
 

@@ -22,10 +22,12 @@ def decide_and_print(ctx: typer.Context, task: Task, *, as_json: bool, why: bool
     the task."""
     import asyncio
 
+    from orch.routing.router import classify_task
+
     orchestrator = context.open_orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
-    classification = orchestrator.runtime.router.classify_task(task) if why else None
+    classification = classify_task(task, orchestrator.runtime, explained=True) if why else None
     if as_json:
         _print_json(decision, warnings, classification)
         return
@@ -107,7 +109,7 @@ def print_evidence(classification: Classification) -> None:
     scores = classification.scores
     for task_type in sorted(scores, key=lambda each: -scores[each])[:2]:
         evidence = [each for each in classification.evidence if each.task_type == task_type]
-        ending = "" if evidence else " nothing in particular"
+        ending = "" if evidence else " no particular evidence"
         render.print_stdout(f"\nfor {task_type} ({scores[task_type]:.2f}):{ending}")
         for kind in dict.fromkeys(each.kind for each in evidence):
             features = (f"{e.feature!r} {e.weight:+.2f}" for e in evidence if e.kind == kind)

@@ -1,5 +1,4 @@
-"""The `orch` command: its subcommands by name, loaded when they are called, and one place that
-turns errors into exit codes."""
+"""The `orch` command: loads subcommands on demand and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -18,74 +17,76 @@ from orch.config.version import VERSION
 from orch.text.terminal import sanitize_streams
 
 COMMANDS = {
-    "run": ("orch.cli.commands.run", "Answer a task with the model that will do it well soonest."),
-    "chat": ("orch.cli.commands.chat", "Talk with your models, turn by turn."),
+    "run": (
+        "orch.cli.commands.run",
+        "Run a task on the model that will give a good answer soonest.",
+    ),
+    "chat": ("orch.cli.commands.chat", "Chat with your models in the terminal."),
     "route": (
         "orch.cli.commands.route",
-        "Show which model would take a task, and why; run nothing.",
+        "Show which model would be chosen for a task, and why, without running it.",
     ),
     "classify": (
         "orch.cli.commands.classify",
-        (
-            "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of"
-            " every line."
-        ),
+        "Classify a text by task type, or each line of a JSONL file (`text` or `task`).",
     ),
     "setup": (
         "orch.cli.commands.setup.command",
-        "Look at this machine, say which models would serve here, and fetch one if you say yes.",
+        "Find models that suit this machine, and install one if you agree.",
     ),
-    "models": ("orch.cli.commands.models", "List, show, fetch and add models."),
+    "models": ("orch.cli.commands.models", "List, show, download and add models."),
     "health": (
         "orch.cli.commands.health",
-        "Check everything an answer needs, and say what to type next.",
+        "Check everything that a run needs, with a fix for each problem.",
     ),
-    "memory": ("orch.cli.commands.memory", "Search, read, add to and forget what was said."),
-    "journal": ("orch.cli.commands.journal", "Export, back up and restore the record of all runs."),
-    "cache": ("orch.cli.commands.cache", "Look into the answers that are kept, and drop them."),
+    "memory": ("orch.cli.commands.memory", "Search, list, add and delete memories."),
+    "journal": ("orch.cli.commands.journal", "Export, back up and restore the journal of runs."),
+    "cache": ("orch.cli.commands.cache", "Inspect and delete cached answers."),
     "stats": (
         "orch.cli.commands.stats",
-        "Show real times, errors and fallbacks, by model and by type.",
+        "Show measured times, errors and fallbacks by model and by task type.",
     ),
     "bench": (
         "orch.cli.commands.bench.command",
-        "Measure the models on this machine: speed, and with --quality how good each is at what.",
+        "Measure the speed of your models or, with --quality, how good their answers are.",
     ),
     "rate": (
         "orch.cli.commands.rate",
-        "Say what a run was worth, or what kind of task it really was: the next decisions know it.",
+        "Rate an answer or correct its task type, to improve later decisions.",
     ),
     "replay": (
         "orch.cli.commands.replay",
-        "Decide every task of the journal again, under another configuration; run nothing.",
+        "Show which recorded decisions would change under another configuration.",
     ),
     "serve": (
         "orch.cli.commands.serve",
-        "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.",
+        "Serve the OpenAI and Ollama APIs, and orch's own, on this machine.",
     ),
-    "page": ("orch.cli.commands.page", "Open the page of the running server in your browser."),
+    "page": ("orch.cli.commands.page", "Open the running server's page in your browser."),
     "config": (
         "orch.cli.commands.config",
-        "Validate, show and begin models.yaml and routing.yaml.",
+        "Validate, show and create models.yaml and routing.yaml.",
     ),
 }
-"""Name to module and short help: `orch --help` and `orch run` load no more than they show (a test
-holds both against the modules)."""
+"""Name to module and short help, so that `orch --help` imports no command.
+
+A test compares them with the modules.
+"""
 
 
 TEXTS, FILES = ("TASK", "TEXT", "QUERY"), ("FILE", "DIR")
-"""What stands in the metavar of an option that takes a text, or a name of the file system."""
+"""Words in the metavar of an option that takes a text, or a file name."""
 
 
 class LazyGroup(TyperGroup):
-    """A group whose commands are imported when they are asked for by name."""
+    """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, imported now; None for an unknown name."""
+        """Imports the command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         command = get_command(import_module(COMMANDS[cmd_name][0]).app)
@@ -94,7 +95,7 @@ class LazyGroup(TyperGroup):
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that argv names. Raises UsageError with what was probably meant."""
+        """The command that argv names. Raises UsageError with the closest one."""
         if args[0] in COMMANDS or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches
@@ -111,10 +112,10 @@ class LazyGroup(TyperGroup):
                 else "orch --help lists the commands"
             )
         )
-        raise UsageError(f"there is no command {args[0]!r}", hint)
+        raise UsageError(f"unknown command {args[0]!r}", hint)
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; for a reader that is gone Typer would give exit code 1."""
+        """Runs the command. A closed stdout has an exit code of its own: Typer's is 1."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -123,14 +124,14 @@ class LazyGroup(TyperGroup):
             raise typer.Exit(EXIT_CODES["reader_gone"]) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list of commands, from the table alone."""
+        """Writes the list of commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
 
 def _check_bytes(command: Any) -> None:
-    """Has every option and argument of a command, and of those below it, looked at for bytes that
-    are not UTF-8."""
+    """Checks the options and arguments of a command and its subcommands for bytes that are not
+    UTF-8."""
     for param in command.params:
         param.callback = param.callback or _readable
     for below in getattr(command, "commands", {}).values():
@@ -192,15 +193,15 @@ def orch(
         typer.Option(
             "--config",
             metavar="DIR",
-            help="Folder of models.yaml and routing.yaml.",
+            help="Folder with models.yaml and routing.yaml.",
             show_default=False,
         ),
     ] = "",
     models: Annotated[bool, typer.Option("--models", hidden=True)] = False,
     health: Annotated[bool, typer.Option("--health", hidden=True)] = False,
 ) -> None:
-    """One command in front of all your local models: tells what kind of task it is, picks the
-    model, runs it, and says why."""
+    """One command for all your local models: classifies a task, chooses the model, runs it, and
+    says why."""
     if version:
         typer.echo(f"orch {VERSION}")
         raise typer.Exit()
@@ -217,11 +218,11 @@ def main() -> None:
 
 
 def command() -> int:
-    """Runs what argv asks for and gives the exit code of the process."""
+    """Runs the command of argv and returns the exit code of the process."""
     # a short process makes little garbage: collecting it 30 times while importing costs 0.8x
     # `python -c pass`
     gc.set_threshold(100_000, 20, 50)
-    # for the Pythons that libraries start (multiprocessing's resource tracker by `-c`), which would
+    # for Python processes that libraries start (multiprocessing's resource tracker by `-c`): they
     # look for modules in the working directory first
     os.environ["PYTHONSAFEPATH"] = "1"
     _mend_streams()
@@ -251,7 +252,7 @@ def _mend_streams() -> None:
 
 
 def _exit_code(problem: BaseException) -> int:
-    """Says what went wrong and gives the exit code; what orch does not know is raised again."""
+    """Prints an error and returns its exit code; unexpected exceptions are raised again."""
     # 1.3x `python -c pass` that --help need not pay
     from orch.cli import render
     from orch.errors import EXIT_CODES, OrchError

@@ -31,24 +31,26 @@ def complete_model(incomplete: str) -> list[str]:
     return [each for each in ids if each.startswith(incomplete) and each == sanitize_text(each)]
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-RunJson = Annotated[bool, typer.Option("--json", help="One JSON object, also on failure.")]
-NoStdin = Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+RunJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, also on failure.")]
+NoStdin = Annotated[
+    bool, typer.Option("--no-stdin", help="Do not read stdin (for loops and cron).")
+]
 Since = Annotated[
     str,
     typer.Option(
-        help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
+        help="Start of the period: 24h, 7d, …, or a date such as 2026-11-01.", show_default=False
     ),
 ]
-Continue = Annotated[
-    bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")
-]
+Continue = Annotated[bool, typer.Option("-c", "--continue", help="Continue the last conversation.")]
 
 
 def task_options(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False),
+        typer.Argument(
+            metavar="[TASK] [-]", help="The task; - reads it from stdin.", show_default=False
+        ),
     ] = [],  # noqa: B006 - Typer copies it
     model: Annotated[
         str,
@@ -56,7 +58,7 @@ def task_options(
             "-m",
             "--model",
             metavar="MODEL",
-            help="Ask this model.",
+            help="Use this model.",
             autocompletion=complete_model,
             show_default=False,
         ),
@@ -64,15 +66,19 @@ def task_options(
     task_type: Annotated[
         str,
         typer.Option(
-            "-t", "--type", metavar="TYPE", help="Say what kind of task it is.", show_default=False
+            "-t",
+            "--type",
+            metavar="TYPE",
+            help="Task type, instead of the detected one.",
+            show_default=False,
         ),
     ] = "",
-    speed: Annotated[bool, typer.Option("--speed", help="Soonest answer first.")] = False,
-    quality: Annotated[bool, typer.Option("--quality", help="Best answer first.")] = False,
+    speed: Annotated[bool, typer.Option("--speed", help="Prefer the fastest answer.")] = False,
+    quality: Annotated[bool, typer.Option("--quality", help="Prefer the best answer.")] = False,
     profile: Annotated[
         str,
         typer.Option(
-            "--profile", metavar="NAME", help="A profile of routing.yaml.", show_default=False
+            "--profile", metavar="NAME", help="Profile of routing.yaml.", show_default=False
         ),
     ] = "",
     dial: Annotated[
@@ -80,12 +86,12 @@ def task_options(
         typer.Option(
             "--dial",
             metavar="0..10",
-            help="0 speed alone, 5 balanced, 10 quality alone.",
+            help="0: speed only, 5: balanced, 10: quality only.",
             show_default=False,
         ),
     ] = None,
     loaded: Annotated[
-        bool, typer.Option("--loaded", help="Only a model that is loaded, where one can.")
+        bool, typer.Option("--loaded", help="Use only loaded models, if one can take the task.")
     ] = False,
     system: Annotated[
         str,
@@ -97,7 +103,7 @@ def task_options(
             "-f",
             "--file",
             metavar="FILE",
-            help="A file to go with the task; can be repeated.",
+            help="File to attach; can be repeated.",
             show_default=False,
         ),
     ] = [],  # noqa: B006
@@ -106,7 +112,7 @@ def task_options(
         typer.Option(
             "--context",
             metavar="TEXT",
-            help="A fact to go with the task; can be repeated.",
+            help="Fact to add to the task; can be repeated.",
             show_default=False,
         ),
     ] = [],  # noqa: B006
@@ -115,7 +121,7 @@ def task_options(
         typer.Option(
             "-o",
             metavar="KEY=VALUE",
-            help="A sampling option, such as temperature=0.",
+            help="Sampling option such as temperature=0; can be repeated.",
             show_default=False,
         ),
     ] = [],  # noqa: B006

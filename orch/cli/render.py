@@ -1,5 +1,7 @@
-"""Terminal and plain-text output: lines, tables, errors and progress. Only `render` and `screens`
-import rich, and only for terminals."""
+"""Terminal and plain-text output: lines, tables, errors and progress.
+
+Only this module and `run_display` import rich, and only for terminals.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,13 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 MIN_COUNT_FOR_BAR = 100
-"""Things worth a progress bar."""
+"""Fewer items get no progress bar."""
 MIN_LAST_COLUMN_WIDTH = 24
-"""Columns of the terminal that the last column of a table is worth."""
+"""Width that the last column of a table keeps before other columns are dropped."""
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether a person reads this stream on a terminal that can move its cursor."""
+    """Whether the stream is a terminal that can move its cursor."""
     return bool(stream) and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -32,36 +34,36 @@ def is_coloured(stream: Any) -> bool:
 
 
 def print_stderr(text: str, end: str = "\n") -> None:
-    """One line on stderr."""
+    """Prints one line on stderr."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        pass  # nobody reads stderr: the answer matters more
+        pass  # stderr is closed; the answer on stdout still matters
 
 
 def print_warning(text: str) -> None:
-    """A warning on stderr: one line, whoever worded it."""
+    """Prints a warning on stderr, as one line."""
     print_stderr(f"! {one_line(text)}")
 
 
 def write_stdout(data: bytes) -> None:
-    """Bytes of the answer to stdout, at once. Raises BrokenPipeError when the reader is gone."""
+    """Writes bytes to stdout and flushes. Raises BrokenPipeError when the reader is gone."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
 def encode(text: str) -> bytes:
-    """UTF-8; half a surrogate pair from a model becomes a question mark instead of an error."""
+    """Encodes as UTF-8; a lone surrogate from a model becomes a question mark."""
     return text.encode("utf-8", "replace")
 
 
 def print_stdout(text: str) -> None:
-    """A line of a listing on stdout."""
+    """Prints a line on stdout. Raises BrokenPipeError when the reader is gone."""
     write_stdout(encode(text + "\n"))
 
 
 def print_fields(facts: Iterable[tuple[str, Any]], width: int) -> None:
-    """One line a fact: its name in so many columns, and what it is."""
+    """Prints one `name value` line per field; names are padded to `width`."""
     for name, value in facts:
         print_stdout(
             f"{name:{width}} {one_line(f'{value:,}' if isinstance(value, int) else str(value))}"
@@ -69,13 +71,13 @@ def print_fields(facts: Iterable[tuple[str, Any]], width: int) -> None:
 
 
 def print_json(value: Any, *, one_line: bool = False) -> None:
-    """One JSON value on stdout, readable on a terminal, one line elsewhere."""
+    """Prints a JSON value on stdout, indented on a terminal, else on one line."""
     print_stdout(_json(value, indent=2 if is_terminal(sys.stdout) and not one_line else None))
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    """The same value on a terminal and in a pipe: what a terminal must not get is escaped there,
-    not left out."""
+    """The value as JSON. On a terminal control characters are escaped, so that the value stays the
+    same."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=indent)
@@ -83,18 +85,19 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def redraw_status_line(text: str = "") -> None:
-    """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it
-    is wiped."""
+    """Replaces the last line of stderr on a terminal; clears it without a text."""
     stream = raw_stream(sys.stderr)
     stream.write(f"\r\x1b[2K{sanitize_text(text)}")
     stream.flush()
 
 
 def prompt_user(question: str) -> str | None:
-    """What was typed in answer, without blanks around; None at the end of stdin. Raises
-    KeyboardInterrupt."""
+    """Asks on the terminal and returns the stripped answer; None at the end of stdin.
+
+    Raises KeyboardInterrupt.
+    """
     try:
-        # readline writes the question by itself, to redraw it
+        # input() gets the question, so that readline can redraw it
         return input(sanitize_text(question)).strip()
     except EOFError:
         print_stdout("")
@@ -102,7 +105,7 @@ def prompt_user(question: str) -> str | None:
 
 
 def print_error(problem: OrchError) -> None:
-    """What happened and what to type next, on stderr."""
+    """Prints the message and the hint of an error on stderr."""
     print_stderr(f"orch: {problem.message}")
     if problem.hint:
         first, *rest = problem.hint.split("\n")
@@ -110,7 +113,7 @@ def print_error(problem: OrchError) -> None:
 
 
 def config_problems(problem: ConfigError) -> list[str]:
-    """Every fault as its own line."""
+    """One line per problem."""
     return list(problem.problems) or [problem.message]
 
 
@@ -120,9 +123,9 @@ def config_problems(problem: ConfigError) -> list[str]:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()
 ) -> None:
-    """Rows under a header: a rich table on a terminal, aligned columns elsewhere.
+    """Prints rows under a header: a rich table on a terminal, aligned columns elsewhere.
 
-    On a terminal that is too narrow, the columns of `drop` are left out, the first one first.
+    If the terminal is too narrow, the columns of `drop` are left out, the first one first.
     """
     cells = [[one_line(str(cell)) for cell in row] for row in rows]
     if is_coloured(sys.stdout):
@@ -135,7 +138,7 @@ def print_table(
 
 
 def print_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """The same as Markdown."""
+    """Prints rows under a header as a Markdown table."""
     cells = [
         [one_line(str(cell)).replace("|", "\\|") for cell in row]
         for row in (columns, ["---"] * len(columns), *rows)
@@ -152,15 +155,15 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
     from rich.text import Text
 
     out = make_console()
-    shown = _that_fit(columns, rows, drop, out.width)
+    shown = _fitting_columns(columns, rows, drop, out.width)
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for place, index in enumerate(shown):
-        figures = all(_is_figure(row[index]) for row in rows)
+    for position, index in enumerate(shown):
+        is_numeric = all(_is_number(row[index]) for row in rows)
         grid.add_column(
             columns[index],
             overflow="fold",
-            no_wrap=place < len(shown) - 1,
-            justify="right" if figures else "left",
+            no_wrap=position < len(shown) - 1,
+            justify="right" if is_numeric else "left",
         )
     for row in rows:
         # Text, not markup: names and reasons may hold brackets
@@ -171,10 +174,10 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
         out.print(styled_text(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
 
 
-def _that_fit(
+def _fitting_columns(
     columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int
 ) -> list[int]:
-    """Indices of the columns that fit; the last one may fold down to LEAST_WIDTH."""
+    """Indices of the columns that fit; the last one may shrink to MIN_LAST_COLUMN_WIDTH."""
     widths, shown = _widths(columns, rows), list(range(len(columns)))
     for name in drop:
         needed = sum(widths[index] + 2 for index in shown[:-1]) + min(
@@ -186,7 +189,7 @@ def _that_fit(
     return shown
 
 
-def _is_figure(cell: str) -> bool:
+def _is_number(cell: str) -> bool:
     return cell == "-" or cell[:1].isdigit()
 
 
@@ -194,12 +197,14 @@ _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds
-    NO_COLOR and FORCE_COLOR itself."""
+    """A rich console on stdout or stderr that removes escape sequences from the printed text.
+
+    rich itself honours NO_COLOR and FORCE_COLOR.
+    """
     from rich.console import Console
     from rich.segment import Segment
 
-    class HarmlessConsole(Console):
+    class SanitizingConsole(Console):
         def render(
             self, renderable: Any, options: ConsoleOptions | None = None
         ) -> Iterator[Segment]:
@@ -211,13 +216,13 @@ def make_console(*, stderr: bool = False) -> Console:
                 )
                 yield segment if segment.control else Segment(sanitize_text(segment.text), style)
 
-    return HarmlessConsole(
+    return SanitizingConsole(
         file=raw_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False
     )
 
 
 def styled_text(text: str, style: str) -> Any:
-    """A text for rich in one style, without markup: names and reasons may hold brackets."""
+    """A rich Text in one style. It is not parsed as markup: names and reasons may hold brackets."""
     from rich.text import Text
 
     return Text(text, style=style)
@@ -227,36 +232,38 @@ def styled_text(text: str, style: str) -> Any:
 
 
 class ProgressBar:
-    """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at
-    the first step."""
+    """Progress on stderr: a bar on a terminal, from the first step on, else a line per step."""
 
     def __init__(self, title: str) -> None:
         self._title, self._last = title, ""
         self._bar: Any = None
-        self._job: Any = None
+        self._task_id: Any = None
 
     def __enter__(self) -> ProgressBar:
         return self
 
     def update(self, step: str, done: int | None = None, total: int | None = None) -> None:
-        """One step; `done` and `total` in bytes where they are known."""
-        if self._begin(sized=True):
+        """Shows a step; `done` and `total` are bytes, if known."""
+        if self._start(sized=True):
             self._bar.update(
-                self._job, description=f"{self._title}: {step}", completed=done or 0, total=total
+                self._task_id,
+                description=f"{self._title}: {step}",
+                completed=done or 0,
+                total=total,
             )
         elif step != self._last:
             print_stderr(f"{self._title}: {one_line(step)}")
         self._last = step
 
     def count(self, done: int, total: int) -> None:
-        """So many things of so many; a few things are not worth a word."""
-        if total >= MIN_COUNT_FOR_BAR and self._begin(sized=False):
-            self._bar.update(self._job, completed=done, total=total)
+        """Shows the number of items done. Shows nothing for a small total."""
+        if total >= MIN_COUNT_FOR_BAR and self._start(sized=False):
+            self._bar.update(self._task_id, completed=done, total=total)
         elif total >= MIN_COUNT_FOR_BAR and done >= total:
             print_stderr(f"{self._title}: {done:,}")
 
-    def _begin(self, *, sized: bool) -> bool:
-        """Whether there is a bar."""
+    def _start(self, *, sized: bool) -> bool:
+        """Starts the bar on a terminal; returns whether there is one."""
         if self._bar is None and is_terminal(sys.stderr):
             from rich.progress import (
                 BarColumn,
@@ -284,7 +291,7 @@ class ProgressBar:
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._job = self._bar.add_task(self._title, total=None)
+            self._task_id = self._bar.add_task(self._title, total=None)
             self._bar.start()
         return self._bar is not None
 

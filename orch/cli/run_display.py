@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 MAX_MARKDOWN_LINE = 20_000
-"""A longer line is no Markdown of a person's."""
+"""Longer lines are printed as plain text: rendering takes quadratic time."""
 
 
 def headline(chunk: dict[str, Any]) -> str:
@@ -35,7 +35,7 @@ def headline(chunk: dict[str, Any]) -> str:
 
 
 def recalled_lines(result: dict[str, Any]) -> list[str]:
-    """What memory put before the task, one line a row."""
+    """One line per memory that was added to the prompt."""
     return [
         one_line(f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}")
         for row in result["recalled"]
@@ -49,38 +49,36 @@ def _day(at: float) -> str:
 
 
 def fallback_line(chunk: dict[str, Any]) -> str:
-    """Which model failed, why, and which one goes on."""
+    """Which model failed, why, and which one takes over."""
     from orch.execution.serialize import fallback_model_names  # few runs fall back
-    from orch.types import ModelKey
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
     failed, other = fallback_model_names(
-        ModelKey(chunk["from_provider"], chunk["from"]),
-        ModelKey(chunk["to_provider"], chunk["to"]),
+        (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
     )
     return one_line(
         f"! {failed} failed{where}: {chunk['reason']}; "
-        + (f"{other} takes over" if other != failed else "it is asked once more")
+        + (f"{other} takes over" if other != failed else "it is tried again")
     )
 
 
 class PipeDisplay:
-    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one
-    line on stderr at the end.
+    """For a pipe, a file or plain text: writes the model's bytes as they arrive, and one line on
+    stderr at the end.
 
-    Screens take chunks in their JSON form (`json_form.of_chunk`): a running server gives no other.
+    Displays take chunks in their JSON form, the only one that a running server sends.
     """
 
     def __init__(self, *, thinking: bool, quiet: bool) -> None:
         self._thinking, self._quiet = thinking, quiet
-        self._headline, self._ends_open = "", False
+        self._headline, self._lacks_newline = "", False
 
     def show(self, chunk: dict[str, Any]) -> None:
-        """One chunk of the run. Raises BrokenPipeError when the reader is gone."""
+        """Shows one chunk. Raises BrokenPipeError when the reader is gone."""
         kind = chunk["type"]
         if kind == "content":
             write_stdout(encode(chunk["chunk"]))
-            self._ends_open = not chunk["chunk"].endswith("\n")
+            self._lacks_newline = not chunk["chunk"].endswith("\n")
         elif kind == "metadata":
             self._headline = headline(chunk)
         elif kind == "tool_call":
@@ -95,7 +93,7 @@ class PipeDisplay:
             self._finish(chunk["result"])
 
     def _finish(self, result: dict[str, Any]) -> None:
-        if self._ends_open and sys.stdout.isatty():
+        if self._lacks_newline and sys.stdout.isatty():
             write_stdout(b"\n")
         if self._quiet:
             return
@@ -104,12 +102,11 @@ class PipeDisplay:
         print_stderr(f"{self._headline} · {result['timing']['total_s']:.2f} s")
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no resource is held."""
 
 
-class _Tail:
-    """The Markdown that is still being written, drawn when the screen is refreshed, not at every
-    token: the last rows that fit."""
+class _LiveTail:
+    """The unfinished Markdown block: the last rows that fit, rendered at each refresh."""
 
     def __init__(self, blocks: BlockSplitter) -> None:
         self._blocks = blocks
@@ -119,8 +116,8 @@ class _Tail:
         from rich.segment import Segment
 
         height = max(console.height - 2, 1)
-        # no more than fills the screen twice: one line without end would be drawn whole twelve
-        # times a second
+        # at most two screens of text: a very long line would be rendered whole twelve times a
+        # second
         text = self._blocks.tail(height * 2, height * 2 * options.max_width)
         rows = console.render_lines(Markdown(text, hyperlinks=False), options, pad=False)
         for row in rows[-height:]:
@@ -129,11 +126,10 @@ class _Tail:
 
 
 class TerminalDisplay:
-    """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the
-    end.
+    """For a terminal: a header, the answer as Markdown while it streams, and the time at the end.
 
-    A Markdown block that is complete is printed for good; only the last one is redrawn, so that an
-    answer longer than the screen scrolls as usual.
+    Complete Markdown blocks are printed once and only the last one is redrawn, so that an answer
+    longer than the screen scrolls as usual.
     `out` and `notes` stand in for stdout and stderr.
     """
 
@@ -147,10 +143,10 @@ class TerminalDisplay:
     ) -> None:
         from rich.live import Live
 
-        self._console, self._notes = out or make_console(), notes or make_console(stderr=True)
+        self._console, self._stderr = out or make_console(), notes or make_console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
         self._blocks = BlockSplitter()
-        self._writes = False
+        self._has_text = False
         self._live = Live(
             console=self._console,
             transient=True,
@@ -162,12 +158,12 @@ class TerminalDisplay:
         self._live.start()
 
     def show(self, chunk: dict[str, Any]) -> None:
-        """One chunk of the run."""
+        """Shows one chunk."""
         kind = chunk["type"]
         if kind == "content":
-            self._add(
+            self._add_text(
                 sanitize_text(chunk["chunk"])
-            )  # before Markdown is made of it: what is left out may part what it reads as one
+            )  # before Markdown is parsed: removed characters may join what it reads as one
         elif kind == "metadata":
             self._metadata(chunk)
         elif kind == "tool_call":
@@ -188,7 +184,7 @@ class TerminalDisplay:
 
         if not self._quiet:
             self._note(headline(chunk), "cyan")
-        if not self._writes:
+        if not self._has_text:
             self._live.update(
                 Spinner("dots", text=styled_text(one_line(f"{chunk['model_name']} …"), ""))
             )
@@ -196,26 +192,24 @@ class TerminalDisplay:
     def _think(self, text: str) -> None:
         if self._thinking:
             self._live.update("")
-            self._notes.print(styled_text(text, "dim"), end="")
+            self._stderr.print(styled_text(text, "dim"), end="")
 
     def _note(self, text: str, style: str) -> None:
         is_live = self._live.is_started
-        if (
-            is_live
-        ):  # stderr is the same screen: what is being redrawn there would stand on the note's line
+        if is_live:  # stderr is the same screen: the live block would be drawn over the note
             self._live.stop()
-        self._notes.print(styled_text(text, style))
+        self._stderr.print(styled_text(text, style))
         if is_live:
             self._live.start()
 
-    def _add(self, text: str) -> None:
+    def _add_text(self, text: str) -> None:
         ready = self._blocks.feed(text)
         if ready.strip():
             self._print(ready)
             self._console.print()
-        if not self._writes or ready:
-            self._writes = True
-            self._live.update(_Tail(self._blocks))
+        if not self._has_text or ready:
+            self._has_text = True
+            self._live.update(_LiveTail(self._blocks))
 
     def _print(self, markdown: str) -> None:
         from rich.markdown import Markdown
@@ -224,7 +218,7 @@ class TerminalDisplay:
         if max(map(len, markdown.split("\n"))) > MAX_MARKDOWN_LINE:
             self._console.print(
                 styled_text(markdown, ""), soft_wrap=True
-            )  # broken by the terminal: rich takes the square of a word
+            )  # the terminal wraps it: rich takes quadratic time in a word's length
         else:
             self._console.print(Markdown(markdown, hyperlinks=False))
 
@@ -240,7 +234,7 @@ class TerminalDisplay:
         )
 
     def close(self) -> None:
-        """Prints what is still being redrawn and gives the terminal back."""
+        """Prints the unfinished block and restores the terminal."""
         if self._live.is_started:
             rest = self._blocks.flush()
             self._live.update("")

@@ -22,13 +22,13 @@ MAX_BYTES = 64_000_000
 WAIT_NOTICE_S = 2.0
 _CHUNK = 1 << 16
 # UTF-32's first: that of UTF-16 is the beginning of it
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+_IMAGE_SIGNATURES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
 def is_piped() -> bool:
@@ -41,14 +41,16 @@ def is_piped() -> bool:
 
 
 def read_stdin() -> str:
-    """All of stdin as text. A slow producer is waited for; after two silent seconds one line on
-    stderr says so. Raises InputError."""
+    """All of stdin as text. Raises InputError.
+
+    Waits for a slow producer; a notice on stderr follows after two silent seconds.
+    """
     pieces: list[bytes] = []
-    size, waiting_said = 0, False
+    size, has_notified = 0, False
     while True:
-        if not waiting_said and size == 0 and not _ready(WAIT_NOTICE_S):
+        if not has_notified and size == 0 and not _is_readable(WAIT_NOTICE_S):
             render.print_stderr("orch: waiting for piped input; --no-stdin runs without it")
-            waiting_said = True
+            has_notified = True
         piece = os.read(0, _CHUNK)
         if not piece:
             return decode_text(b"".join(pieces), "stdin")
@@ -58,8 +60,8 @@ def read_stdin() -> str:
             raise too_long_error(f"stdin holds over {MAX_BYTES // 1_000_000} MB", size)
 
 
-def _ready(seconds: float) -> bool:
-    if sys.platform == "win32":  # select knows no pipes there
+def _is_readable(seconds: float) -> bool:
+    if sys.platform == "win32":  # where select takes no pipes
         return True
     return bool(select.select([0], [], [], seconds)[0])
 
@@ -72,24 +74,26 @@ def too_long_error(what: str, size: int) -> OrchError:
     """The error for input that no context can hold."""
     return OrchError(
         f"{what}, over {size // BYTES_PER_TOKEN:,} tokens: no model's context holds that",
-        "pipe the part that matters, such as through tail, grep or head -c",
+        "pipe only the relevant part, for example through tail, grep or head -c",
         code="context_overflow",
     )
 
 
 def decode_text(data: bytes, where: str) -> str:
-    """Bytes as text: UTF-8, UTF-16 or UTF-32 with their mark, or Windows-1252. Raises InputError
-    for anything that is no text."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    """Decodes UTF-8, UTF-16 or UTF-32 with a byte order mark, or Windows-1252.
+
+    Raises InputError for binary data.
+    """
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
     try:
         text = data.decode(encoding, "replace") if encoding else data.decode("utf-8-sig")
     except UnicodeDecodeError:
         if _looks_binary(data):
-            raise _binary(where) from None
+            raise _binary_error(where) from None
         render.print_warning(f"{where} is not UTF-8: read as Windows-1252")
         return data.decode("cp1252", "replace")
     if "\0" in text:
-        raise _binary(where)
+        raise _binary_error(where)
     return text
 
 
@@ -99,36 +103,36 @@ def _looks_binary(data: bytes) -> bool:
     return b"\0" in head or controls > len(head) * 0.01
 
 
-def _binary(where: str) -> InputError:
+def _binary_error(where: str) -> InputError:
     return InputError(
-        f"{where} is binary, not text", "convert it first, such as with pdftotext or strings"
+        f"{where} is binary, not text", "convert it first, for example with pdftotext or strings"
     )
 
 
 def read_attachment(path: str) -> Attachment:
-    """A file as text, or as an image for models that can see. Raises InputError."""
-    from orch.text.prompt import Attachment  # a thin client does without
+    """A text or image file as an attachment. Raises InputError."""
+    from orch.text.prompt import Attachment  # `orch run` with a running server does without
 
     return Attachment(**read_file(path))
 
 
 def read_files(paths: Sequence[str]) -> list[dict[str, str]]:
-    """Several, as values. Raises InputError, also where they hold too much together."""
-    found, size = [], 0
+    """The files' attachment fields. Raises InputError, also where they are too long together."""
+    attachments, size = [], 0
     for path in paths:
-        found.append(read_file(path, MAX_BYTES - size))
-        size += max(map(len, found[-1].values()))
-    return found
+        attachments.append(read_file(path, MAX_BYTES - size))
+        size += max(map(len, attachments[-1].values()))
+    return attachments
 
 
-def read_file(path: str, most: int = MAX_BYTES) -> dict[str, str]:
-    """The same as values: `name`, and `text` or `image` (base64)."""
+def read_file(path: str, max_bytes: int = MAX_BYTES) -> dict[str, str]:
+    """A file's attachment fields: `name`, and `text` or `image` (base64). Raises InputError."""
     try:
         data = files.read_bounded(
-            path, max(most, 0), lambda: render.print_stderr(f"orch: waiting for {path}")
+            path, max(max_bytes, 0), lambda: render.print_stderr(f"orch: waiting for {path}")
         )
     except files.FileTooLongError as error:
-        others = " with the files before it" if most < MAX_BYTES else ""
+        others = " with the files before it" if max_bytes < MAX_BYTES else ""
         raise too_long_error(
             f"{path} holds over {MAX_BYTES // 1_000_000} MB{others}", max(error.size, MAX_BYTES)
         ) from None
@@ -138,7 +142,7 @@ def read_file(path: str, most: int = MAX_BYTES) -> dict[str, str]:
         ) from None
     name = path.encode("utf-8", "surrogateescape").decode(
         "utf-8", "replace"
-    )  # a file may be called by any bytes
-    if any(data.startswith(mark) for mark in _IMAGES):
+    )  # a file name may have any bytes
+    if any(data.startswith(mark) for mark in _IMAGE_SIGNATURES):
         return {"name": name, "image": base64.b64encode(data).decode("ascii")}
     return {"name": name, "text": decode_text(data, path)}

@@ -72,7 +72,7 @@ def _read_input(params: Params) -> tuple[str, list[dict[str, str]]]:
             attachments.insert(0, {"name": "", "text": piped})
     if not text.strip():
         is_empty = must_read or stdin.is_piped()
-        message = "stdin is empty and there is no task" if is_empty else "there is no task"
+        message = "stdin is empty and no task was given" if is_empty else "no task was given"
         raise UsageError(message, EXAMPLE)
     return text, attachments
 
@@ -87,7 +87,7 @@ def chosen_profile(params: Params) -> str:
     given = [f"--{name}" for name in ("speed", "quality", "profile") if params[name]]
     given += ["--dial"] if params["dial"] is not None else []
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} say the same thing twice", "give one of them")
+        raise UsageError(f"{' and '.join(given)} exclude each other", "use one of them")
     if params["speed"]:
         return "speed"
     return "quality" if params["quality"] else params["profile"] or "balanced"
@@ -97,7 +97,7 @@ def _checked_timeout(seconds: float | None) -> float | None:
     if seconds is not None and not seconds > 0:  # also NaN
         raise UsageError(
             f"--timeout must be more than 0 seconds, not {seconds:g}",
-            "such as --timeout 60; left out, it is 300 to the first token",
+            "for example --timeout 60; the default is 300 to the first token",
         )
     return seconds
 
@@ -111,7 +111,7 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key.strip():
-            raise UsageError(f"-o {pair!r} is not KEY=VALUE", "such as -o temperature=0")
+            raise UsageError(f"-o {pair!r} is not KEY=VALUE", "for example -o temperature=0")
         try:
             options[key.strip()] = json.loads(value)
         except ValueError:
@@ -123,7 +123,7 @@ def read_schema(path: str) -> dict[str, Any] | None:
     """A JSON Schema file as OpenAI's `response_format`. Raises InputError."""
     if not path:
         return None
-    hint = "it must be a file with a JSON Schema"
+    hint = "--schema takes a file with a JSON Schema"
     try:
         schema = json.loads(files.read_bounded(path, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
     except files.FileTooLongError:
@@ -133,7 +133,7 @@ def read_schema(path: str) -> dict[str, Any] | None:
         message = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"--schema {path}: {message}", hint) from None
     if not isinstance(schema, dict):
-        raise InputError(f"--schema {path}: a JSON Schema is an object")
+        raise InputError(f"--schema {path}: a JSON Schema must be an object")
     return {
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema, "strict": True},

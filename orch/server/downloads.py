@@ -35,33 +35,34 @@ class Downloads:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.by_model: dict[ModelKey, Download] = {}
+        self.known: dict[ModelKey, Download] = {}
 
     def start(self, model: str, provider: str) -> Download:
         """Starts downloading a model, unless that is in progress."""
-        key = ModelKey(provider, model)
-        existing = self.by_model.get(key)
-        if existing is not None and existing.is_active:
-            return existing
-        download = self.by_model[key] = Download(key)
-        download.task = asyncio.create_task(self._fetch(download))
-        return download
+        key = provider, model
+        there = self.known.get(key)
+        if there is not None and there.is_active:
+            return there
+        begun = self.known[key] = Download(key)
+        begun.task = asyncio.create_task(self._fetch(begun))
+        return begun
 
-    async def _fetch(self, download: Download) -> None:
-        provider, model = download.key
+    async def _fetch(self, begun: Download) -> None:
+        provider, model = begun.key
         try:
-            providers = self._service.orchestrator.runtime.providers
-            async with aclosing(pull_model(providers, model, provider)) as steps:
-                async for download.progress in steps:
+            async with aclosing(
+                pull_model(self._service.orchestrator.runtime, model, provider)
+            ) as steps:
+                async for begun.progress in steps:
                     pass
         except OrchError as error:
-            download.error = error
+            begun.error = error
         else:
-            download.is_done = True
+            begun.is_done = True
             self._service.invalidate_inventory()
 
     def dismiss(self, key: ModelKey) -> None:
         """Removes a download, cancelling it if it is active."""
-        removed = self.by_model.pop(key, None)
-        if removed is not None and removed.task is not None:
-            removed.task.cancel()
+        gone = self.known.pop(key, None)
+        if gone is not None and gone.task is not None:
+            gone.task.cancel()

@@ -1,5 +1,5 @@
-"""Exports, backs up and restores the journal, also while a server uses it: rows as JSON lines,
-copies through SQLite's backup API."""
+"""Exports, backs up and restores the journal: rows as JSON lines, copies through SQLite's backup
+API, beside a running server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from orch.storage.sqlite_file import (
 )
 
 _PAGE = 200
-"""Runs read by one query."""
-_FEEDBACK = {
+"""Runs that are read at once."""
+_JUDGED = {
     "ratings": "SELECT model, provider, score, kind, at FROM ratings WHERE run_id = ? ORDER BY id",
     "corrections": "SELECT task_type, at FROM corrections WHERE run_id = ?",
 }
@@ -35,31 +35,30 @@ _FEEDBACK = {
 
 @dataclass(frozen=True, slots=True)
 class JournalSummary:
-    """The content of a journal's file. `newest` is seconds since the epoch, None if it is empty."""
+    """What a journal's file holds. `newest` is seconds since the epoch, None without any run."""
 
     runs: int
     newest: float | None
     schema: int
 
 
-# ---------------------------------------------------------------- export and backup
+# ---------------------------------------------------------------- out
 
 
 def export_runs(journal: Journal, since: float = 0.0) -> Iterator[dict[str, Any]]:
-    """Yields every run since a time, oldest first, with its attempts, ratings and corrections.
-    Raises JournalError and sqlite3.Error."""
+    """Every run since a time, the oldest first, with its attempts and what was said of it. Raises
+    JournalError, sqlite3.Error."""
     query, after = f"SELECT * FROM runs WHERE at >= ? AND seq > ? ORDER BY seq LIMIT {_PAGE}", 0
     while rows := journal.database.run(lambda c, after=after: _rows(c, query, since, after)):  # type: ignore[misc]
         for row in rows:
-            run_id = row["run_id"]
-            feedback = {
-                name: journal.database.rows(feedback_query, (run_id,))
-                for name, feedback_query in _FEEDBACK.items()
+            beside = {
+                name: journal.database.rows(each, (row["run_id"],))
+                for name, each in _JUDGED.items()
             }
             yield {
                 **decode_run(row),
-                "attempts": journal.history.attempts_of(run_id),
-                **feedback,
+                "attempts": journal.history.attempts_of(row["run_id"]),
+                **beside,
             }
         after = rows[-1]["seq"]
 
@@ -71,7 +70,7 @@ def _rows(connection: sqlite3.Connection, query: str, *values: Any) -> list[dict
 
 
 def back_up(journal: Journal, target: Path) -> JournalSummary:
-    """Copies the journal in one step to a file with mode 0600; returns its content. Raises
+    """Copies the journal to a file of its owner's alone, in one step; what it holds. Raises
     JournalError."""
     journal.open()
     try:
@@ -80,76 +79,77 @@ def back_up(journal: Journal, target: Path) -> JournalSummary:
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"the journal can't be copied to {target}: {error}",
-            "name a file in a folder that you can write to, on a disk with room",
+            "name a file in a folder of yours with room",
         ) from error
 
 
-# ---------------------------------------------------------------- restore
+# ---------------------------------------------------------------- back
 
 
 def inspect_copy(file: Path) -> JournalSummary:
-    """The content of a copy. Raises UsageError if it is damaged or not a journal that this version
-    can read."""
+    """What a copy holds. Raises UsageError where it is no journal that this orch reads, or
+    damaged."""
     if not file.is_file():
-        raise UsageError(f"{file} does not exist", "orch journal backup FILE makes a copy")
+        raise UsageError(f"there is no file {file}", "orch journal backup FILE makes one")
     try:
-        with closing(_open_read_only(file)) as connection:
-            summary = _summarize(connection)
-            is_intact = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        with closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            holds = _holds(connection)
+            sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except sqlite3.Error as error:
         raise UsageError(
-            f"{file} is not a copy of a journal: {error}", "orch journal backup FILE makes a copy"
+            f"{file} is not a copy of a journal: {error}", "orch journal backup FILE makes one"
         ) from error
-    if summary.schema > len(MIGRATIONS):
+    if holds.schema > len(MIGRATIONS):
         raise UsageError(
-            f"{file} was written by a newer orch (schema version {summary.schema}; this one knows"
+            f"{file} was written by a newer orch (schema version {holds.schema}; this one knows"
             f" {len(MIGRATIONS)})",
             "upgrade orch",
         )
-    if not is_intact:
+    if not sound:
         raise UsageError(f"{file} is damaged", "take an older copy")
-    return summary
+    return holds
 
 
-def _open_read_only(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
-
-
-def _summarize(connection: sqlite3.Connection) -> JournalSummary:
+def _holds(connection: sqlite3.Connection) -> JournalSummary:
     runs, newest = connection.execute("SELECT count(*), max(at) FROM runs").fetchone()
     return JournalSummary(runs, newest, schema_version(connection))
 
 
 def inspect_journal(journal: Journal) -> JournalSummary | None:
-    """The content of the current journal, also of one of a newer orch; None if it can't be read."""
+    """What the journal holds now, also one of a newer orch; None where there is none that can be
+    read."""
     with (
         contextlib.suppress(sqlite3.Error),
-        closing(_open_read_only(journal.path)) as connection,
+        closing(
+            sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection,
     ):
-        return _summarize(connection)
+        return _holds(connection)
     return None
 
 
 def restore_journal(journal: Journal, file: Path, kept: Path | None) -> None:
-    """Replaces the journal by a copy, in one transaction for processes that use it; the journal
-    before is copied to `kept`.
+    """Puts a copy in the journal's place, in one transaction that running processes see as any
+    other; what was there is kept in `kept`.
 
-    Raises JournalError; the journal is then unchanged.
+    Raises JournalError; the journal is then as it was.
     """
     scratch = journal.path.with_name(f".{journal.path.name}.restoring-{os.getpid()}")
     with contextlib.suppress(JournalError):
-        journal.open()  # quarantines a corrupt one; one of a newer orch is replaced as it is
+        journal.open()  # a corrupt one is set aside; one of a newer orch is replaced as it is
     try:
         create_private_file(journal.path)
         if kept:
             copy_database(journal.path, kept)
         copy_database(file, scratch)
-        _migrate(scratch)
+        _migrated(scratch)
         _replace(journal.path, scratch)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
-            f"the journal can't be replaced by {file}: {error}; it is unchanged",
-            "orch serve stop stops a server that uses it",
+            f"the journal can't be replaced by {file}: {error}; it is as it was",
+            "orch serve stop ends a server that uses it",
         ) from error
     finally:
         for tail in ("", "-wal", "-shm"):
@@ -158,29 +158,29 @@ def restore_journal(journal: Journal, file: Path, kept: Path | None) -> None:
     journal.open()
 
 
-def _migrate(file: Path) -> None:
+def _migrated(file: Path) -> None:
     with closing(
         SQLiteFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()
     ) as connection:
-        # how far a memory index had read the journal: without these facts it is rebuilt
+        # what a memory index had read of the journal when it was copied: without that, it is built
+        # anew
         connection.execute("DELETE FROM facts WHERE name LIKE 'forgotten:%' OR name LIKE 'begun:%'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _replace(path: Path, source: Path) -> None:
     with (
-        closing(sqlite3.connect(source)) as copy,
+        closing(sqlite3.connect(source)) as taken,
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as live,
     ):
-        progress = _stop_waiting_at(time.monotonic() + BUSY_TIMEOUT_S)
-        copy.backup(live, progress=progress, sleep=0.05)
+        taken.backup(live, progress=_until(time.monotonic() + BUSY_TIMEOUT_S), sleep=0.05)
 
 
-def _stop_waiting_at(deadline: float) -> Callable[[int, int, int], None]:
-    """Ends a backup that waits for a lock: without this, Python waits forever."""
+def _until(deadline: float) -> Callable[[int, int, int], None]:
+    """Ends a backup that waits for a lock: Python's own call would wait for ever."""
 
-    def progress(status: int, remaining: int, total: int) -> None:
+    def look(status: int, remaining: int, total: int) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise sqlite3.OperationalError("database is locked")
 
-    return progress
+    return look

@@ -1,4 +1,5 @@
-"""Protocol for running blocking work: inline in a command, in worker threads in a server."""
+"""Protocol for blocking work: runs it inline here, or in worker threads where a server supplies its
+own."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ _Args = TypeVarTuple("_Args")
 
 
 class Offload(Protocol):
-    """Runs a function and returns its result. A cancelled caller does not wait for a function that
-    is running; one that has not started is not run."""
+    """Does a piece of work and gives its result. Who is cancelled meanwhile is let go; what has not
+    begun is not begun then."""
 
     async def __call__(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T: ...
 
 
 async def run_inline(work: Callable[[*_Args], _T], *args: *_Args) -> _T:
-    """Runs the function at once: a command serves nobody else meanwhile."""
+    """Here and now: a command has nobody else to serve."""
     return work(*args)

@@ -74,7 +74,7 @@ BROKEN = {
     "bad address": (
         "providers:\n  x: {kind: openai, base_url: 'http://°'}\n",
         "",
-        ("models.yaml:2:", "is not a valid URL"),
+        ("models.yaml:2:", "is not an address"),
     ),
     "key": (f"{GOOD}    speed_ratin: 3\n", "", ("models.yaml:6:", "did you mean speed_rating?")),
 }
@@ -155,8 +155,8 @@ def test_json_tells_a_wrong_option_in_its_own_form(ollama: FakeOllama, words: li
 @pytest.mark.parametrize(
     ("words", "stdin", "said"),
     [
-        (["-"], b"", "there is no task"),
-        ([], b" \n\t", "there is no task"),
+        (["-"], b"", "no task was given"),
+        ([], b" \n\t", "no task was given"),
         (["-"], b"\x7fELF\0\0\1\2\xff", "stdin is binary"),
         (["what is it?"], os.urandom(64) + bytes(64), "stdin is binary"),
     ],

@@ -63,7 +63,7 @@ def test_an_answer_of_the_future_does_not_count(ollama: FakeOllama, home: Path) 
     assert source(TASK) == "model"
     with closing(sqlite3.connect(home / "cache" / "answers.sqlite3")) as cache, cache:
         ((key,),) = cache.execute("UPDATE answers SET at = at + 86400 RETURNING key").fetchall()
-    assert b"of the future" in orch("cache", "why", key[:12]).stdout
+    assert b"dated in the future" in orch("cache", "why", key[:12]).stdout
     assert source(TASK) == "model"
 
 
@@ -131,7 +131,7 @@ def test_one_answer_is_looked_into_printed_and_dropped(ollama: FakeOllama, home:
 def test_an_id_that_is_none_is_told(ollama: FakeOllama) -> None:
     done = orch("cache", "use", "nope")
     assert done.returncode == 2
-    assert b"no answer's id begins with 'nope'" in done.stderr
+    assert b"no cached answer has an id that starts with 'nope'" in done.stderr
 
 
 def test_what_is_cleared_is_gone_from_the_file(ollama: FakeOllama, home: Path) -> None:

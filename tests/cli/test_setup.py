@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from orch.cli.commands.setup.choices import STARTER_MODELS, StarterModel
 from orch.cli.commands.setup.hardware import Machine
 from orch.cli.commands.setup.offers import (
     MAX_ANSWER_S,
@@ -24,6 +23,7 @@ from orch.cli.commands.setup.offers import (
     expected_s,
     make_offers,
 )
+from orch.cli.commands.setup.starter_models import STARTER_MODELS, StarterModel
 from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
 from orch.types import TaskType
@@ -198,7 +198,7 @@ def test_off_a_terminal_it_only_prints(home: Path) -> None:
     done = orch("setup")
     lines = done.stdout.decode().splitlines()
     assert (done.returncode, done.stderr) == (0, b"")
-    assert [line.split(":")[0] for line in lines[:3]] == ["Machine", "Servers", "Would serve here"]
+    assert [line.split(":")[0] for line in lines[:3]] == ["Machine", "Servers", "Suitable"]
     assert not [
         path
         for path in home.rglob("*")
@@ -209,7 +209,7 @@ def test_off_a_terminal_it_only_prints(home: Path) -> None:
 def test_a_running_ollama_and_its_models_are_named(ollama: FakeOllama) -> None:
     lines = orch("setup").stdout.decode().splitlines()
     assert f"Ollama at {ollama.url} with 2 models" in lines[1]
-    assert lines[2].startswith("Serves here: ")
+    assert lines[2].startswith("Ready: ")
     assert lines[-1].startswith("next: orch run")
 
 
@@ -296,7 +296,7 @@ def test_a_model_that_setup_fetched_answers_and_is_no_demonstration(
         "demonstration" in str(answer["warnings"]),
         bool(answer["answer"]),
     ) == (TINY, False, False, True)
-    assert f"Serves here: {TINY}" in orch("setup").stdout.decode()
+    assert f"Ready: {TINY}" in orch("setup").stdout.decode()
 
 
 @pytest.mark.real
@@ -367,7 +367,11 @@ def test_ctrl_c_keeps_the_part_and_is_130(registry: FakeRegistry, home: Path) ->
         part = wait_for_part(home)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, b"the same command goes on" in said, part.stat().st_size > 0) == (
+    assert (
+        process.returncode,
+        b"the same command resumes it" in said,
+        part.stat().st_size > 0,
+    ) == (
         130,
         True,
         True,
@@ -485,7 +489,7 @@ def test_an_ollama_whose_program_is_here_is_started(
     assert not (tmp_path / "pid").exists()
     try:
         done = orch("setup", "--yes")
-        assert (done.returncode, b"Serves here: there:8b" in done.stdout) == (0, True), done
+        assert (done.returncode, b"Ready: there:8b" in done.stdout) == (0, True), done
         started = int((tmp_path / "pid").read_text())
         assert os.getsid(started) == started  # it outlives this terminal
     finally:
@@ -573,7 +577,7 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
 
     with FakeOllama([FakeModel("studio")]) as server:
         monkeypatch.setattr(
-            survey, "USUAL_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"}
+            survey, "DEFAULT_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"}
         )
         runtime = Wiring().build(
             config_from_data(
@@ -585,7 +589,7 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
         offer = next(each for each in make_offers(seen) if each.action == "use_server")
         said = carry_out(offer, seen, runtime, None, "", lambda *step: None)
         assert (
-            "LM Studio is provider lm-studio" in said,
+            "LM Studio is now provider lm-studio" in said,
             load_config(home).models.providers["lm-studio"].base_url,
         ) == (True, server.url)
         assert httpx.get(f"{server.url}/v1/models").status_code == 200

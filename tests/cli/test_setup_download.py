@@ -106,7 +106,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(registry: FakeRegistry, tar
 def test_what_came_before_is_kept_for_the_next_call(registry: FakeRegistry, target: Path) -> None:
     registry.cuts = [1000, 0]
     error = refusal(registry, target)
-    assert "goes on from there" in error.hint
+    assert "resumes it" in error.hint
     assert part(target).read_bytes() == DATA[:1000]
     assert stat.S_IMODE(part(target).stat().st_mode) == 0o600
     fetched(registry, target)
@@ -154,7 +154,7 @@ def test_a_file_with_another_checksum_never_gets_its_name(
 
 def test_more_bytes_than_were_announced_are_not_kept(registry: FakeRegistry, target: Path) -> None:
     short = Artifact(found(registry).url, found(registry).sha256, 1000)
-    with pytest.raises(OrchError, match="more than the file was announced"):
+    with pytest.raises(OrchError, match="more bytes than announced"):
         download_file(short, target, lambda done, total: None)
     assert (target.exists(), part(target).stat().st_size) == (False, 0)
 
@@ -165,7 +165,11 @@ def test_a_disk_without_room_is_told_before_a_byte_is_written(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 500_000_000))
     error = refusal(registry, target)
-    assert (error.exit_code, "make room" in error.hint, part(target).stat().st_size) == (1, True, 0)
+    assert (error.exit_code, "free some space" in error.hint, part(target).stat().st_size) == (
+        1,
+        True,
+        0,
+    )
 
 
 def test_a_disk_that_fills_up_keeps_what_came(
@@ -174,12 +178,12 @@ def test_a_disk_that_fills_up_keeps_what_came(
     def full(self: Any, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orch.cli.commands.setup.download._Part.add", full)
+    monkeypatch.setattr("orch.cli.commands.setup.download._PartialFile.add", full)
     error = refusal(registry, target)
     assert (
         error.exit_code,
         "No space left" in error.message,
-        "what came is kept" in error.hint,
+        "run the same command again to resume" in error.hint,
     ) == (1, True, True)
 
 

@@ -293,7 +293,7 @@ def test_the_commands_do_not_need_the_index(ollama: FakeOllama, home: Path) -> N
     assert (added.returncode, b"indexed at the next search" in added.stderr) == (0, True)
     assert (gone.returncode, gone.stdout, b"follows at the next search" in gone.stderr) == (
         0,
-        b"forgot 2 entries\n",
+        b"deleted 2 entries\n",
         True,
     )
     assert not [path for path in home.glob("journal*") if b"nemo" in path.read_bytes()]
@@ -313,7 +313,7 @@ def test_neither_a_missing_embedder_nor_a_missing_server_keeps_a_note_out_or_in(
         True,
     )
     assert b"nemo" in orch("memory", "list", "--json").stdout
-    assert orch("memory", "forget", "--all").stdout == b"forgot 1 entry\n"
+    assert orch("memory", "forget", "--all").stdout == b"deleted 1 entry\n"
     assert b"nemo" not in orch("memory", "list", "--json").stdout
 
 

@@ -79,7 +79,7 @@ def test_what_is_forgotten_is_gone_from_every_file(ollama: FakeOllama, home: Pat
 def test_forgetting_by_session_leaves_the_others(ollama: FakeOllama) -> None:
     orch("run", "-m", CODER, "--session", "a", SERVER)
     orch("run", "-m", CODER, "--session", "b", BACKUP)
-    assert b"forgot 1 entry" in orch("memory", "forget", "--session", "a").stdout
+    assert b"deleted 1 entry" in orch("memory", "forget", "--session", "a").stdout
     assert [hit["session"] for hit in hits("server backup")] == ["b"]
 
 
@@ -175,7 +175,7 @@ def test_what_is_too_much_for_one_request_goes_in_portions(
     ]
     (tmp_path / "all.jsonl").write_text("\n".join([*lines, "nonsense"]))
     done = orch("memory", "import", str(tmp_path / "all.jsonl"))
-    assert done.stdout == b"imported 3 of 3; 0 were there already\n"
+    assert done.stdout == b"imported 3 of 3; 0 already existed\n"
     assert b"line 4: not JSON" in done.stderr
 
 

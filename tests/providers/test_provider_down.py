@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.routing.feedback import record_rating
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
@@ -83,5 +84,5 @@ async def test_a_better_model_that_cannot_be_looked_up_is_not_called_unknown(
         await orchestrator.execute("What is a mutex?")
         ollama.stop()
         with pytest.raises(OrchError) as caught:
-            await orchestrator.runtime.feedback.record("last", better=MINE)
+            await record_rating(orchestrator.runtime, "last", better=MINE)
     assert caught.value.exit_code == 3

@@ -311,7 +311,7 @@ def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(
     for words in ("backup", "export"):
         assert "mine exists" in refused(words, "mine")
         assert "is the journal itself" in refused(words, "--force", str(home / JOURNAL))
-        assert "there is no folder" in refused(words, "nowhere/copy")
+        assert "does not exist" in refused(words, "nowhere/copy")
     assert Path("mine").read_text() == "mine"
     assert orch("journal", "backup", "--force", "mine").returncode == 0
     assert holds(Path("mine")) == ["hi"]
@@ -351,14 +351,14 @@ def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
     journal = opened(home)
     with contextlib.closing(sqlite3.connect(home / JOURNAL, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="it is unchanged"):
+        with pytest.raises(JournalError, match="it is as it was"):
             journal_copies.restore_journal(journal, Path("kept.sqlite3"), None)
     journal.close()
     assert sorted(path.name for path in home.iterdir() if "restoring" in path.name) == []
 
 
 def test_there_is_nothing_to_back_up_before_the_first_run(home: Path) -> None:
-    assert "begins one" in refused("backup", "kept.sqlite3")
+    assert "the first run creates it" in refused("backup", "kept.sqlite3")
     assert not (home / JOURNAL).exists()
 
 

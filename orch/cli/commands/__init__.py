@@ -1,2 +1,1 @@
-"""The subcommands of `orch`, one file each and a folder for a large one; options and output are
-shared in `orch.cli`."""
+"""The subcommands of `orch`: one file each, or a folder for a large one."""

@@ -1,4 +1,4 @@
-"""`orch cache`: stats, why, use, forget, clear."""
+"""`orch cache`: inspects and deletes cached answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json
 from orch.errors import UsageError
 from orch.text.lines import one_line
 
@@ -22,19 +23,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
-    help="Look into the answers that are kept, and drop them.",
+    help="Inspect and delete cached answers.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 AnswerId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 
-@app.command()
-def stats(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show how many answers are kept, how large, and how often one was given again."""
+@app.command("stats")
+def cache_stats(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show the number and size of cached answers, and how often they were used."""
     from orch.cli import render
 
-    runtime = _opened(ctx)
+    runtime = _open_runtime(ctx)
     facts = {
         **runtime.answer_cache.store.stats(),
         "mode": runtime.config.routing.cache.mode,
@@ -48,71 +48,71 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
     )
 
 
-@app.command()
-def why(ctx: typer.Context, answer_id: AnswerId, as_json: Json = False) -> None:
-    """Show what an answer is kept for, and whether it counts now."""
+@app.command("why")
+def cache_why(ctx: typer.Context, answer_id: AnswerId, as_json: Json = False) -> None:
+    """Show the task of a cached answer, and whether it would be used now."""
     from orch.cli import render
 
-    runtime = _opened(ctx)
-    facts = asyncio.run(_facts(runtime, _one(runtime, answer_id)))
+    runtime = _open_runtime(ctx)
+    facts = asyncio.run(_explain(runtime, _find_answer(runtime, answer_id)))
     if as_json:
         render.print_json({"v": 1, **facts})
         return
     render.print_fields(((name, str(value)) for name, value in facts.items()), 10)
 
 
-@app.command()
-def use(ctx: typer.Context, answer_id: AnswerId) -> None:
-    """Print an answer that is kept."""
+@app.command("use")
+def cache_use(ctx: typer.Context, answer_id: AnswerId) -> None:
+    """Print a cached answer."""
     from orch.cli import render
 
-    runtime = _opened(ctx)
-    answer = _one(runtime, answer_id)
+    runtime = _open_runtime(ctx)
+    answer = _find_answer(runtime, answer_id)
     runtime.answer_cache.store.mark_used(answer.key)
     render.print_stdout(json.loads(answer.result)["content"])
 
 
-@app.command()
-def forget(ctx: typer.Context, answer_id: AnswerId) -> None:
-    """Drop one answer for good."""
+@app.command("forget")
+def cache_forget(ctx: typer.Context, answer_id: AnswerId) -> None:
+    """Delete one cached answer for good."""
     from orch.cli import render
 
-    runtime = _opened(ctx)
-    answer = _one(runtime, answer_id)
+    runtime = _open_runtime(ctx)
+    answer = _find_answer(runtime, answer_id)
     runtime.answer_cache.store.forget(keys=[answer.key])
-    render.print_stdout(f"forgot the answer to {' '.join(answer.task.split())[:60]!r}")
+    render.print_stdout(f"deleted the answer to {' '.join(answer.task.split())[:60]!r}")
 
 
-@app.command()
-def clear(ctx: typer.Context) -> None:
-    """Drop every answer for good."""
+@app.command("clear")
+def cache_clear(ctx: typer.Context) -> None:
+    """Delete all cached answers for good."""
     from orch.cli import render
 
-    render.print_stdout(f"forgot {_opened(ctx).answer_cache.store.forget():,} answers")
+    render.print_stdout(f"deleted {_open_runtime(ctx).answer_cache.store.forget():,} answers")
 
 
-def _opened(ctx: typer.Context) -> Runtime:
-    """The parts, with a cache that can be read. Raises JournalError."""
+def _open_runtime(ctx: typer.Context) -> Runtime:
+    """The runtime, with its cache opened. Raises JournalError."""
     runtime = context.open_orchestrator(ctx).runtime
     runtime.answer_cache.store.open()
     return runtime
 
 
-def _one(runtime: Runtime, prefix: str) -> CachedAnswer:
-    found = runtime.answer_cache.store.find(prefix)
-    if len(found) != 1:
-        said = (
-            f"no answer's id begins with {prefix!r}"
-            if not found
-            else f"several ids begin with {prefix!r}"
+def _find_answer(runtime: Runtime, prefix: str) -> CachedAnswer:
+    matches = runtime.answer_cache.store.find(prefix)
+    if len(matches) != 1:
+        message = (
+            f"no cached answer has an id that starts with {prefix!r}"
+            if not matches
+            else f"several ids start with {prefix!r}"
         )
         raise UsageError(
-            said, "orch run --json tells run_id; orch cache stats tells how many there are"
+            message, "the id is the run_id of orch run --json; orch cache stats counts them"
         )
-    return found[0]
+    return matches[0]
 
 
-async def _facts(runtime: Runtime, answer: CachedAnswer) -> dict[str, Any]:
+async def _explain(runtime: Runtime, answer: CachedAnswer) -> dict[str, Any]:
     try:
         digest = await runtime.answer_cache.model_digest(answer.provider, answer.model)
     finally:
@@ -120,11 +120,11 @@ async def _facts(runtime: Runtime, answer: CachedAnswer) -> dict[str, Any]:
     now = time.time()
     left = answer.at + runtime.answer_cache.store.ttl_s - now
     counts = (
-        "no: too old"
+        "no: expired"
         if left <= 0
-        else "no: it is of the future, kept while the clock was wrong"
+        else "no: dated in the future, as stored while the clock was wrong"
         if answer.at > now
-        else "no: its model is not installed as it was"
+        else "no: its model has changed or is not installed"
         if digest != answer.digest
         else "yes"
     )
@@ -133,7 +133,7 @@ async def _facts(runtime: Runtime, answer: CachedAnswer) -> dict[str, Any]:
         "task": one_line(answer.task)[:200],
         "model": answer.model,
         "provider": answer.provider,
-        "digest": answer.digest or "(its provider tells none)",
+        "digest": answer.digest or "(unknown)",
         "given": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer.at)),
         "uses": answer.uses,
         "expires": f"in {max(left, 0) / 3600:.1f} h",

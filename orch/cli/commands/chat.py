@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-HELP = """/model ID   ask this model from now on; /model auto chooses again
-/why        why the last answer came from that model
-/forget     forget this conversation for good
-/quit       leave (or Ctrl-D); Ctrl-C ends an answer"""
+HELP = """/model ID   use this model from now on; /model auto chooses for each turn
+/why        show why the last model was chosen
+/forget     delete this conversation for good
+/quit       quit (also Ctrl-D); Ctrl-C stops an answer"""
 
 
 @dataclass
@@ -72,15 +72,13 @@ def chat_command(
     carry_on: Continue = False,
     session: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="The conversation to begin or to go on with.", show_default=False
-        ),
+        typer.Option(metavar="NAME", help="Conversation to start or continue.", show_default=False),
     ] = "",
     recall: Annotated[
-        bool, typer.Option("--recall", help="Put what memory finds before each turn.")
+        bool, typer.Option("--recall", help="Add memories that match each turn to the prompt.")
     ] = False,
 ) -> None:
-    """Talk with your models, turn by turn."""
+    """Chat with your models in the terminal."""
     chat = ChatState.open(ctx)
     mode = OutputMode(live=render.is_terminal(sys.stdout))
     try:
@@ -157,14 +155,14 @@ def _run_slash_command(ctx: typer.Context, chat: ChatState, line: str) -> None:
     name, _, argument = line.partition(" ")
     if name == "/model":
         chat.model = None if argument.strip() in ("", "auto") else argument.strip()
-        render.print_stderr(f"from now on: {chat.model or 'chosen for each turn'}")
+        render.print_stderr(f"model: {chat.model or 'chosen for each turn'}")
     elif name == "/why":
         _explain(chat)
     elif name == "/forget":
         from orch.cli.commands.memory import forget_session
 
         count = forget_session(ctx, chat.session)
-        render.print_stderr(f"forgot {count} {'turn' if count == 1 else 'turns'}")
+        render.print_stderr(f"deleted {count} {'turn' if count == 1 else 'turns'}")
     else:
         render.print_stderr(HELP)
 
@@ -173,6 +171,6 @@ def _explain(chat: ChatState) -> None:
     from orch.cli.decision import print_decision
 
     if chat.last_decision is None:
-        render.print_stderr("nothing was answered yet")
+        render.print_stderr("no answer yet")
     else:
         print_decision(chat.last_decision)

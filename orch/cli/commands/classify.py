@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orch.types import Classification
 
 MAX_LINE_CHARS = 16_000_000
-NOT_JSONL = "it must be a file with one JSON object a line"
+NOT_JSONL = "the file must have one JSON object per line"
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -31,8 +31,7 @@ def classify_command(
     words: Annotated[list[str], typer.Argument(metavar="TEXT|FILE.jsonl|-", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every
-    line."""
+    """Classify a text by task type, or each line of a JSONL file (`text` or `task`)."""
     runtime = context.open_orchestrator(ctx).runtime
     corrections = runtime.journal.feedback.corrections()
     if len(words) == 1 and (words[0] == "-" or words[0].endswith(".jsonl")):
@@ -99,7 +98,7 @@ def _parse_line(number: int, line: str) -> tuple[dict[str, Any], str]:
         row = json.loads(line)
         text = row.get("text", row.get("task"))
     except (ValueError, AttributeError, RecursionError):
-        raise UsageError(f"line {number} is no JSON object") from None
+        raise UsageError(f"line {number} is not a JSON object") from None
     if not isinstance(text, str):
-        raise UsageError(f"line {number} has no text", '{"text": "…"} a line')
+        raise UsageError(f"line {number} has no text", 'each line must be like {"text": "…"}')
     return row, text

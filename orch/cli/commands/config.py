@@ -1,4 +1,4 @@
-"""`orch config`: validate, show, schema, path, init."""
+"""`orch config`: validates, shows and creates models.yaml and routing.yaml."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json
 from orch.errors import ConfigError, UsageError
 from orch.text.lines import one_line
 
@@ -17,19 +18,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
-    help="Validate, show and begin models.yaml and routing.yaml.",
+    help="Validate, show and create models.yaml and routing.yaml.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
-
-@app.command()
-def validate(
+@app.command("validate")
+def config_validate(
     ctx: typer.Context,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check both files: every fault at once, with its place."""
+    """Check both files and report every problem with its position."""
     from orch.cli import render
 
     try:
@@ -51,19 +50,20 @@ def validate(
 
 
 def _unknown_preferences(config: Any) -> list[str]:
+    from orch.config import schema
     from orch.config import yaml_document as source
-    from orch.config.consistency import unknown_preferences
 
     file = next(each for each in config.sources if each.which == "routing")
     document = source.parse_yaml(str(file.path), file.text)
     return [
-        str(problem) for problem in unknown_preferences(config.models, config.routing, document)
+        str(problem)
+        for problem in schema.unknown_preferences(config.models, config.routing, document)
     ]
 
 
-@app.command()
-def show(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show the configuration in force, defaults filled in, keys hidden."""
+@app.command("show")
+def config_show(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show the configuration in use, with defaults filled in and keys hidden."""
     from dataclasses import asdict
 
     from orch.cli import render
@@ -91,14 +91,13 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     render.print_stdout(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=140))
 
 
-@app.command()
-def schema(
+@app.command("schema")
+def config_schema(
     which: Annotated[
         str, typer.Argument(metavar="[models|routing|known-models]", show_default=False)
     ] = "",
 ) -> None:
-    """Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; without a word,
-    all."""
+    """Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; default: all."""
     from orch.cli import render
     from orch.config.schema import json_schema
 
@@ -106,34 +105,34 @@ def schema(
     wanted = which.replace("-", "_")
     if wanted not in ("", *names):
         raise UsageError(
-            f"there is no schema {which!r}",
-            "orch config schema models, routing, known-models, or no word for all",
+            f"unknown schema {which!r}",
+            "one of: models, routing, known-models",
         )
     value = json_schema(wanted) if wanted else {name: json_schema(name) for name in names}
     render.print_stdout(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-@app.command()
-def path(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show which files are used and where they are looked for."""
+@app.command("path")
+def config_path(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show which files are used, and where orch looks for them."""
     import os
 
     from orch.cli import render
     from orch.config import paths
     from orch.config.discovery import find_sources, packaged_file, working_directory
 
-    found, notes = find_sources(context.chosen_config_dir(ctx), os.environ, working_directory())
+    sources, notes = find_sources(context.chosen_config_dir(ctx), os.environ, working_directory())
     if as_json:
         render.print_json(
             {
                 "v": 1,
-                "files": {w: str(s.path) for w, s in found.items()},
+                "files": {w: str(s.path) for w, s in sources.items()},
                 "user_dir": str(paths.config_dir()),
                 "notes": notes,
             }
         )
         return
-    for which, source in found.items():
+    for which, source in sources.items():
         render.print_stdout(f"{which}: {source.path} ({source.origin})")
     searched = (
         "--config DIR",
@@ -142,37 +141,39 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
         str(paths.config_dir()),
         str(packaged_file("models").parent),
     )
-    render.print_stdout("looked for in: " + " > ".join(searched))
+    render.print_stdout("search order: " + " > ".join(searched))
     for note in notes:
         render.print_warning(note)
 
 
-@app.command()
-def init(
+@app.command("init")
+def config_init(
     to: Annotated[
         str,
         typer.Option(
-            metavar="DIR", help="Where to. Default: your config folder.", show_default=False
+            metavar="DIR",
+            help="Folder to write to. Default: your config folder.",
+            show_default=False,
         ),
     ] = "",
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there (a copy is kept).")
+        bool, typer.Option("--force", help="Replace existing files; a copy is kept.")
     ] = False,
 ) -> None:
-    """Write models.yaml and routing.yaml with their schemas, to be edited."""
+    """Write models.yaml and routing.yaml, with their schemas, for editing."""
     from orch.cli import render
     from orch.config import paths
     from orch.config.discovery import FILES, packaged_file
     from orch.config.schema import json_schema
 
     folder = Path(to).expanduser() if to else paths.config_dir()
-    there = [folder / name for name in FILES.values() if (folder / name).exists()]
-    if there and not force:
+    existing = [folder / name for name in FILES.values() if (folder / name).exists()]
+    if existing and not force:
         raise ConfigError(
-            f"{there[0]} is there already", "orch config init --force replaces it and keeps a copy"
+            f"{existing[0]} already exists", "orch config init --force replaces it and keeps a copy"
         )
     try:
-        for old in there:
+        for old in existing:
             old.replace(old.with_name(old.name + ".bak"))
         for which, name in FILES.items():
             text = packaged_file(which).read_text(encoding="utf-8")

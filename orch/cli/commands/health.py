@@ -1,4 +1,4 @@
-"""`orch health`: every check with its latency, its cause and what to type next."""
+"""`orch health`: checks everything that a run needs, with a fix for each problem."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json
 
 if TYPE_CHECKING:
     from orch.execution.health import HealthCheck
@@ -24,53 +25,50 @@ def health_command(
         typer.Option(
             "--offline",
             help=(
-                "Ask nothing; list every address that orch could speak to, and fail if one is"
-                " beyond."
+                "Contact nothing; list every address that orch may contact, and fail if one is"
+                " remote."
             ),
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Check everything an answer needs, and say what to type next."""
+    """Check everything that a run needs, with a fix for each problem."""
     from orch.cli import render
 
     if offline:
-        raise typer.Exit(_show_reach(ctx, as_json=as_json))
-    rows, could_answer = _by_server(ctx) or asyncio.run(_probe(ctx))
+        raise typer.Exit(_print_addresses(ctx, as_json=as_json))
+    rows, could_answer = _check_at_server(ctx) or asyncio.run(_check_here(ctx))
     if as_json:
         render.print_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
         render.print_table(
             ("check", "", "latency", "what"),
-            [(row.name, row.status, _latency(row), _what(row)) for row in rows],
+            [(row.name, row.status, _latency(row), _detail(row)) for row in rows],
         )
         render.print_stdout(
-            "\na task could be answered now"
+            "\nready: a task can be answered now"
             if could_answer
-            else "\nno task could be answered now: orch setup finds what would serve here"
+            else "\nnot ready: no task can be answered now; orch setup finds a model for this"
+            " machine"
         )
     raise typer.Exit(0 if could_answer else 3)
 
 
-def _show_reach(ctx: typer.Context, *, as_json: bool) -> int:
-    """Shows how far orch could reach; the exit code."""
+def _print_addresses(ctx: typer.Context, *, as_json: bool) -> int:
+    """Prints the addresses that orch may contact; returns the exit code."""
     from orch.cli import render
     from orch.execution.reachable_addresses import reachable_addresses
 
-    found = reachable_addresses(context.read_config(ctx))
-    beyond = sum(each.scope == "beyond" for each in found)
+    addresses = reachable_addresses(context.read_config(ctx))
+    beyond = sum(each.scope == "beyond" for each in addresses)
     if as_json:
-        render.print_json({"addresses": [each._asdict() for each in found]})
+        render.print_json({"addresses": [each._asdict() for each in addresses]})
         return int(beyond > 0)
-    render.print_table(("address", "used by", "scope"), found)
-    said = (
-        f"{beyond:,} of {len(found):,} addresses are beyond this machine and private networks"
-        if beyond
-        else ""
-    )
+    render.print_table(("address", "used by", "scope"), addresses)
+    count = f"{beyond:,} of {len(addresses):,} addresses are" if beyond else "no address is"
     render.print_stdout(
-        f"\n{said or 'no address is beyond this machine and private networks'}; nothing was asked,"
-        " and no name was looked up"
+        f"\n{count} beyond this machine and private networks; nothing was contacted and no name"
+        " was resolved"
     )
     return int(beyond > 0)
 
@@ -79,22 +77,25 @@ def _latency(row: HealthCheck) -> str:
     return f"{row.latency_s * 1000:.1f} ms" if row.latency_s is not None else ""
 
 
-def _what(row: HealthCheck) -> str:
+def _detail(row: HealthCheck) -> str:
     return f"{row.detail} → {row.hint.replace(chr(10), ' && ')}" if row.hint else row.detail
 
 
-async def _probe(ctx: typer.Context) -> tuple[list[HealthCheck], bool]:
+async def _check_here(ctx: typer.Context) -> tuple[list[HealthCheck], bool]:
     from orch.execution.health import run_health_checks
 
     async with context.open_orchestrator(ctx) as orchestrator:
         return await run_health_checks(orchestrator.runtime)
 
 
-def _by_server(ctx: typer.Context) -> tuple[list[HealthCheck], bool] | None:
-    """What a running server finds: it holds the index of memory, which could not be looked at from
-    here."""
+def _check_at_server(ctx: typer.Context) -> tuple[list[HealthCheck], bool] | None:
+    """The checks of a running server, which holds the index of memory open."""
     from orch.cli import via_server
     from orch.execution.health import HealthCheck
 
-    told = via_server.call_server(context.chosen_config_dir(ctx), "/orch/health")
-    return ([HealthCheck(**each) for each in told["checks"]], bool(told["ok"])) if told else None
+    response = via_server.call_server(context.chosen_config_dir(ctx), "/orch/health")
+    return (
+        ([HealthCheck(**each) for each in response["checks"]], bool(response["ok"]))
+        if response
+        else None
+    )

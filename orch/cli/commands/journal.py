@@ -1,4 +1,4 @@
-"""`orch journal`: export, backup, restore."""
+"""`orch journal`: exports, backs up and restores the journal of runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import context
+from orch.cli.options import Since
 from orch.cli.prompts import can_prompt, confirm
 from orch.errors import UsageError
 
@@ -21,26 +22,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
-    help="Export, back up and restore the record of all runs.",
+    help="Export, back up and restore the journal of runs.",
 )
 
 Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
 
 
-@app.command()
-def export(
+@app.command("export")
+def journal_export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", show_default=False)],
-    since: Annotated[
-        str,
-        typer.Option(
-            help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
-        ),
-    ] = "",
+    since: Since = "",
     force: Force = False,
 ) -> None:
-    """Write every run with its attempts, ratings and corrections to a file, one JSON object a
-    line."""
+    """Write every run, with its attempts, ratings and corrections, as one JSON object per line."""
     import json
 
     from orch.cli import render
@@ -48,87 +43,90 @@ def export(
     from orch.config.durations import parse_since
     from orch.storage.journal_copies import export_runs
 
-    begin, journal = parse_since(since), _journal(ctx)
-    runs = export_runs(journal, begin)
+    since_at, journal = parse_since(since), _journal(ctx)
+    runs = export_runs(journal, since_at)
     if file == "-":
         for run in runs:
             render.print_json(run, one_line=True)
         return
-    target = _target(journal, file, force)
+    target = _target_file(journal, file, force)
     with paths.open_private(target) as stream:
         count = sum(bool(stream.write(json.dumps(run, ensure_ascii=False) + "\n")) for run in runs)
     render.print_stdout(f"exported {count:,} runs to {file}")
 
 
-@app.command()
-def backup(
+@app.command("backup")
+def journal_backup(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)],
     force: Force = False,
 ) -> None:
-    """Copy the whole journal to a file, also beside a running server."""
+    """Copy the journal to a file; works while a server runs."""
     from orch.cli import render
     from orch.storage.journal_copies import back_up
 
     journal = _journal(ctx)
     render.print_stdout(
-        f"copied {_told(back_up(journal, _target(journal, file, force)))} to {file}"
+        f"copied {_summary(back_up(journal, _target_file(journal, file, force)))} to {file}"
     )
 
 
-@app.command()
-def restore(
+@app.command("restore")
+def journal_restore(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Put a backup in the journal's place; what is there now is kept beside it."""
+    """Replace the journal with a backup; the present journal is kept beside it."""
     from orch.cli import render
     from orch.storage import journal_copies
 
     journal = context.open_orchestrator(ctx).runtime.journal
     source, kept = Path(file).expanduser(), None
-    holds, now = journal_copies.inspect_copy(source), journal_copies.inspect_journal(journal)
-    if now is not None and now.runs:
+    backup, present = journal_copies.inspect_copy(source), journal_copies.inspect_journal(journal)
+    if present is not None and present.runs:
         kept = journal.path.with_name(
             f"{journal.path.stem}.replaced-{time.strftime('%Y%m%d-%H%M%S')}{journal.path.suffix}"
         )
         question = (
-            f"Replace the journal ({_told(now)}) by {file} ({_told(holds)})? What is there now is"
-            " kept."
+            f"Replace the journal ({_summary(present)}) with {file} ({_summary(backup)})? The"
+            " present journal is kept."
         )
         if not (yes or (can_prompt() and confirm(question))):
             raise UsageError("nothing was changed", f"orch journal restore --yes {file}")
     journal_copies.restore_journal(journal, source, kept)
     render.print_stdout(
-        f"restored {_told(holds)} from {file}"
-        + (f"; what was there is kept as {kept}" if kept else "")
+        f"restored {_summary(backup)} from {file}"
+        + (f"; the previous journal is kept as {kept}" if kept else "")
     )
 
 
 def _journal(ctx: typer.Context) -> Journal:
-    """The journal, which is there and can be read. Raises JournalError, UsageError."""
+    """The journal, opened. Raises JournalError; UsageError where there is none yet."""
     journal = context.open_orchestrator(ctx).runtime.journal
     if not journal.path.exists():
         raise UsageError(
-            f"there is no journal yet at {journal.path}", 'orch run "What is a mutex?" begins one'
+            f"there is no journal yet at {journal.path}",
+            'the first run creates it: orch run "What is a mutex?"',
         )
     journal.open()
     return journal
 
 
-def _target(journal: Journal, file: str, force: bool) -> Path:
-    """A file to write. Raises UsageError where it would replace one unasked, or the journal
-    itself."""
+def _target_file(journal: Journal, file: str, force: bool) -> Path:
+    """The file to write. Raises UsageError for an existing file without --force, and for the
+    journal itself."""
     target = Path(file).expanduser()
     if not target.parent.is_dir():
-        raise UsageError(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
+        raise UsageError(f"the folder {target.parent} does not exist", f"mkdir -p {target.parent}")
     if target.is_dir():
         raise UsageError(f"{file} is a folder", "name a file in it")
     if (
         target.exists() and not target.is_file()
     ):  # the copy would take the place of a device or a pipe
-        raise UsageError(f"{file} is not a file", "name one; orch journal export - prints")
+        raise UsageError(
+            f"{file} is not a file", "name a file; orch journal export - prints to stdout"
+        )
     if target.exists() and (not force or target.samefile(journal.path)):
         raise UsageError(
             (
@@ -141,10 +139,10 @@ def _target(journal: Journal, file: str, force: bool) -> Path:
     return target
 
 
-def _told(holds: JournalSummary) -> str:
+def _summary(summary: JournalSummary) -> str:
     newest = (
-        f", the newest of {time.strftime('%Y-%m-%d %H:%M', time.localtime(holds.newest))}"
-        if holds.newest
+        f", newest {time.strftime('%Y-%m-%d %H:%M', time.localtime(summary.newest))}"
+        if summary.newest
         else ""
     )
-    return f"{holds.runs:,} {'run' if holds.runs == 1 else 'runs'}{newest}"
+    return f"{summary.runs:,} {'run' if summary.runs == 1 else 'runs'}{newest}"

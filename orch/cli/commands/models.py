@@ -1,4 +1,4 @@
-"""`orch models`: list, show, pull, add, load, unload."""
+"""`orch models`: lists, shows, downloads, adds, loads and unloads models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json
 from orch.errors import ConfigError, OrchError
 
 if TYPE_CHECKING:
@@ -19,29 +20,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="List, show, fetch and add models.",
+    help="List, show, download and add models.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 ModelId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
 def models_command(ctx: typer.Context, as_json: Json = False) -> None:
-    """List, show, fetch and add models."""
+    """List, show, download and add models."""
     if ctx.invoked_subcommand is not None:
         return
     from orch.cli import render
-    from orch.routing.catalog import describe
+    from orch.routing.lookup import describe
 
     orchestrator = context.open_orchestrator(ctx)
-    survey = asyncio.run(_survey(orchestrator))
+    inventory = asyncio.run(_read_inventory(orchestrator))
     if as_json:
         render.print_json(
             {
                 "v": 1,
-                "models": [describe(state) for state in survey.states],
-                "down": dict(survey.unreachable),
+                "models": [describe(state) for state in inventory.states],
+                "down": dict(inventory.unreachable),
             }
         )
         return
@@ -59,10 +59,10 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
     grades = orchestrator.runtime.journal.feedback.mean_grades()
     render.print_table(
         columns,
-        [_row(state, grades.get(state.key)) for state in survey.states],
+        [_row(state, grades.get(state.key)) for state in inventory.states],
         drop=("can", "context", "provider", "size", "good at", "speed", "quality"),
     )
-    for name, why in survey.unreachable.items():
+    for name, why in inventory.unreachable.items():
         render.print_warning(f"provider {name}: {why}")
     for warning in orchestrator.runtime.journal.warnings:
         render.print_warning(warning)
@@ -70,27 +70,26 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
 
 @app.command("show")
 def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> None:
-    """Show everything that is known about one model."""
+    """Show everything known about a model."""
     from orch.cli import render
-    from orch.routing.catalog import describe
-    from orch.routing.lookup import resolve_model
+    from orch.routing.lookup import describe, resolve_model
 
     orchestrator = context.open_orchestrator(ctx)
-    state = resolve_model(asyncio.run(_survey(orchestrator)), model)
+    state = resolve_model(asyncio.run(_read_inventory(orchestrator)), model)
     known = describe(state)
     if as_json:
         render.print_json({"v": 1, **known})
         return
-    render.print_fields(((key, _text(value)) for key, value in known.items()), 20)
+    render.print_fields(((key, _format_value(value)) for key, value in known.items()), 20)
 
 
 @app.command("pull")
 def models_pull(
     ctx: typer.Context,
     model: ModelId,
-    provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "",
+    provider: Annotated[str, typer.Option(help="Ollama provider to download it into.")] = "",
 ) -> None:
-    """Fetch a model into Ollama, with progress."""
+    """Download a model into Ollama."""
     asyncio.run(_pull(ctx, model, provider))
 
 
@@ -99,16 +98,16 @@ def models_add(
     ctx: typer.Context,
     model: ModelId,
     provider: Annotated[
-        str, typer.Option(help="Where it is. Default: the provider that has it.")
+        str, typer.Option(help="Provider that has it. Default: the only one.")
     ] = "",
 ) -> None:
-    """Write an installed model into models.yaml, with what its provider says of it."""
+    """Add an installed model to models.yaml, with the facts that its provider gives."""
     from orch.cli import render
     from orch.config import edit_models
     from orch.routing.model_entry import model_entry
 
     orchestrator = context.open_orchestrator(ctx)
-    state, name = asyncio.run(_to_add(orchestrator, model, provider))
+    state, name = asyncio.run(_find_model_to_add(orchestrator, model, provider))
     path = edit_models.ensure_own_file(context.chosen_config_dir(ctx))
     edit_models.add_model(path, model_entry(state), guessed=edit_models.GUESSED)
     render.print_stdout(f"added {name} to {path}")
@@ -116,48 +115,55 @@ def models_add(
         from orch.providers.remote_models import display_host
 
         render.print_warning(
-            f"it runs at {display_host(state.remote_host)}, and stays out unless its entry says"
+            f"it runs at {display_host(state.remote_host)}, and is never used unless its entry says"
             " remote: allow"
         )
 
 
 @app.command("load")
 def models_load(ctx: typer.Context, model: ModelId) -> None:
-    """Bring a model into memory, so that its next answer begins at once."""
-    _move(ctx, "load", model)
+    """Load a model into memory, so that its next answer starts at once."""
+    _load_or_unload(ctx, "load", model)
 
 
 @app.command("unload")
 def models_unload(ctx: typer.Context, model: ModelId) -> None:
-    """Free a model's memory."""
-    _move(ctx, "unload", model)
+    """Unload a model from memory."""
+    _load_or_unload(ctx, "unload", model)
 
 
-def _move(ctx: typer.Context, where: str, model: str) -> None:
-    """By the running server, which knows what is in use, else here."""
+def _load_or_unload(ctx: typer.Context, action: str, model: str) -> None:
+    """Loads or unloads at the running server, which knows what is in use, else here."""
     from orch.cli import render, via_server
 
-    told = via_server.call_server(
-        context.chosen_config_dir(ctx), f"/orch/models/{where}", {"model": model}
+    response = via_server.call_server(
+        context.chosen_config_dir(ctx), f"/orch/models/{action}", {"model": model}
     )
-    render.print_stdout(told["said"] if told else asyncio.run(_move_here(ctx, where, model)))
+    render.print_stdout(
+        response["said"] if response else asyncio.run(_load_or_unload_here(ctx, action, model))
+    )
 
 
-async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
+async def _load_or_unload_here(ctx: typer.Context, action: str, model: str) -> str:
+    from orch.execution import lifecycle
+
     async with context.open_orchestrator(ctx) as orchestrator:
-        loader = orchestrator.runtime.loader
-        return await (loader.load if where == "load" else loader.unload)(model)
+        return await (lifecycle.load if action == "load" else lifecycle.unload)(
+            orchestrator.runtime, model
+        )
 
 
-# ---------------------------------------------------------------- asking
+# ---------------------------------------------------------------- reading
 
 
-async def _survey(orchestrator: Orchestrator) -> Inventory:
+async def _read_inventory(orchestrator: Orchestrator) -> Inventory:
     async with orchestrator:
         return await orchestrator.runtime.registry.snapshot(with_unlisted=True)
 
 
-async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple[ModelState, str]:
+async def _find_model_to_add(
+    orchestrator: Orchestrator, name: str, provider: str
+) -> tuple[ModelState, str]:
     from orch.config.spec import canonical_model_name
     from orch.routing.lookup import resolve_model
 
@@ -167,19 +173,19 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
         if canonical_model_name(spec.id) == canonical_model_name(name)
     ]
     if listed:
-        raise ConfigError(f"{name} is in models.yaml already", f"orch models show {name}")
-    survey = await _survey(orchestrator)
+        raise ConfigError(f"{name} is already in models.yaml", f"orch models show {name}")
+    inventory = await _read_inventory(orchestrator)
     states = [
         s
-        for s in survey.states
+        for s in inventory.states
         if canonical_model_name(s.spec.id) == canonical_model_name(name)
         and provider in ("", s.spec.provider)
     ]
     if not states:
-        resolve_model(survey, f"{provider}/{name}" if provider else name)
+        resolve_model(inventory, f"{provider}/{name}" if provider else name)
         raise OrchError(
             f"{provider} has no model {name!r}",
-            "orch models lists what is there",
+            "orch models lists what is installed",
             code="model_not_found",
         )
     return states[0], states[0].spec.id
@@ -191,17 +197,17 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 
     async with context.open_orchestrator(ctx) as orchestrator:
         with render.ProgressBar(name) as progress:
-            async for step in pull_model(orchestrator.runtime.providers, name, provider):
+            async for step in pull_model(orchestrator.runtime, name, provider):
                 progress.update(step.status, step.completed_bytes, step.total_bytes or None)
     render.print_stdout(f"{name} is installed")
 
 
-# ---------------------------------------------------------------- showing
+# ---------------------------------------------------------------- printing
 
 
 def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     spec = state.spec
-    words = [_where(state), *(["unlisted"] if state.unlisted else [])]
+    words = [_state_label(state), *(["unlisted"] if state.unlisted else [])]
     can = (
         ", ".join(sorted(state.capabilities - {"completion"})) or "chat"
         if state.capabilities
@@ -220,7 +226,7 @@ def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     )
 
 
-def _where(state: ModelState) -> str:
+def _state_label(state: ModelState) -> str:
     from orch.routing.ranking import remote_note
 
     if state.remote_host and state.is_installed:
@@ -235,13 +241,13 @@ def _where(state: ModelState) -> str:
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
-    """Its mean over the types, and in a word where that comes from; `orch models show` tells both
-    whole."""
+    """The mean quality over the types and its source in a word; `orch models show` has both in
+    full."""
     source = (
         state.prior.source.split(" (")[0].split(" from ")[0].split(",")[0] if state.prior else ""
     )
-    believed = f"{state.prior.mean * 10:.1f} {source}" if state.prior else "-"
-    return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {believed}" if grade else believed
+    estimate = f"{state.prior.mean * 10:.1f} {source}" if state.prior else "-"
+    return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {estimate}" if grade else estimate
 
 
 def _speed(state: ModelState) -> str:
@@ -257,14 +263,14 @@ def _speed(state: ModelState) -> str:
     return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
         return ", ".join(
-            f"{key} {_text(entry)}" for key, entry in value.items() if entry is not None
+            f"{key} {_format_value(entry)}" for key, entry in value.items() if entry is not None
         )
     if isinstance(value, bool):
         return "yes" if value else "no"

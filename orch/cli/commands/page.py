@@ -23,47 +23,49 @@ def page_command(
         bool,
         typer.Option(
             "--print",
-            help="Print a link that logs one browser in, once, within ten minutes; open nothing.",
+            help="Print a login link instead: valid once, for ten minutes, in any browser.",
         ),
     ] = False,
 ) -> None:
-    """Open the page of the running server in your browser."""
+    """Open the running server's page in your browser."""
     from orch.cli import render
 
-    url, link, is_told = _address()
+    url, link, is_known = _page_links()
     if show:
         render.print_stdout(link)
-    elif not _opened(url if is_told else _leading(link)):
+    elif not _open_in_browser(url if is_known else _redirect_file(link)):
         render.print_warning(
-            "no browser can be opened here; this link opens the page in one, once, within ten"
-            " minutes:"
+            "no browser can be opened here; this link opens the page in any browser, once,"
+            " within ten minutes:"
         )
         render.print_stdout(link)
 
 
-def _address() -> tuple[str, str, bool]:
-    """The page, a link into it, and whether the system tells the server who asks. Raises
-    OrchError."""
+def _page_links() -> tuple[str, str, bool]:
+    """The page's URL, a login link, and whether the server knows the user without it.
+
+    Raises OrchError.
+    """
     from orch.server.local_client import NoServerError, StuckServerError, request_json
 
     try:
-        status, there = request_json("POST", "/orch/page", {}, timeout_s=5)
+        status, response = request_json("POST", "/orch/page", {}, timeout_s=5)
     except StuckServerError as error:
         raise OrchError(str(error), "orch serve stop ends it") from None
     except NoServerError:
-        raise UsageError("no server is running", "orch serve --detach begins one") from None
-    if "v" not in there:
-        raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
+        raise UsageError("no server is running", "orch serve --detach starts one") from None
+    if "v" not in response:
+        raise OrchError("the server takes no more connections now", "try again in a moment")
     if status != 200:
         raise OrchError(
-            there["error"]["message"], there["error"]["hint"], code=there["error"]["code"]
+            response["error"]["message"], response["error"]["hint"], code=response["error"]["code"]
         )
-    return there["url"], there["link"], there["told"]
+    return response["url"], response["link"], response["told"]
 
 
-def _leading(link: str) -> str:
-    """The address of a file of the user's own that leads on: all accounts can read the words that a
-    browser is started with."""
+def _redirect_file(link: str) -> str:
+    """The URL of a private file that redirects to the link: other accounts can read the command
+    line of a browser."""
     from orch.config import paths
 
     file = paths.data_dir().absolute() / "page.html"
@@ -71,13 +73,13 @@ def _leading(link: str) -> str:
     return file.as_uri()
 
 
-def _opened(address: str) -> bool:
+def _open_in_browser(address: str) -> bool:
     import webbrowser  # no other command needs it
 
-    before = os.dup(1)
+    stdout = os.dup(1)
     try:
-        os.dup2(2, 1)  # what a browser says is no answer
+        os.dup2(2, 1)  # a browser's output must not mix with stdout
         return webbrowser.open(address)
     finally:
-        os.dup2(before, 1)
-        os.close(before)
+        os.dup2(stdout, 1)
+        os.close(stdout)

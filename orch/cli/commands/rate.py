@@ -1,4 +1,4 @@
-"""`orch rate`: the user's word on a run that is over."""
+"""`orch rate`: records the user's rating of a run, or the correct type of its task."""
 
 from __future__ import annotations
 
@@ -18,25 +18,23 @@ def rate_command(
     run_id: Annotated[str, typer.Argument(metavar="last|ID", show_default=False)],
     word: Annotated[
         str,
-        typer.Argument(metavar="[good|bad]", help="What the answer was worth.", show_default=False),
+        typer.Argument(metavar="[good|bad]", help="Rating of the answer.", show_default=False),
     ] = "",
     better: Annotated[
         str,
         typer.Option(
             "--better",
             metavar="MODEL",
-            help="The model that does such tasks better.",
+            help="Model that is better at such tasks.",
             show_default=False,
         ),
     ] = "",
     task_type: Annotated[
         str,
-        typer.Option(
-            "--type", metavar="TYPE", help="What kind of task it really was.", show_default=False
-        ),
+        typer.Option("--type", metavar="TYPE", help="Correct task type.", show_default=False),
     ] = "",
 ) -> None:
-    """Say what a run was worth, or what kind of task it really was: the next decisions know it."""
+    """Rate an answer or correct its task type, to improve later decisions."""
     from orch.cli import render
 
     for sentence in asyncio.run(_rate(ctx, run_id, word, better, task_type)):
@@ -46,5 +44,7 @@ def rate_command(
 async def _rate(
     ctx: typer.Context, run_id: str, word: str, better: str, task_type: str
 ) -> list[str]:
+    from orch.routing.feedback import record_rating
+
     async with context.open_orchestrator(ctx) as orchestrator:
-        return await orchestrator.runtime.feedback.record(run_id, word, better, task_type)
+        return await record_rating(orchestrator.runtime, run_id, word, better, task_type)

@@ -22,10 +22,10 @@ def route_command(
     as_json: RunJson = False,
     no_stdin: NoStdin = False,
     why: Annotated[
-        bool, typer.Option("--why", help="Also what spoke for the type, and for the second.")
+        bool, typer.Option("--why", help="Show the evidence for the two most likely types.")
     ] = False,
 ) -> None:
-    """Show which model would take a task, and why; run nothing."""
+    """Show which model would be chosen for a task, and why, without running it."""
     try:
         decide_and_print(ctx, task_from_argv(ctx.params), as_json=as_json, why=why)
     except OrchError as error:

@@ -27,77 +27,79 @@ def run_command(
     schema: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="JSON Schema the answer must follow.", show_default=False
+            metavar="FILE", help="JSON Schema that the answer must follow.", show_default=False
         ),
     ] = "",
     stream: Annotated[
-        bool, typer.Option("--stream/--no-stream", help="Show the answer as it comes.")
+        bool, typer.Option("--stream/--no-stream", help="Show the answer as it arrives.")
     ] = True,
     timeout: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Seconds to the first token (300); between tokens at most 60.",
+            help="Seconds to wait for the first token (300); at most 60 between tokens.",
             show_default=False,
         ),
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Ask again, whatever was answered before.")
-    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore cached answers.")] = False,
     recall: Annotated[
-        bool, typer.Option("--recall", help="Put what memory finds before the task.")
+        bool, typer.Option("--recall", help="Add memories that match the task to the prompt.")
     ] = False,
     remember: Annotated[
         bool | None,
         typer.Option(
-            "--remember/--no-remember", help="Whether it can be recalled later.", show_default=False
+            "--remember/--no-remember",
+            help="Whether this run can be recalled later.",
+            show_default=False,
         ),
     ] = None,
     carry_on: Continue = False,
     session: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="Conversation that this task belongs to.", show_default=False
+        ),
     ] = "",
     fallback: Annotated[
         bool | None,
         typer.Option(
             "--fallback/--no-fallback",
-            help="Whether other models may take over.",
+            help="Whether another model may take over after a failure.",
             show_default=False,
         ),
     ] = None,
     continue_partial: Annotated[
         bool,
         typer.Option(
-            "--continue-partial", help="Into a pipe: let another model go on from a cut answer."
+            "--continue-partial", help="In a pipe: let another model continue a cut answer."
         ),
     ] = False,
     as_json: RunJson = False,
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="The run's events, one JSON object a line.")
+        bool, typer.Option("--jsonl", help="Print the run's events, one JSON object per line.")
     ] = False,
     plain: Annotated[
-        bool, typer.Option("--plain", help="No Markdown rendering on a terminal.")
+        bool, typer.Option("--plain", help="Do not render Markdown on a terminal.")
     ] = False,
     no_stdin: NoStdin = False,
     no_server: Annotated[
-        bool, typer.Option("--no-server", help="Work alone, without a running orch server.")
+        bool, typer.Option("--no-server", help="Do not use a running orch server.")
     ] = False,
     show_thinking: Annotated[
-        bool, typer.Option("--show-thinking", help="What the model thinks, on stderr.")
+        bool, typer.Option("--show-thinking", help="Show the model's thinking on stderr.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide only: what orch route does.")
+        bool, typer.Option("--dry-run", help="Only decide, like orch route.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")
+        bool, typer.Option("-q", "--quiet", help="Print nothing but errors on stderr.")
     ] = False,
 ) -> None:
-    """Answer a task with the model that will do it well soonest."""
+    """Run a task on the model that will give a good answer soonest."""
     if as_json and jsonl:
-        raise UsageError("--json and --jsonl say two things", "give one of them")
+        raise UsageError("--json and --jsonl exclude each other", "use one of them")
     if carry_on and session:
-        raise UsageError("--continue and --session both name a conversation", "give one of them")
+        raise UsageError("--continue and --session exclude each other", "use one of them")
     mode = OutputMode.from_params(ctx.params)
     try:
         _run(ctx, mode)

@@ -1,4 +1,4 @@
-"""`orch serve`: the endpoint, in the foreground or behind; stop, status."""
+"""`orch serve`: runs the server in the foreground or background, stops it, shows its status."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json
 from orch.errors import OrchError, UsageError
 
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.",
+    help="Serve the OpenAI and Ollama APIs, and orch's own, on this machine.",
 )
 
 DEFAULT_PORT = 11_435
@@ -27,7 +28,6 @@ REQUIRED_PACKAGES, PAGE_PACKAGES = (
     ("nicegui", "nh3", "markdown_it", "pygments"),
 )
 START_TIMEOUT_S, STOP_TIMEOUT_S, KILL_TIMEOUT_S = 30.0, 15.0, 5.0
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -35,17 +35,19 @@ def serve_command(
     ctx: typer.Context,
     host: Annotated[
         str,
-        typer.Option(metavar="ADDRESS", help="Where to listen; any but loopback needs --api-key."),
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on; any but loopback needs --api-key."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65_535, help="0 takes a free one.")
+        int, typer.Option(metavar="N", min=0, max=65_535, help="Port; 0 takes a free one.")
     ] = DEFAULT_PORT,
     api_key: Annotated[
         str,
         typer.Option(
             "--api-key",
             metavar="FILE|VARIABLE",
-            help="Keys, one `name: key` a line, or the variable that holds one.",
+            help="File with one `name: key` per line, or a variable that holds a key.",
             show_default=False,
         ),
     ] = "",
@@ -54,7 +56,7 @@ def serve_command(
         typer.Option(
             "--allow-host",
             metavar="NAME",
-            help="A host name it also answers to.",
+            help="Another host name to answer to.",
             show_default=False,
         ),
     ] = [],  # noqa: B006
@@ -63,23 +65,22 @@ def serve_command(
         typer.Option(
             "--allow-origin",
             metavar="ORIGIN",
-            help="Pages that may ask it (CORS).",
+            help="Origin of pages that may call the server (CORS).",
             show_default=False,
         ),
     ] = [],  # noqa: B006
     max_body_mb: Annotated[
-        float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)
+        float, typer.Option("--max-body-mb", metavar="MB", help="Largest request body.", min=0.001)
     ] = 32,
     detach: Annotated[
-        bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")
+        bool, typer.Option("--detach", help="Run in the background; orch serve stop ends it.")
     ] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the page at /.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Do not serve the page at /.")] = False,
 ) -> None:
-    """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
+    """Serve the OpenAI and Ollama APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
         return
-    _needs(*(() if no_ui else PAGE_PACKAGES))
-    from orch.cli import render
+    _check_packages(*(() if no_ui else PAGE_PACKAGES))
     from orch.server.http.connection_limits import ConnectionLimits
     from orch.server.http.keys import ApiKeys
     from orch.server.http.rules import Rules
@@ -101,11 +102,10 @@ def serve_command(
         rules,
         ConnectionLimits(),
         with_page=not no_ui,
-        announce=render.print_stdout,
     )
 
 
-def _needs(*more: str) -> None:
+def _check_packages(*more: str) -> None:
     from importlib.util import find_spec
 
     missing = [name for name in (*REQUIRED_PACKAGES, *more) if find_spec(name) is None]
@@ -119,16 +119,18 @@ def _needs(*more: str) -> None:
 
 
 def _detach(argv: list[str]) -> None:
-    """Starts the same command without --detach, and waits until it answers. Raises OrchError with
-    what it said."""
+    """Starts the same command without --detach and waits until it answers.
+
+    Raises OrchError with the first line of its output if it does not.
+    """
     import subprocess
 
     from orch.cli import render
     from orch.config import paths
 
-    there = _known()
-    if there:
-        raise OrchError(f"orch serves already, {_where(there)}", "orch serve stop")
+    info = _checked_info()
+    if info:
+        raise OrchError(f"a server is already running {_where(info)}", "orch serve stop")
     log = paths.data_dir() / "serve.log"
     paths.touch_private(log)
     words = [word for word in argv[1:] if word != "--detach"]
@@ -141,23 +143,25 @@ def _detach(argv: list[str]) -> None:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
         )
-    _until(lambda: "url" in (server_info() or {}) or process.poll() is not None, START_TIMEOUT_S)
-    there = server_info()
-    if not there or "url" not in there:
-        said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
+    _wait_until(
+        lambda: "url" in (server_info() or {}) or process.poll() is not None, START_TIMEOUT_S
+    )
+    info = server_info()
+    if not info or "url" not in info:
+        output = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
         raise OrchError(
-            "orch serve did not begin:"
-            f" {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}",
+            "orch serve did not start:"
+            f" {output.splitlines()[0].removeprefix('orch: ') if output else 'it printed nothing'}",
             f"see {log}",
         )
     render.print_stdout(
-        f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it"
+        f"orch serves at {info['url']} (process {info['pid']}); orch serve stop ends it"
     )
 
 
 def server_info() -> dict[str, Any] | None:
-    """What the running server says of itself; None where none runs, `{"stuck": True}` where it does
-    not answer."""
+    """The running server's description of itself; None where none runs, `{"stuck": True}` where it
+    does not answer."""
     from orch.server.local_client import NoServerError, StuckServerError, request_json
 
     try:
@@ -168,21 +172,19 @@ def server_info() -> dict[str, Any] | None:
         return None
 
 
-def _known() -> dict[str, Any] | None:
-    """The same. Raises OrchError for a server that is there and says nothing of itself."""
-    there = server_info()
-    if there is not None and "pid" not in there and "stuck" not in there:
-        raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
-    return there
+def _checked_info() -> dict[str, Any] | None:
+    """`server_info`. Raises OrchError for a server that takes no more connections."""
+    info = server_info()
+    if info is not None and "pid" not in info and "stuck" not in info:
+        raise OrchError("the server takes no more connections now", "try again in a moment")
+    return info
 
 
-def _where(there: dict[str, Any]) -> str:
-    return (
-        "and does not answer" if "stuck" in there else f"at {there['url']} (process {there['pid']})"
-    )
+def _where(info: dict[str, Any]) -> str:
+    return "but does not answer" if "stuck" in info else f"at {info['url']} (process {info['pid']})"
 
 
-def _until(condition: Any, seconds: float) -> bool:
+def _wait_until(condition: Any, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -193,78 +195,81 @@ def _until(condition: Any, seconds: float) -> bool:
 
 @app.command("stop")
 def serve_stop() -> None:
-    """End the running server; answers under way get some seconds, and one that does not end then is
-    killed."""
+    """Stop the running server. Running answers get some seconds; then the server is killed."""
     from orch.cli import render
-    from orch.server.instance_lock import lock_holder
+    from orch.server.instance_lock import holder
 
-    pid = lock_holder()
+    pid = holder()
     if pid is None:
-        raise UsageError("no server is running", "orch serve --detach begins one")
+        raise UsageError("no server is running", "orch serve --detach starts one")
     if pid == 0:
         raise OrchError(
-            "the server runs in another container or on another machine", "orch serve stop there"
+            "the server runs in another container or on another machine",
+            "type orch serve stop there",
         )
-    ended = _ended(pid, signal.SIGTERM, STOP_TIMEOUT_S) or _ended(
+    ended = _end_with(pid, signal.SIGTERM, STOP_TIMEOUT_S) or _end_with(
         pid, signal.SIGKILL, KILL_TIMEOUT_S
     )
     if not ended:
-        raise OrchError(f"process {pid} does not end", f"kill -9 {pid}")
+        raise OrchError(f"process {pid} does not exit", f"kill -9 {pid}")
     render.print_stdout(
-        "orch serves no more"
+        "the server has stopped"
         if ended == signal.SIGTERM
-        else f"orch serves no more: process {pid} did not end by itself, and was killed"
+        else f"the server was killed: process {pid} did not exit by itself"
     )
 
 
-def _ended(pid: int, number: signal.Signals, seconds: float) -> signal.Signals | None:
-    """The signal, if it ended the server: the lock then is nobody's. A stopped process hears
-    SIGTERM only when it goes on."""
-    from orch.server.instance_lock import lock_holder
+def _end_with(pid: int, number: signal.Signals, seconds: float) -> signal.Signals | None:
+    """The signal, if it ended the server, which then has released its lock.
 
-    if lock_holder() == pid:
+    A stopped process receives SIGTERM only after SIGCONT.
+    """
+    from orch.server.instance_lock import holder
+
+    if holder() == pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)
-    return number if _until(lambda: lock_holder() != pid, seconds) else None
+    return number if _wait_until(lambda: holder() != pid, seconds) else None
 
 
 @app.command("status")
 def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show whether a server runs, and what it does."""
+    """Show whether a server is running, and its load."""
     from orch.cli import render
     from orch.cli.via_server import local_fingerprint
-    from orch.server.instance_lock import lock_holder
+    from orch.server.instance_lock import holder
 
-    there = _known()
-    stuck = there is not None and "stuck" in there
+    info = _checked_info()
+    stuck = info is not None and "stuck" in info
     if as_json:
         render.print_json(
             {
                 "v": 1,
-                "running": there is not None,
-                "server": None if stuck else there,
-                "stuck": {"pid": lock_holder()} if stuck else None,
+                "running": info is not None,
+                "server": None if stuck else info,
+                "stuck": {"pid": holder()} if stuck else None,
             }
         )
-    elif there is None:
+    elif info is None:
         render.print_stdout("no server is running")
     elif stuck:
         render.print_stdout(
-            f"a server runs (process {lock_holder()}), and does not answer; orch serve stop ends it"
+            f"a server is running (process {holder()}) but does not answer; orch serve stop ends it"
         )
     else:
-        same = there["fingerprint"] == local_fingerprint(context.chosen_config_dir(ctx))
-        since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
+        same = info["fingerprint"] == local_fingerprint(context.chosen_config_dir(ctx))
+        since = f"for {info['uptime_s'] / 60:.0f} min, {info['running']} running"
         render.print_stdout(
-            f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}"
+            f"orch {info['version']} serves at {info['url']} (process {info['pid']}), {since}"
         )
         if not same:
             render.print_warning(
-                "the commands here have another version, folder or configuration: they work alone"
+                "commands here have another version, folder or configuration and do not use this"
+                " server"
             )
-        if there["config_fault"]:
+        if info["config_fault"]:
             render.print_warning(
-                f"the configuration that stands there now is not used: {there['config_fault']}"
+                f"the present configuration is invalid and not used: {info['config_fault']}"
             )
-    raise typer.Exit(0 if there and not stuck else 1)
+    raise typer.Exit(0 if info and not stuck else 1)

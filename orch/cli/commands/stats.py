@@ -1,12 +1,13 @@
-"""`orch stats`: what really happened, by model and by type."""
+"""`orch stats`: measured times, errors and fallbacks by model and by task type."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from orch.cli import context
+from orch.cli.options import Json, Since
 from orch.errors import OrchError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -40,20 +41,15 @@ _HEADS = (
 @app.command()
 def stats_command(
     ctx: typer.Context,
-    since: Annotated[
-        str,
-        typer.Option(
-            help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
-        ),
-    ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    since: Since = "",
+    as_json: Json = False,
 ) -> None:
-    """Show real times, errors and fallbacks, by model and by type."""
+    """Show measured times, errors and fallbacks by model and by task type."""
     from orch.cli import render
     from orch.config.durations import parse_since
     from orch.storage.stats import by_type
 
-    begin = parse_since(since)
+    since_at = parse_since(since)
     orchestrator = context.open_orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode == "off":
@@ -63,10 +59,10 @@ def stats_command(
             code="not_kept",
         )
     journal.open()
-    models, types = orchestrator.get_stats(begin), by_type(journal.history.attempts(begin))
+    models, types = orchestrator.get_stats(since_at), by_type(journal.history.attempts(since_at))
     for warning in journal.warnings:
         render.print_warning(warning)
-    corrected = journal.feedback.count_corrections(begin)
+    corrected = journal.feedback.count_corrections(since_at)
     if as_json:
         render.print_json({"v": 1, "models": models, "types": types, "corrected": corrected})
     elif not models:

@@ -216,7 +216,7 @@ class Residency:
 
 
 def _full(model: ModelKey) -> ModelKey:
-    return ModelKey(model.provider, canonical_model_name(model.model))
+    return model[0], canonical_model_name(model[1])
 
 
 def _name(model: ModelKey) -> str:

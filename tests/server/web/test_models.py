@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.config import paths
@@ -18,7 +19,7 @@ from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA
-from tests.support.browser import PHONE, Visit, orch_serve, serious_violations
+from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 expect.set_options(timeout=15_000)
@@ -63,6 +64,16 @@ def row(page: Page, name: str) -> Locator:
         .filter(has=page.get_by_text(name, exact=True))
         .filter(has=page.get_by_role("checkbox"))
     )
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds that is serious."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {[node['html'] for node in each['nodes']]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 def measure() -> None:
@@ -118,7 +129,7 @@ def measure() -> None:
 # ---------------------------------------------------------------- what is there
 
 
-def test_the_list_shows_the_state_of_each_model(
+def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     ollama.add(FakeModel("embedder", capabilities=["embedding"], family="bert"))
@@ -130,7 +141,7 @@ def test_the_list_shows_the_state_of_each_model(
         expect(row(page, CODER)).to_contain_text("4.7 GB")
         expect(row(page, "embedder:latest")).to_contain_text("embeddings only")
         expect(page.get_by_text("No measurements yet")).to_be_visible()
-        assert serious_violations(page) == []
+        assert faults(page) == []
 
 
 WORDS = {
@@ -140,7 +151,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("language", WORDS)
-def test_a_remote_model_shows_its_host_and_cannot_be_loaded(
+def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(
     models: str, visit: Visit, ollama: FakeOllama, language: str
 ) -> None:
     ollama.add(FakeModel("gpt-oss:120b-cloud", remote_host="https://ollama.com:443", size=384))
@@ -151,9 +162,7 @@ def test_a_remote_model_shows_its_host_and_cannot_be_loaded(
     expect(row(page, "gpt-oss:120b-cloud").get_by_role("button", name=load)).not_to_be_visible()
 
 
-def test_a_recently_installed_model_is_marked_new(
-    models: str, visit: Visit, ollama: FakeOllama
-) -> None:
+def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeOllama) -> None:
     page = visit(models)
     expect(row(page, "Quick")).not_to_contain_text("new")
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
@@ -166,7 +175,7 @@ def test_a_recently_installed_model_is_marked_new(
     expect(row(page, "Quick")).not_to_contain_text("new")
 
 
-def test_an_unreachable_provider_shows_why_and_what_to_do(home: Path, visit: Visit) -> None:
+def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> None:
     with orch_serve() as (url, _):
         page = visit(f"{url}/models")
         expect(
@@ -175,10 +184,10 @@ def test_an_unreachable_provider_shows_why_and_what_to_do(home: Path, visit: Vis
             )
         ).to_contain_text("ollama serve")
         expect(row(page, "Llama 3.1 8B")).to_contain_text("provider not available")
-        assert serious_violations(page) == []
+        assert faults(page) == []
 
 
-def test_without_models_the_view_says_how_to_get_one(
+def test_without_any_model_it_says_how_to_get_one(
     models: str, visit: Visit, ollama: FakeOllama, file: Path
 ) -> None:
     ollama.models.clear()
@@ -188,7 +197,7 @@ def test_without_models_the_view_says_how_to_get_one(
     expect(page.get_by_text("No installed model to measure")).to_be_visible()
 
 
-def test_the_heat_maps_show_measured_and_expected_values(models: str, visit: Visit) -> None:
+def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Visit) -> None:
     measure()
     page = visit(models)
     speed, quality = page.get_by_role("table").nth(0), page.get_by_role("table").nth(1)
@@ -202,13 +211,13 @@ def test_the_heat_maps_show_measured_and_expected_values(models: str, visit: Vis
     expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text(
         "n=6"
     )
-    assert serious_violations(page) == []
+    assert faults(page) == []
 
 
 # ---------------------------------------------------------------- memory
 
 
-def test_loading_and_unloading_updates_the_memory_bar(
+def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -229,7 +238,7 @@ def test_loading_and_unloading_updates_the_memory_bar(
 # ---------------------------------------------------------------- fetching
 
 
-def test_a_downloaded_model_can_be_selected_and_an_unknown_one_shows_the_error(
+def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -247,7 +256,7 @@ def test_a_downloaded_model_can_be_selected_and_an_unknown_one_shows_the_error(
     expect(told).to_have_count(0)
 
 
-def test_a_download_continues_without_the_page_until_it_is_cancelled(
+def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -259,7 +268,7 @@ def test_a_download_continues_without_the_page_until_it_is_cancelled(
     page.reload()
     shown = page.get_by_role("group", name="qwen3:4b")
     expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0.5")
-    assert serious_violations(page) == []
+    assert faults(page) == []
     shown.get_by_role("button", name="Cancel").click()
     expect(shown).to_have_count(0)
     ollama.wait_for(
@@ -270,7 +279,7 @@ def test_a_download_continues_without_the_page_until_it_is_cancelled(
 # ---------------------------------------------------------------- models.yaml
 
 
-def test_listing_a_model_shows_the_diff_and_keeps_comments(
+def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay(
     models: str, visit: Visit, file: Path
 ) -> None:
     page = visit(models)
@@ -281,7 +290,7 @@ def test_listing_a_model_shows_the_diff_and_keeps_comments(
     page.wait_for_function(
         "document.getAnimations().length === 0"
     )  # half transparent, its contrast is low
-    assert serious_violations(page) == []
+    assert faults(page) == []
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert file.read_text() == OWN
@@ -296,7 +305,7 @@ def test_listing_a_model_shows_the_diff_and_keeps_comments(
     ] == []  # an iterator: each one after the last
 
 
-def test_models_can_be_unlisted_and_unlisted_models_ignored(
+def test_a_model_is_put_aside_and_the_unlisted_left_out(
     models: str, visit: Visit, file: Path
 ) -> None:
     page = visit(models)
@@ -318,9 +327,7 @@ def test_models_can_be_unlisted_and_unlisted_models_ignored(
 # ---------------------------------------------------------------- for everybody
 
 
-def test_the_view_is_in_spanish_and_fits_a_phone(
-    models: str, visit: Visit, ollama: FakeOllama
-) -> None:
+def test_it_speaks_spanish_and_fits_a_phone(models: str, visit: Visit, ollama: FakeOllama) -> None:
     ollama.resident[LLAMA] = 8192
     measure()
     page = visit(models, PHONE, language="es", dark=True)
@@ -330,10 +337,10 @@ def test_the_view_is_in_spanish_and_fits_a_phone(
         "de 10"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-    assert serious_violations(page) == []
+    assert faults(page) == []
 
 
-def test_loading_by_keyboard_keeps_the_focus_and_other_loads_appear(
+def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_others_load_shows(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)

@@ -1,1 +1,1 @@
-"""`orch bench`: speed, and with --quality graded answers."""
+"""`orch bench`: measures speed or, with --quality, grades answers."""

@@ -1,4 +1,4 @@
-"""`orch bench --quality`: asks and grades, grades again, and reports; `bench` hands over to it."""
+"""`orch bench --quality`: runs the suite on models, grades the answers, and prints the report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from orch.cli import context
 from orch.errors import OrchError, UsageError
 from orch.routing.lookup import resolve_model
 from orch.routing.registry import Inventory
-from orch.types import ModelKey
 
 if TYPE_CHECKING:
     from orch.bench.graders import ExecuteCode
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QualityBenchOptions:
-    """What the command line asks for. `budget_s` in seconds."""
+    """The options of a quality bench. `budget_s` in seconds."""
 
     models: tuple[str, ...] = ()
     suite: str = ""
@@ -54,32 +53,32 @@ class QualityBenchOptions:
     svg: str = ""
 
 
-def run_quality_bench(ctx: typer.Context, wishes: QualityBenchOptions) -> None:
-    """Asks what was not asked yet (unless only a report or new grades are wanted), then reports."""
+def run_quality_bench(ctx: typer.Context, options: QualityBenchOptions) -> None:
+    """Runs the pending tasks (not with --report or --regrade), then prints the report."""
     from orch.cli import render
 
     orchestrator = context.open_orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode != "full":
         raise OrchError(
-            "grading needs the answers' texts, and the journal keeps none (journal.mode is"
+            f"grading needs the answers' texts, which the journal does not keep (journal.mode is"
             f" {journal.mode})",
             code="not_kept",
         )
     suite, execute = (
-        load_suite(Path(wishes.suite) if wishes.suite else None),
-        _execute(wishes.allow_exec),
+        load_suite(Path(options.suite) if options.suite else None),
+        _execute(options.allow_exec),
     )
     try:
-        asyncio.run(_quality(orchestrator, suite, execute, wishes))
+        asyncio.run(_quality(orchestrator, suite, execute, options))
     except KeyboardInterrupt:
-        render.print_stderr("interrupted: what was graded is kept; the same command goes on")
+        render.print_stderr("interrupted: the grades so far are kept; the same command resumes")
         raise
 
 
 def _execute(allowed: bool) -> ExecuteCode | None:
-    """What runs code. Raises OrchError where it can't be kept from the network: nothing weaker is
-    run."""
+    """The function that runs code. Raises OrchError where the sandbox is unavailable: code is never
+    run without it."""
     if not allowed:
         return None
     from orch.bench import sandbox
@@ -88,7 +87,7 @@ def _execute(allowed: bool) -> ExecuteCode | None:
     if why:
         raise OrchError(
             f"code can't be run safely here: {why}",
-            "leave --allow-exec out: code is then graded by its form alone",
+            "leave --allow-exec out: code is then graded by its form only",
             code="usage",
         )
     return sandbox.run_tests
@@ -98,45 +97,48 @@ async def _quality(
     orchestrator: Orchestrator,
     suite: Suite,
     execute: ExecuteCode | None,
-    wishes: QualityBenchOptions,
+    options: QualityBenchOptions,
 ) -> None:
     async with orchestrator:
         orchestrator.runtime.journal.open()
-        survey = await orchestrator.runtime.registry.snapshot(with_unlisted=True)
-        if wishes.regrade:
+        inventory = await orchestrator.runtime.registry.snapshot(with_unlisted=True)
+        if options.regrade:
             _regrade(orchestrator, suite, execute)
-        elif not wishes.report:
-            await _ask(orchestrator, suite, execute, wishes, survey)
-        orchestrator.runtime.estimator.fit(survey.states)
-        _show(orchestrator, suite, survey, wishes)
+        elif not options.report:
+            await _run_pending(orchestrator, suite, execute, options, inventory)
+        orchestrator.runtime.estimator.fit(inventory.states)
+        _print_report(orchestrator, suite, inventory, options)
 
 
-# ---------------------------------------------------------------- asking
+# ---------------------------------------------------------------- running
 
 
-async def _ask(
+async def _run_pending(
     orchestrator: Orchestrator,
     suite: Suite,
     execute: ExecuteCode | None,
-    wishes: QualityBenchOptions,
-    survey: Inventory,
+    options: QualityBenchOptions,
+    inventory: Inventory,
 ) -> None:
-    """Asks each model what it was not asked yet; Ctrl-C and the budget leave what is kept."""
+    """Runs each model's pending tasks. Each grade is stored at once: Ctrl-C and the budget lose
+    nothing."""
     from orch.cli import render
 
     runtime = orchestrator.runtime
-    judgements = runtime.journal.feedback
+    feedback = runtime.journal.feedback
     states, left_out = choose_models(
-        survey, [resolve_model(survey, name) for name in wishes.models]
+        inventory, [resolve_model(inventory, name) for name in options.models]
     )
     for name, why in left_out:
-        render.print_warning(f"{name}: {why}; it is left out unless it is named")
-    before = [row for row in judgements.graded_answers() if not row.error]
-    if wishes.new:
-        asked = {ModelKey(row.provider, row.model) for row in before}
+        render.print_warning(f"{name}: {why}; not asked unless named")
+    before = [row for row in feedback.graded_answers() if not row.error]
+    if options.new:
+        asked = {(row.provider, row.model) for row in before}
         states = [state for state in states if state.key not in asked]
     todo = pending_jobs(
-        suite.tasks, states, frozenset() if wishes.fresh else frozenset(map(grading_key_of, before))
+        suite.tasks,
+        states,
+        frozenset() if options.fresh else frozenset(map(grading_key_of, before)),
     )
     begun, count = time.monotonic(), 0
     with render.ProgressBar("bench") as progress:
@@ -144,22 +146,22 @@ async def _ask(
             grade_answers(todo, lambda name: runtime.providers[name], execute)
         ) as graded:
             async for row in graded:
-                judgements.add_grades([row])
+                feedback.add_grades([row])
                 count += 1
                 progress.count(count, len(todo))
                 if row.error:
                     render.print_warning(f"{row.model}: {row.error}")
-                if wishes.budget_s is not None and time.monotonic() - begun >= wishes.budget_s:
+                if options.budget_s is not None and time.monotonic() - begun >= options.budget_s:
                     render.print_stderr(
-                        f"the time is used up: {len(todo) - count:,} answers are left; the same"
-                        " command goes on"
+                        f"the budget is used up: {len(todo) - count:,} answers remain; the same"
+                        " command resumes"
                     )
                     break
-    _any_left(todo, judgements.graded_answers())
+    _check_any_answer(todo, feedback.graded_answers())
 
 
-def _any_left(todo: list[GradingJob], graded: list[GradedAnswer]) -> None:
-    """Raises OrchError where not a single answer came."""
+def _check_any_answer(todo: list[GradingJob], graded: list[GradedAnswer]) -> None:
+    """Raises OrchError if every request failed."""
     wanted = {job.grading_key for job in todo}
     rows = [row for row in graded if grading_key_of(row) in wanted]
     if rows and all(row.error for row in rows):
@@ -171,35 +173,35 @@ def _any_left(todo: list[GradingJob], graded: list[GradedAnswer]) -> None:
 
 
 def _regrade(orchestrator: Orchestrator, suite: Suite, execute: ExecuteCode | None) -> None:
-    """Grades kept answers again, where the task is still what was asked."""
+    """Grades stored answers again, where the task is unchanged."""
     from orch.cli import render
 
-    judgements, tasks = (
+    feedback, tasks = (
         orchestrator.runtime.journal.feedback,
         {task.id: task for task in suite.tasks},
     )
     kept = [
         row
-        for row in judgements.graded_answers()
+        for row in feedback.graded_answers()
         if row.answer is not None
         and row.task_id in tasks
         and task_hash(tasks[row.task_id]) == row.task_hash
     ]
     if not kept:
-        raise UsageError("no kept answer is of this suite", "orch bench --quality asks every model")
+        raise UsageError("no stored answer belongs to this suite", "orch bench --quality runs it")
     again = [regrade(row, tasks[row.task_id], execute) for row in kept]
-    judgements.add_grades(again)
+    feedback.add_grades(again)
     render.print_stderr(
-        f"graded {len(again):,} kept answers again;"
-        f" {sum(a.score != b.score for a, b in zip(kept, again, strict=True)):,} have another score"
+        f"graded {len(again):,} stored answers again;"
+        f" {sum(a.score != b.score for a, b in zip(kept, again, strict=True)):,} scores changed"
     )
 
 
-# ---------------------------------------------------------------- showing
+# ---------------------------------------------------------------- printing
 
 
-def _show(
-    orchestrator: Orchestrator, suite: Suite, survey: Inventory, wishes: QualityBenchOptions
+def _print_report(
+    orchestrator: Orchestrator, suite: Suite, inventory: Inventory, options: QualityBenchOptions
 ) -> None:
     from orch.cli import render
 
@@ -209,9 +211,9 @@ def _show(
         for row in runtime.journal.feedback.graded_answers()
         if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash
     ]
-    graded = {ModelKey(row.provider, row.model) for row in rows}
+    graded = {(row.provider, row.model) for row in rows}
     states = [
-        state for state in survey.states if state.key in graded and not state.is_remote_denied
+        state for state in inventory.states if state.key in graded and not state.is_remote_denied
     ]
     choose = (
         RouterOnSuite(
@@ -223,42 +225,42 @@ def _show(
         if states
         else None
     )
-    there = {state.key for state in states}
-    found = make_report([row for row in rows if ModelKey(row.provider, row.model) in there], choose)
-    if wishes.svg:
-        quality_curve.write_curve(Path(wishes.svg), found)
-    if wishes.as_json:
+    keys = {state.key for state in states}
+    report = make_report([row for row in rows if (row.provider, row.model) in keys], choose)
+    if options.svg:
+        quality_curve.write_curve(Path(options.svg), report)
+    if options.as_json:
         render.print_json(
             {
                 "v": 1,
                 "suite": suite.name,
-                **report_json(found),
+                **report_json(report),
                 "static": sum(row.how == "static" for row in rows),
             }
         )
         return
-    _tables(found, rows, as_md=wishes.as_md)
+    _print_tables(report, rows, as_md=options.as_md)
 
 
-def _tables(found: Report, rows: list[GradedAnswer], *, as_md: bool) -> None:
+def _print_tables(report: Report, rows: list[GradedAnswer], *, as_md: bool) -> None:
     from orch.cli import render
 
     table = render.print_markdown_table if as_md else render.print_table
-    kinds = sorted({kind for cells in found.by_model.values() for kind in cells} - {"all"})
+    kinds = sorted({kind for cells in report.by_model.values() for kind in cells} - {"all"})
     table(
         ("model", *kinds, "all"),
         [
             (model, *(_cell(cells.get(kind)) for kind in (*kinds, "all")))
-            for (_, model), cells in found.by_model.items()
+            for (_, model), cells in report.by_model.items()
         ],
     )
-    if found.strategies:
+    if report.strategies:
         render.print_stdout("")
         table(
-            (f"of {found.tasks} tasks that every model answered", "quality", "seconds"),
+            (f"of {report.tasks} tasks that every model answered", "quality", "seconds"),
             [
                 (line.name, f"{line.quality:.3f}", f"{line.seconds:.2f} s")
-                for line in found.strategies
+                for line in report.strategies
             ],
         )
         render.print_stdout("")
@@ -270,14 +272,14 @@ def _tables(found: Report, rows: list[GradedAnswer], *, as_md: bool) -> None:
                     f"{at.quality:.3f}",
                     f"{at.seconds:.2f} s",
                 )
-                for dial, at in found.curve
+                for dial, at in report.curve
             ],
         )
     static = sum(row.how == "static" for row in rows)
-    render.print_stdout(f"\n{conclusion(found)}")
+    render.print_stdout(f"\n{conclusion(report)}")
     if static:
         render.print_stdout(
-            f"{static:,} answers with code were graded by their form alone; --allow-exec --regrade"
+            f"{static:,} answers with code were graded by their form only; --allow-exec --regrade"
             " runs them in a sandbox"
         )
 
@@ -286,8 +288,8 @@ def _cell(cell: MeanScore | None) -> str:
     return f"{cell.mean:.2f} [{cell.low:.2f}, {cell.high:.2f}] n={cell.n}" if cell else "-"
 
 
-def report_json(found: Report) -> dict[str, Any]:
-    """A report as plain values."""
+def report_json(report: Report) -> dict[str, Any]:
+    """A report as JSON values."""
     return {
         "models": [
             {
@@ -295,15 +297,15 @@ def report_json(found: Report) -> dict[str, Any]:
                 "model": model,
                 "by_type": {kind: asdict(cell) for kind, cell in cells.items()},
             }
-            for (provider, model), cells in found.by_model.items()
+            for (provider, model), cells in report.by_model.items()
         ],
-        "tasks": found.tasks,
-        "lines": [asdict(line) for line in found.strategies],
-        "gain": asdict(found.gain) if found.gain else None,
+        "tasks": report.tasks,
+        "lines": [asdict(line) for line in report.strategies],
+        "gain": asdict(report.gain) if report.gain else None,
         "curve": [
             {"dial": dial, "quality": line.quality, "seconds": line.seconds}
-            for dial, line in found.curve
+            for dial, line in report.curve
         ],
-        "best": found.best[1] if found.best else None,
-        "sentence": conclusion(found),
+        "best": report.best[1] if report.best else None,
+        "sentence": conclusion(report),
     }

@@ -1,2 +1,1 @@
-"""What `orch setup` is made of: what would serve on this machine, and the download of a model
-file."""
+"""`orch setup`: surveys the machine, offers models and installs them."""

@@ -1,5 +1,5 @@
-"""Does what was offered and agreed to: starts a server, names one in models.yaml, pulls a model, or
-downloads one into orch's own engine."""
+"""Carries out an offer: starts a server, adds one to models.yaml, pulls a model, or downloads one
+into orch's own engine."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from orch.execution.runtime import Runtime
 from orch.providers.hardware import free_memory_bytes
 
 ShowStep = Callable[[str, int | None, int | None], None]
-"""Told a step, and the bytes so far and in all where they are known."""
+"""Called with a step, and the bytes so far and in total, if known."""
 
 
 def carry_out(
     offer: Offer,
-    scene: MachineSurvey,
+    survey: MachineSurvey,
     runtime: Runtime,
     config_dir: Path | None,
     sha256: str,
     show: ShowStep,
 ) -> str:
-    """What was done, in words. Raises OrchError."""
+    """Carries out an offer and returns a sentence about the result. Raises OrchError."""
     if offer.action == "use_server":
-        return _use(offer, config_dir)
+        return _add_server(offer, config_dir)
     if offer.action == "start_ollama":
-        start_ollama(scene.ollama_program, runtime.config.models.providers[scene.ollama].urls[0])
-        return "Ollama runs"
+        start_ollama(survey.ollama_program, runtime.config.models.providers[survey.ollama].urls[0])
+        return "Ollama is running"
     try:
         if offer.action == "pull":
-            asyncio.run(_pull(offer.model, scene.ollama, runtime, show))
+            asyncio.run(_pull(offer.model, survey.ollama, runtime, show))
             return f"{offer.model} is installed in Ollama"
         return _download(offer.model, sha256, config_dir, show)
     except OrchError as failure:
-        # by whatever cause: a failed download is exit code 1
+        # a failed download has exit code 1, whatever its cause
         raise OrchError(
             failure.message,
             failure.hint,
@@ -49,36 +49,35 @@ def carry_out(
         ) from None
 
 
-def _use(offer: Offer, config_dir: Path | None) -> str:
+def _add_server(offer: Offer, config_dir: Path | None) -> str:
     kind = "ollama" if offer.server == "Ollama" else "openai"
     change, name = edit_models.propose_provider(
         config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url}
     )
     edit_models.write_change(change)
-    return f"{offer.server} is provider {name} of {change.path}"
+    return f"{offer.server} is now provider {name} in {change.path}"
 
 
 async def _pull(name: str, provider: str, runtime: Runtime, show: ShowStep) -> None:
     try:
-        async for step in pull_model(runtime.providers, name, provider):
+        async for step in pull_model(runtime, name, provider):
             show(step.status, step.completed_bytes, step.total_bytes or None)
     finally:
         await runtime.providers[provider].aclose()
 
 
 def _download(name: str, sha256: str, config_dir: Path | None, show: ShowStep) -> str:
-    """The file, tried and entered in models.yaml. What can go wrong there is found out before the
-    download."""
+    """Downloads the file, tries it and adds it to models.yaml, whose problems are found first."""
     artifact = model_library.find_artifact(name, sha256)
     target = models_dir().absolute() / model_library.file_name(name, artifact)
-    known_as = target.stem.rpartition("-")[0] if model_library.is_url(name) else name
+    model_id = target.stem.rpartition("-")[0] if model_library.is_url(name) else name
     num_ctx = embedded_engine.engine_num_ctx(artifact.size_bytes or 0, free_memory_bytes())
     embedded_engine.proposed_change(
-        config_dir, embedded_engine.models_yaml_entry(known_as, target, num_ctx)
+        config_dir, embedded_engine.models_yaml_entry(model_id, target, num_ctx)
     )
     is_new = not target.exists()
     download_file(artifact, target, lambda done, total: show("downloading", done, total))
-    show("trying it", None, None)
+    show("testing it", None, None)
     try:
         trial = asyncio.run(embedded_engine.try_file(target, num_ctx))
     except OrchError:
@@ -87,11 +86,11 @@ def _download(name: str, sha256: str, config_dir: Path | None, show: ShowStep) -
         raise
     change = embedded_engine.proposed_change(
         config_dir,
-        embedded_engine.models_yaml_entry(known_as, target, num_ctx, trial.context_window),
+        embedded_engine.models_yaml_entry(model_id, target, num_ctx, trial.context_window),
     )
     edit_models.write_change(change)
     speed = f", {trial.tokens_per_s:.0f} tokens/s" if trial.tokens_per_s else ""
     return (
-        f"{known_as} is in orch's own engine (loads in {trial.load_s:.1f} s{speed}); entered in"
-        f" {change.path}"
+        f"{model_id} is installed in orch's own engine (loads in {trial.load_s:.1f} s{speed});"
+        f" added to {change.path}"
     )

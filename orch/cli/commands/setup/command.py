@@ -1,5 +1,4 @@
-"""`orch setup`: what would serve on this machine, and on a yes the model, the server or the
-download that makes it."""
+"""`orch setup`: finds models that suit this machine and, once agreed, installs one."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.prompts import YES_ANSWERS
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
@@ -28,53 +28,60 @@ def setup_command(
         str,
         typer.Argument(
             metavar="[MODEL]",
-            help="Fetch this one: a name of Ollama's library, or an address of a GGUF file.",
+            help="Model to install: a name in Ollama's library, or the URL of a GGUF file.",
         ),
     ] = "",
     sha256: Annotated[
         str,
         typer.Option(
-            "--sha256", metavar="HEX", help="Of the file at that address.", show_default=False
+            "--sha256", metavar="HEX", help="SHA-256 of the file at that URL.", show_default=False
         ),
     ] = "",
     in_engine: Annotated[
-        bool, typer.Option("--engine", help="Into orch's own engine, also where Ollama runs.")
+        bool, typer.Option("--engine", help="Install into orch's own engine, even if Ollama runs.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Ask nothing: do what is recommended, or fetch MODEL.")
+        bool, typer.Option("--yes", help="Do not ask: do what is recommended, or install MODEL.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what --yes would do; do nothing.")
+        bool, typer.Option("--dry-run", help="Show what --yes would do, without doing it.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object; with --yes after it is done.")
+        bool, typer.Option("--json", help="Print one JSON object, at the end.")
     ] = False,
 ) -> None:
-    """Look at this machine, say which models would serve here, and fetch one if you say yes."""
+    """Find models that suit this machine, and install one if you agree."""
     from orch.cli import render
 
     asks = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    walk = SetupSession(
+    session = SetupSession(
         ctx, SetupOptions(model, sha256, in_engine, yes and not dry_run, dry_run, asks, as_json)
     )
     error: OrchError | None = None
     try:
-        walk.run()
+        session.run()
     except OrchError as failure:
         if not as_json or failure.exit_code == 2:
             raise
         error = failure
     if as_json:
-        told = {"code": error.code, "message": error.message, "hint": error.hint} if error else None
+        details = (
+            {"code": error.code, "message": error.message, "hint": error.hint} if error else None
+        )
         render.print_json(
-            {"v": 1, "ok": error is None, **walk.to_json(), **({"error": told} if told else {})}
+            {
+                "v": 1,
+                "ok": error is None,
+                **session.to_json(),
+                **({"error": details} if details else {}),
+            }
         )
     raise typer.Exit(error.exit_code if error else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """What argv and the terminal ask for."""
+    """The options of one call. `asks`: questions can be answered on a terminal."""
 
     model: str
     sha256: str
@@ -86,59 +93,63 @@ class SetupOptions:
 
 
 class SetupSession:
-    """One call: looks, says, asks and does, in that order; servers before models."""
+    """One call: surveys the machine, prints offers, asks and carries out, servers before models."""
 
-    def __init__(self, ctx: typer.Context, wish: SetupOptions) -> None:
-        self._ctx, self._wish = ctx, wish
+    def __init__(self, ctx: typer.Context, options: SetupOptions) -> None:
+        self._ctx, self._options = ctx, options
         self._done: list[dict[str, Any]] = []
-        self._scene: MachineSurvey | None = None
+        self._survey: MachineSurvey | None = None
         self._offers: list[Offer] = []
 
     def run(self) -> None:
-        """Raises OrchError where something that was agreed to fails."""
-        self._look()
-        self._show()
+        """Runs the whole call. Raises OrchError if an agreed action fails."""
+        self._read_survey()
+        self._print_offers()
         changes = [
             offer
             for offer in self._offers
             if offer.action in ("use_server", "start_ollama") and self._is_agreed(offer)
         ]
         for offer in changes:
-            self._do(offer)
-        if changes and not self._wish.dry_run:
-            self._look()
-            self._show()
-        for offer in self._wanted():
-            self._do(offer)
-        self._end()
+            self._carry_out(offer)
+        if changes and not self._options.dry_run:
+            self._read_survey()
+            self._print_offers()
+        for offer in self._chosen_models():
+            self._carry_out(offer)
+        self._print_next_step()
 
     def to_json(self) -> dict[str, Any]:
-        """Its JSON form."""
-        assert self._scene is not None
-        scene, here = self._scene, self._scene.machine
+        """The result as JSON values."""
+        assert self._survey is not None
+        survey, here = self._survey, self._survey.machine
         machine = {
             "memory_bytes": here.memory_bytes,
             "free_bytes": here.free_bytes,
             "gpus": [{"name": name, "memory_bytes": size} for name, size in here.gpus],
             "cores": here.cores,
-            "disk_free_bytes": scene.disk_bytes,
+            "disk_free_bytes": survey.disk_bytes,
         }
         return {
             "machine": machine,
-            "servers": [asdict(each) for each in scene.servers],
+            "servers": [asdict(each) for each in survey.servers],
             "offers": [asdict(each) for each in self._offers],
             "done": self._done,
         }
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ the survey
 
-    def _look(self) -> None:
+    def _read_survey(self) -> None:
         from orch.cli.commands.setup.offers import make_offers
 
-        self._scene = asyncio.run(self._seen())
-        self._offers = [self._named(self._scene)] if self._wish.model else make_offers(self._scene)
+        self._survey = asyncio.run(self._survey_machine())
+        self._offers = (
+            [self._requested_offer(self._survey)]
+            if self._options.model
+            else make_offers(self._survey)
+        )
 
-    async def _seen(self) -> MachineSurvey:
+    async def _survey_machine(self) -> MachineSurvey:
         from orch.cli.commands.setup.survey import survey_machine
 
         async with context.open_orchestrator(self._ctx) as orchestrator:
@@ -146,30 +157,29 @@ class SetupSession:
                 orchestrator.runtime, orchestrator.runtime.registry.known_quality
             )
 
-    def _named(self, scene: MachineSurvey) -> Offer:
-        """The offer of the model that argv names. Raises OrchError where nothing here could hold
-        it."""
-        from orch.cli.commands.setup.choices import find_starter_model
+    def _requested_offer(self, survey: MachineSurvey) -> Offer:
+        """The offer of the model that argv names. Raises OrchError if nothing here can run it."""
         from orch.cli.commands.setup.model_library import is_url, registry_path
         from orch.cli.commands.setup.offers import Offer, good_at, mean_quality
+        from orch.cli.commands.setup.starter_models import find_starter_model
 
         name, pulls = (
-            self._wish.model,
-            scene.ollama_runs and not self._wish.in_engine and not is_url(self._wish.model),
+            self._options.model,
+            survey.ollama_runs and not self._options.in_engine and not is_url(self._options.model),
         )
         if not is_url(name):
             registry_path(name)
-        if not pulls and scene.engine_command:
+        if not pulls and survey.engine_command:
             raise OrchError(
-                "Ollama does not run here, and orch's own engine is not installed",
-                scene.engine_command,
+                "Ollama is not running, and orch's own engine is not installed",
+                survey.engine_command,
                 code="usage",
             )
         choice = find_starter_model(name)
         command = f"orch setup {name} --yes" + (
-            f" --sha256 {self._wish.sha256}" if self._wish.sha256 else ""
+            f" --sha256 {self._options.sha256}" if self._options.sha256 else ""
         )
-        known = None if is_url(name) else scene.qualities(name)
+        known = None if is_url(name) else survey.qualities(name)
         size, licence = (choice.size_bytes, choice.licence) if choice else (None, "")
         return Offer(
             "pull" if pulls else "download",
@@ -185,29 +195,29 @@ class SetupSession:
     # ------------------------------------------------------------ agreeing
 
     def _is_agreed(self, offer: Offer) -> bool:
-        if self._wish.yes or self._wish.dry_run:
+        if self._options.yes or self._options.dry_run:
             return True
-        return self._wish.asks and _asked(f"{_sentence(offer)}? [y/N] ").lower() in ("y", "yes")
+        return self._options.asks and _prompt(f"{_sentence(offer)}? [y/N] ").lower() in YES_ANSWERS
 
-    def _wanted(self) -> Iterator[Offer]:
-        """The models that are to be fetched: each is agreed to before its download."""
+    def _chosen_models(self) -> Iterator[Offer]:
+        """The models to install; each is agreed to before its download."""
         models = [offer for offer in self._offers if offer.model]
-        if self._wish.model:
+        if self._options.model:
             yield from (offer for offer in models if self._is_agreed(offer))
-        elif self._wish.yes or self._wish.dry_run:
-            assert self._scene is not None
-            yield from models[: 0 if self._scene.available_models else 1]
-        elif models and self._wish.asks:
-            yield from _picked(models)
+        elif self._options.yes or self._options.dry_run:
+            assert self._survey is not None
+            yield from models[: 0 if self._survey.available_models else 1]
+        elif models and self._options.asks:
+            yield from _pick_models(models)
 
-    # ------------------------------------------------------------ doing
+    # ------------------------------------------------------------ carrying out
 
-    def _do(self, offer: Offer) -> None:
+    def _carry_out(self, offer: Offer) -> None:
         from orch.cli import render
         from orch.cli.commands.setup.actions import carry_out
 
-        if self._wish.dry_run:
-            self._say(f"would do: {_sentence(offer)}")
+        if self._options.dry_run:
+            self._print(f"would do: {_sentence(offer)}")
             return
         entry = {
             "action": offer.action,
@@ -217,100 +227,99 @@ class SetupSession:
             "said": "",
         }
         self._done.append(entry)
-        assert self._scene is not None
+        assert self._survey is not None
         orchestrator = context.open_orchestrator(self._ctx)
         try:
             with render.ProgressBar(offer.model or "Ollama") as progress:
-                said = carry_out(
+                message = carry_out(
                     offer,
-                    self._scene,
+                    self._survey,
                     orchestrator.runtime,
                     context.chosen_config_dir(self._ctx),
-                    self._wish.sha256,
+                    self._options.sha256,
                     progress.update,
                 )
         finally:
             asyncio.run(orchestrator.aclose())
-        entry |= {"ok": True, "said": said}
-        self._say(said)
+        entry |= {"ok": True, "said": message}
+        self._print(message)
 
-    # ------------------------------------------------------------ saying
+    # ------------------------------------------------------------ printing
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         from orch.cli import render
 
-        if not self._wish.as_json:
+        if not self._options.as_json:
             render.print_stdout(text)
 
-    def _show(self) -> None:
-        if self._wish.as_json:
+    def _print_offers(self) -> None:
+        if self._options.as_json:
             return
-        from orch.cli.commands.setup import messages as words
+        from orch.cli.commands.setup import messages
 
-        assert self._scene is not None
-        for line in words.summary(self._scene, self._offers):
-            self._say(line)
+        assert self._survey is not None
+        for line in messages.summary(self._survey, self._offers):
+            self._print(line)
         if self._offers:
-            self._say("")
-            _table(self._offers)
-            self._say("")
+            self._print("")
+            _print_table(self._offers)
+            self._print("")
 
-    def _end(self) -> None:
-        """What to type next."""
-        assert self._scene is not None
-        if self._wish.dry_run:
-            self._say("nothing was done" if self._offers else "there is nothing to do")
+    def _print_next_step(self) -> None:
+        """Prints the command to type next."""
+        assert self._survey is not None
+        if self._options.dry_run:
+            self._print("nothing was done" if self._offers else "there is nothing to do")
         elif (
             any(entry["ok"] and entry["model"] for entry in self._done)
-            or self._scene.available_models
+            or self._survey.available_models
         ):
-            self._say(f"next: {NEXT_COMMAND}")
-        elif not self._wish.asks and not self._wish.yes and self._offers:
-            self._say(
-                "nothing was done: orch setup in a terminal asks, orch setup --yes does the first"
-                " of each kind"
+            self._print(f"next: {NEXT_COMMAND}")
+        elif not self._options.asks and not self._options.yes and self._offers:
+            self._print(
+                "nothing was done: type orch setup in a terminal, or orch setup --yes for what is"
+                " recommended"
             )
 
 
 # ---------------------------------------------------------------- on a terminal
 
 
-def _asked(question: str) -> str:
-    """What was typed, without blanks around; empty at the end of stdin."""
+def _prompt(question: str) -> str:
+    """The stripped answer; empty at the end of stdin."""
     from orch.cli import render
 
     return render.prompt_user(question) or ""
 
 
-def _picked(models: Sequence[Offer]) -> list[Offer]:
-    """Those whose numbers are typed; Enter is none. Asks again for what is no number of the
-    list."""
+def _pick_models(models: Sequence[Offer]) -> list[Offer]:
+    """The models whose numbers are typed; Enter means none. Asks again for an invalid number."""
     from orch.cli import render
 
     numbers = "1" if len(models) == 1 else f"1-{len(models)}"
-    while typed := _asked(f"Fetch which one? [{numbers}; Enter: none] "):
+    while typed := _prompt(f"Which one to install? [{numbers}; Enter: none] "):
         words = typed.replace(",", " ").split()
         if all(word.isdecimal() and 1 <= int(word) <= len(models) for word in words):
             return [models[int(word) - 1] for word in dict.fromkeys(words)]
-        render.print_stdout(f"type a number of the list ({numbers}), or Enter")
+        render.print_stdout(f"type a number from the list ({numbers}), or Enter")
     return []
 
 
 def _sentence(offer: Offer) -> str:
-    from orch.cli.commands.setup import messages as words
+    from orch.cli.commands.setup import messages
 
-    return words.describe_offer(offer)
+    return messages.describe_offer(offer)
 
 
-def _table(found: Sequence[Offer]) -> None:
+def _print_table(offers: Sequence[Offer]) -> None:
     from orch.cli import render
-    from orch.cli.commands.setup import messages as words
+    from orch.cli.commands.setup import messages
 
-    models = [offer for offer in found if offer.model]
-    for offer in found:
+    models = [offer for offer in offers if offer.model]
+    for offer in offers:
         if not offer.model:
-            render.print_stdout(words.offer_line(offer))
+            render.print_stdout(messages.offer_line(offer))
     if models:
-        rows = [words.offer_row(number, offer) for number, offer in enumerate(models, 1)]
-        render.print_table(words.COLUMNS, rows, drop=("best at",))
-        render.print_stdout(f"\n{words.table_footer(models)}")
+        rows = [messages.offer_row(number, offer) for number, offer in enumerate(models, 1)]
+        render.print_table(messages.COLUMNS, rows, drop=("best at",))
+        render.print_stdout(f"\n{messages.table_footer(models)}")

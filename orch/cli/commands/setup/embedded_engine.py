@@ -1,4 +1,4 @@
-"""Holds a real model in the engine inside orch: tries its file, and enters it in models.yaml."""
+"""Tests a model file in orch's own engine and builds its entry in models.yaml."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FREE_MEMORY_BYTES = 2_500_000_000
 """Memory that must stay free beside the weights for the larger context: 8,192 tokens of qwen3:4b
 take 1.2 GB."""
 MAX_TOKENS = 2_048
-_SAY = "Say hello in one short sentence."
-_SAY_TOKENS = 24
+_TRIAL_PROMPT = "Say hello in one short sentence."
+_TRIAL_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class EngineTrial:
-    """How a file did: seconds to load it, tokens a second, the context that it was trained with,
-    its parameters in billions."""
+    """The result of a test: seconds to load, tokens per second, trained context window, billions of
+    parameters."""
 
     load_s: float
     tokens_per_s: float | None
@@ -34,7 +34,7 @@ class EngineTrial:
 
 
 def engine_num_ctx(size_bytes: int, free_bytes: int | None) -> int:
-    """The context that the memory has room for."""
+    """The context size that fits the free memory."""
     return (
         NUM_CTX
         if free_bytes is None or size_bytes + FREE_MEMORY_BYTES <= free_bytes
@@ -43,12 +43,12 @@ def engine_num_ctx(size_bytes: int, free_bytes: int | None) -> int:
 
 
 async def try_file(file: Path, num_ctx: int) -> EngineTrial:
-    """Loads the file and has it say something. Raises OrchError where the engine can't use it."""
+    """Loads the file and generates a sentence. Raises OrchError if the engine can't use it."""
     backend = LlamaCppClient(
         [ModelSpec(id="trial", provider="trial", gguf=str(file), num_ctx=num_ctx)]
     )
     try:
-        done = await _said(backend)
+        done = await _complete(backend)
         info = await backend.info("trial")
     except ProviderError as failure:
         raise OrchError(
@@ -63,9 +63,12 @@ async def try_file(file: Path, num_ctx: int) -> EngineTrial:
     return EngineTrial(done.load_s or 0.0, tokens_per_s, info.context_window, info.parameters_b)
 
 
-async def _said(backend: LlamaCppClient) -> Completion:
+async def _complete(backend: LlamaCppClient) -> Completion:
     asked = ChatRequest(
-        "trial", [{"role": "user", "content": _SAY}], {"temperature": 0}, max_tokens=_SAY_TOKENS
+        "trial",
+        [{"role": "user", "content": _TRIAL_PROMPT}],
+        {"temperature": 0},
+        max_tokens=_TRIAL_TOKENS,
     )
     done = Completion()
     async with aclosing(backend.chat(asked)) as deltas:
@@ -77,7 +80,7 @@ async def _said(backend: LlamaCppClient) -> Completion:
 def models_yaml_entry(
     name: str, file: Path, num_ctx: int, window: int | None = None
 ) -> dict[str, Any]:
-    """Its entry in models.yaml."""
+    """The entry of the file in models.yaml."""
     return {
         "id": name,
         "gguf": str(file),
@@ -89,8 +92,10 @@ def models_yaml_entry(
 
 
 def proposed_change(config_dir: Path | None, values: dict[str, Any]) -> edit_models.ModelsChange:
-    """The models.yaml with that entry, which replaces one of its name. Raises ConfigError where
-    that can't be; writes nothing."""
+    """The change of models.yaml that adds the entry or replaces one of its id; writes nothing.
+
+    Raises ConfigError.
+    """
     return edit_models.propose_embedded_model(
         config_dir, {key: value for key, value in values.items() if value is not None}
     )

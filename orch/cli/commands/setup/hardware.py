@@ -1,5 +1,4 @@
-"""This machine as `orch setup` sees it: its memory, its graphics cards, its cores, and how fast it
-reads its memory."""
+"""Measures this machine for `orch setup`: memory, GPUs, cores and memory bandwidth."""
 
 from __future__ import annotations
 
@@ -8,11 +7,11 @@ from dataclasses import dataclass
 from orch.providers import hardware
 
 CORE_BYTES_PER_S = 6e9
-"""Bytes of 4-bit weights that a core works through in a second: SmolLM2 135M (98 MB) gives 130
-tokens/s on two (design, decision 6)."""
+"""Bytes of 4-bit weights that a core processes per second: SmolLM2 135M (98 MB) gives 130 tokens/s
+on two cores."""
 GPU_BYTES_PER_S = 250e9
-"""The same of a middling graphics card: .7 of the 360 GB/s of an RTX 3060. Large ones have two to
-four times as much."""
+"""The same for a mid-range GPU: .7 of the 360 GB/s of an RTX 3060. Large GPUs have two to four
+times as much."""
 _PROBE_BYTES = 64 << 20
 
 
@@ -41,11 +40,11 @@ def measure_machine() -> Machine:
         hardware.free_memory_bytes(),
         hardware.gpus(),
         cores,
-        min(_copied_per_s(), cores * CORE_BYTES_PER_S),
+        min(_copy_rate(), cores * CORE_BYTES_PER_S),
     )
 
 
-def _copied_per_s() -> float:
+def _copy_rate() -> float:
     """Bytes that are read and written in a second of this process's own time, the best of three:
     what else runs can only slow it down."""
     import time

@@ -1,5 +1,5 @@
-"""What `orch setup` says: three lines on the machine, its servers and what would serve, and a line
-for each offer (pure)."""
+"""Texts of `orch setup`: the machine, its servers, suitable models, and a line for each offer
+(pure)."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ COLUMNS = ("", "model", "size", "an answer in", "quality", "best at")
 MAX_NAMED, MAX_TYPES = 3, 2
 
 
-def summary(scene: MachineSurvey, found: Sequence[Offer]) -> list[str]:
-    """The three lines."""
-    return [_machine(scene), _servers(scene), _would_serve(scene, found)]
+def summary(survey: MachineSurvey, offers: Sequence[Offer]) -> list[str]:
+    """Three lines: the machine, its servers, suitable models."""
+    return [_machine(survey), _servers(survey), _suitable_models(survey, offers)]
 
 
-def _machine(scene: MachineSurvey) -> str:
-    here = scene.machine
+def _machine(survey: MachineSurvey) -> str:
+    here = survey.machine
     memory = f"{_gb(here.memory_bytes)} memory" if here.memory_bytes else "memory unknown"
     free = f" ({_gb(here.free_bytes)} free)" if here.free_bytes else ""
-    cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no GPU seen"
+    cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no GPU found"
     return (
         f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')},"
-        f" {_gb(max(scene.disk_bytes, 0))} disk free"
+        f" {_gb(max(survey.disk_bytes, 0))} disk free"
     )
 
 
-def _servers(scene: MachineSurvey) -> str:
-    up = [_server(server) for server in scene.servers if server.running]
+def _servers(survey: MachineSurvey) -> str:
+    up = [_server(server) for server in survey.servers if server.running]
     installed = (
-        f"; Ollama is installed ({scene.ollama_program})"
-        if scene.ollama_program and not scene.ollama_runs
+        f"; Ollama is installed ({survey.ollama_program})"
+        if survey.ollama_program and not survey.ollama_runs
         else ""
     )
-    return f"Servers: {'; '.join(up) or 'none runs'}{installed}"
+    return f"Servers: {'; '.join(up) or 'none running'}{installed}"
 
 
 def _server(server: Server) -> str:
@@ -45,49 +45,49 @@ def _server(server: Server) -> str:
     )
 
 
-def _would_serve(scene: MachineSurvey, found: Sequence[Offer]) -> str:
-    models = [offer.model for offer in found if offer.model]
-    if scene.available_models:
+def _suitable_models(survey: MachineSurvey, offers: Sequence[Offer]) -> str:
+    models = [offer.model for offer in offers if offer.model]
+    if survey.available_models:
         more = (
-            f" and {len(scene.available_models) - MAX_NAMED} more"
-            if len(scene.available_models) > MAX_NAMED
+            f" and {len(survey.available_models) - MAX_NAMED} more"
+            if len(survey.available_models) > MAX_NAMED
             else ""
         )
-        better = f"; better by what is known: {', '.join(models)}" if models else ""
-        return f"Serves here: {', '.join(scene.available_models[:MAX_NAMED])}{more}{better}"
+        better = f"; better, by published scores: {', '.join(models)}" if models else ""
+        return f"Ready: {', '.join(survey.available_models[:MAX_NAMED])}{more}{better}"
     if models:
-        return f"Would serve here: {' or '.join(models)}"
+        return f"Suitable: {' or '.join(models)}"
     return (
-        "Would serve here: nothing of the short list fits memory and disk"
-        if scene.ollama_runs or not scene.engine_command
-        else "Would serve here: see below"
+        "Suitable: none of the listed models fits memory and disk"
+        if survey.ollama_runs or not survey.engine_command
+        else "Suitable: see below"
     )
 
 
 def offer_line(offer: Offer) -> str:
-    """An offer that is no model."""
+    """The line of an offer that is not a model."""
     return f"- {describe_offer(offer)}" + (
         f": {offer.command}" if offer.action in ("use_server", "start_ollama", "get_engine") else ""
     )
 
 
 def describe_offer(offer: Offer) -> str:
-    """What it would do."""
+    """What the offer would do."""
     size = f" ({_gb(offer.size_bytes)})" if offer.size_bytes else ""
     return {
         "use_server": (
-            f"Name {offer.server} at {offer.url} in models.yaml, so that its models take part"
+            f"Add {offer.server} at {offer.url} to models.yaml, so that its models are used"
         ),
         "start_ollama": "Start Ollama",
-        "get_engine": "Or install orch's own engine, then type orch setup again",
-        "get_ollama": f"Get Ollama, which uses a graphics card too: {offer.url}",
+        "get_engine": "Or install orch's own engine, then run orch setup again",
+        "get_ollama": f"Get Ollama, which can also use a GPU: {offer.url}",
         "pull": f"Pull {offer.model}{size} into Ollama",
         "download": f"Download {offer.model}{size} into orch's own engine",
     }[offer.action]
 
 
 def offer_row(number: int, offer: Offer) -> tuple[str, ...]:
-    """Of the table of models."""
+    """A row of the table of models."""
     seconds = f"about {offer.expected_s:.0f} s" if offer.expected_s is not None else "-"
     quality = f"{offer.quality:.2f}" if offer.quality is not None else "-"
     return (
@@ -101,7 +101,7 @@ def offer_row(number: int, offer: Offer) -> tuple[str, ...]:
 
 
 def table_footer(models: Sequence[Offer]) -> str:
-    """What goes below the table of models."""
+    """The line below the table of models."""
     licences = ", ".join(dict.fromkeys(offer.licence for offer in models if offer.licence))
     return f"or type: {models[0].command}" + (f"   (licence: {licences})" if licences else "")
 

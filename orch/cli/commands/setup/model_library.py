@@ -1,5 +1,5 @@
-"""The file behind a model's name: what an Ollama registry (or a hub that speaks its wire) tells of
-it, or an address with its SHA-256."""
+"""Finds the file of a model: in an Ollama registry (or a hub that speaks its protocol), or at a URL
+with a SHA-256."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orch.providers.transport import import_httpx
 
 REGISTRY = "https://registry.ollama.ai"
 REGISTRY_VARIABLE = "ORCH_OLLAMA_REGISTRY"
-"""Names a mirror of it."""
+"""Environment variable that names a mirror."""
 WEIGHTS, PROJECTOR = "application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"
 """Kinds of layers: https://github.com/ollama/ollama, server/images.go."""
 MAX_MANIFEST_BYTES = 1_000_000
@@ -29,14 +29,14 @@ _NAME = re.compile(
 
 
 class RegistryPath(NamedTuple):
-    """Where a registry keeps a model: its address without the last part, and the tag."""
+    """A model in a registry: its URL without the last part, and the tag."""
 
     url: str
     tag: str
 
 
 def is_url(name: str) -> bool:
-    """Whether it is an address and no name."""
+    """Whether it is a URL, not a name."""
     return "://" in name
 
 
@@ -47,7 +47,7 @@ def registry_path(name: str, env: Mapping[str, str] = os.environ) -> RegistryPat
     if found is None:
         raise UsageError(
             f"{name!r} is not the name of a model",
-            "such as qwen3:4b-instruct, or an https address of a GGUF file with --sha256",
+            "for example qwen3:4b-instruct, or the https URL of a GGUF file with --sha256",
         )
     base = (
         f"https://{found['host']}"
@@ -65,13 +65,13 @@ def find_artifact(name: str, sha256: str = "", env: Mapping[str, str] = os.envir
     if is_url(name):
         if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
             raise UsageError(
-                "an address needs the SHA-256 of its file, 64 hexadecimal digits",
+                "a URL needs the SHA-256 of its file, 64 hexadecimal digits",
                 f"orch setup {name} --sha256 …",
             )
         return Artifact(name, sha256.lower())
     if sha256:
         raise UsageError(
-            "--sha256 belongs to an address; of a name the registry tells it", f"orch setup {name}"
+            "--sha256 goes with a URL; for a name the registry has it", f"orch setup {name}"
         )
     place = registry_path(name, env)
     digest, size = _weights(_manifest(f"{place.url}/manifests/{place.tag}"), name)
@@ -85,7 +85,7 @@ def _manifest(url: str) -> Any:
             for piece in response.iter_bytes():
                 data += piece
                 if len(data) > MAX_MANIFEST_BYTES:
-                    raise OrchError(f"{display_url(url)} is no manifest: it is too long")
+                    raise OrchError(f"{display_url(url)} is not a manifest: it is too long")
     except import_httpx().TransportError as error:
         raise OrchError(
             f"{display_url(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER
@@ -93,7 +93,7 @@ def _manifest(url: str) -> Any:
     try:
         return json.loads(data)
     except ValueError:
-        raise OrchError(f"{display_url(url)} is no manifest: it is not JSON") from None
+        raise OrchError(f"{display_url(url)} is not a manifest: it is not JSON") from None
 
 
 def _weights(manifest: Any, name: str) -> tuple[str, int]:
@@ -117,7 +117,7 @@ def _weights(manifest: Any, name: str) -> tuple[str, int]:
         or not isinstance(size, int)
         or size <= 0
     ):
-        raise OrchError(f"the registry tells no usable digest and size of {name}")
+        raise OrchError(f"the registry has no usable digest and size of {name}")
     return digest.removeprefix("sha256:"), size
 
 

@@ -1,5 +1,4 @@
-"""What would serve on a machine: pure, from what the machine has, which servers run, and what is
-known of models."""
+"""Chooses what to offer on a machine: from its hardware, servers and the known models (pure)."""
 
 from __future__ import annotations
 
@@ -9,14 +8,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from orch.cli.commands.setup.choices import STARTER_MODELS, StarterModel
 from orch.cli.commands.setup.hardware import GPU_BYTES_PER_S, Machine
+from orch.cli.commands.setup.starter_models import STARTER_MODELS, StarterModel
 from orch.config.spec import canonical_model_name
 from orch.types import TaskType
 
 Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
-"""`pull` is into Ollama, `download` into orch's own engine; what a person gets himself is only
-told."""
+"""`pull` is into Ollama, `download` into orch's own engine; what users install themselves is only
+mentioned."""
 QualityLookup = Callable[[str], Mapping[TaskType, float] | None]
 """What is known of a model of that name, 0 to 1 by type; None where nothing is."""
 ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
@@ -99,70 +98,76 @@ class MachineSurvey:
         )
 
 
-def make_offers(scene: MachineSurvey) -> list[Offer]:
+def make_offers(survey: MachineSurvey) -> list[Offer]:
     """In the order in which they are worth doing; of models the recommended one first."""
     found = [
-        _use(server)
-        for server in scene.servers
+        _server_offer(server)
+        for server in survey.servers
         if server.running and not server.provider and server.models
     ]
-    can_start = bool(scene.ollama and scene.ollama_is_here and scene.ollama_program)
-    if not scene.ollama_runs and scene.ollama and scene.ollama_is_here:
+    can_start = bool(survey.ollama and survey.ollama_is_here and survey.ollama_program)
+    if not survey.ollama_runs and survey.ollama and survey.ollama_is_here:
         found += (
             [Offer("start_ollama", "ollama serve")]
             if can_start
             else [Offer("get_ollama", OLLAMA_URL, url=OLLAMA_URL)]
         )
-    if scene.ollama_is_here and (scene.ollama_runs or can_start):
+    if survey.ollama_is_here and (survey.ollama_runs or can_start):
         return [
             *found,
             *(
-                _of(choice, scene, "pull")
-                for choice in _best(
-                    scene, _that_fit(scene, STARTER_MODELS, scene.room_bytes), "pull"
+                _model_offer(choice, survey, "pull")
+                for choice in _best_choices(
+                    survey, _fitting(survey, STARTER_MODELS, survey.room_bytes), "pull"
                 )
             ),
         ]
-    if scene.engine_command:
-        return [*found, Offer("get_engine", scene.engine_command)]
+    if survey.engine_command:
+        return [*found, Offer("get_engine", survey.engine_command)]
     choices = [each for each in STARTER_MODELS if each.in_engine]  # which uses no GPU
     return [
         *found,
         *(
-            _of(choice, scene, "download")
-            for choice in _best(
-                scene, _that_fit(scene, choices, scene.machine.free_bytes), "download"
+            _model_offer(choice, survey, "download")
+            for choice in _best_choices(
+                survey, _fitting(survey, choices, survey.machine.free_bytes), "download"
             )
         ),
     ]
 
 
-def _use(server: Server) -> Offer:
+def _server_offer(server: Server) -> Offer:
     return Offer("use_server", "orch setup --yes", server=server.name, url=server.url)
 
 
-def _that_fit(
-    scene: MachineSurvey, choices: Sequence[StarterModel], room_bytes: int | None
+def _fitting(
+    survey: MachineSurvey, choices: Sequence[StarterModel], room_bytes: int | None
 ) -> list[StarterModel]:
-    there = {canonical_model_name(model) for model in scene.available_models}
+    there = {canonical_model_name(model) for model in survey.available_models}
     return [
         each
         for each in choices
         if canonical_model_name(each.name) not in there
         and (room_bytes is None or each.memory_bytes <= room_bytes)
-        and each.size_bytes <= scene.disk_bytes
+        and each.size_bytes <= survey.disk_bytes
     ]
 
 
-def _best(
-    scene: MachineSurvey, choices: Sequence[StarterModel], action: Action
+def _best_choices(
+    survey: MachineSurvey, choices: Sequence[StarterModel], action: Action
 ) -> list[StarterModel]:
     """Those that are better than all faster ones that are no larger, and than what is there: the
     recommended one first, then the others, best first."""
-    seconds = {each.name: expected_s(each, scene.machine, action) for each in choices}
-    worth = {each.name: _worth(scene.qualities(each.name), each.params_b) for each in choices}
+    seconds = {each.name: expected_s(each, survey.machine, action) for each in choices}
+    worth = {
+        each.name: _estimated_quality(survey.qualities(each.name), each.params_b)
+        for each in choices
+    }
     least = max(
-        (_worth(scene.qualities(name), 0) + MIN_QUALITY_GAIN for name in scene.available_models),
+        (
+            _estimated_quality(survey.qualities(name), 0) + MIN_QUALITY_GAIN
+            for name in survey.available_models
+        ),
         default=0.0,
     )
     chosen: list[StarterModel] = []
@@ -184,17 +189,17 @@ def _best(
     ]
 
 
-def _worth(qualities: Mapping[TaskType, float] | None, params_b: float) -> float:
+def _estimated_quality(qualities: Mapping[TaskType, float] | None, params_b: float) -> float:
     """Mean quality; where nothing is known, a stand-in below all that is known that grows with the
     size."""
     return fmean(qualities.values()) if qualities else params_b / 10_000
 
 
-def _of(choice: StarterModel, scene: MachineSurvey, action: Action) -> Offer:
+def _model_offer(choice: StarterModel, survey: MachineSurvey, action: Action) -> Offer:
     command = f"orch models pull {choice.name}" if action == "pull" else f"orch setup {choice.name}"
     seconds, known = (
-        round(expected_s(choice, scene.machine, action), 1),
-        scene.qualities(choice.name),
+        round(expected_s(choice, survey.machine, action), 1),
+        survey.qualities(choice.name),
     )
     return Offer(
         action,

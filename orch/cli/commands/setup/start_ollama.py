@@ -1,4 +1,4 @@
-"""Starts Ollama where its program is installed and no server runs."""
+"""Starts the Ollama server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _LOOK_S = 0.1
 
 
 def start_ollama(program: str, url: str) -> None:
-    """Runs `ollama serve` apart from this process, and returns when it answers. Raises OrchError
-    with what it said where it ends before."""
+    """Starts `ollama serve` in the background and returns when it answers.
+
+    Raises OrchError with its last output if it exits first.
+    """
     log, at = paths.data_dir() / "ollama.log", {**os.environ, "OLLAMA_HOST": urlsplit(url).netloc}
     paths.touch_private(log)
     with log.open("wb") as said:

@@ -1,5 +1,5 @@
-"""Looks at this machine and its servers of models: those of models.yaml, and the usual ones at
-their usual ports of loopback."""
+"""Surveys this machine and its model servers: those of models.yaml, and common ones at the default
+ports on loopback."""
 
 from __future__ import annotations
 
@@ -24,33 +24,32 @@ from orch.providers.llamacpp import ENGINE_PACKAGE
 from orch.providers.openai_compatible import OpenAIClient
 from orch.routing.registry import Inventory
 
-_LOOK_S = 2.0
+_PROBE_TIMEOUT_S = 2.0
 
 
 async def survey_machine(
     runtime: Runtime, qualities: QualityLookup, env: Mapping[str, str] = os.environ
 ) -> MachineSurvey:
-    """What is there now. Asks servers on loopback and those that models.yaml names; nothing
-    else."""
+    """Surveys the machine. Contacts servers on loopback and those of models.yaml, nothing else."""
     survey = await runtime.registry.snapshot(with_unlisted=True)
-    named = _named(runtime, survey)
+    named = _configured_servers(runtime, survey)
     here, providers = measure_machine(), runtime.config.models.providers
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
     taken = {
         _port(url) for provider in providers.values() for url in provider.urls if is_local_url(url)
     }
-    # a second Ollama is nobody's: OLLAMA_HOST says where the one is
+    # OLLAMA_HOST says where Ollama is: a second one is not looked for
     usual = [
         (name, url)
         for name, url in DEFAULT_SERVERS.items()
         if _port(url) not in taken and not (ollama and name == "Ollama")
     ]
-    found = await asyncio.gather(*(_usual(name, url) for name, url in usual))
+    found = await asyncio.gather(*(_probe_default_server(name, url) for name, url in usual))
     return MachineSurvey(
         here,
         (*named, *(server for server in found if server is not None)),
-        _room(runtime, survey, here),
+        _memory_for_models(runtime, survey, here),
         free_disk_bytes() - RESERVE_BYTES,
         ollama,
         all(is_local_url(url) for url in urls),
@@ -60,9 +59,8 @@ async def survey_machine(
     )
 
 
-def _named(runtime: Runtime, survey: Inventory) -> list[Server]:
-    """The servers of models.yaml; the engine inside orch counts as one where it has a real
-    model."""
+def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:
+    """The servers of models.yaml; orch's own engine is one if it has a real model."""
     found = []
     for name, provider in runtime.config.models.providers.items():
         models = tuple(
@@ -70,7 +68,7 @@ def _named(runtime: Runtime, survey: Inventory) -> list[Server]:
             for s in survey.states
             if s.spec.provider == name
             and not s.unavailable
-            and _chats(s.capabilities)
+            and _can_chat(s.capabilities)
             and not s.spec.last_resort
         )
         if KINDS[provider.kind].is_server or models:
@@ -88,15 +86,15 @@ def _named(runtime: Runtime, survey: Inventory) -> list[Server]:
     return found
 
 
-def _chats(capabilities: frozenset[str] | None) -> bool:
+def _can_chat(capabilities: frozenset[str] | None) -> bool:
     return capabilities is None or "completion" in capabilities
 
 
-async def _usual(name: str, url: str) -> Server | None:
-    """What answers there, where it is a server of models."""
+async def _probe_default_server(name: str, url: str) -> Server | None:
+    """The model server at a default address, if one answers there."""
     backend = OpenAIClient(Provider(kind="openai", base_url=url))
     try:
-        async with asyncio.timeout(_LOOK_S):
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
             models = tuple(
                 item.name
                 for item in await backend.installed()
@@ -116,9 +114,9 @@ def _port(url: str) -> int | None:
         return None
 
 
-def _room(runtime: Runtime, survey: Inventory, here: Machine) -> int | None:
-    """Bytes for models of a server here, as the router counts them: what is free and what loaded
-    ones would give back, or all of a GPU where that is more."""
+def _memory_for_models(runtime: Runtime, survey: Inventory, here: Machine) -> int | None:
+    """Bytes available for models of a local server, as the router counts them: free memory, that of
+    loaded models, and that of GPUs."""
     budget = runtime.config.routing.memory_budget_gb
     if budget != "auto":
         return int(budget * 1e9)

@@ -1,5 +1,5 @@
-"""Reads addresses on the web for downloads: HTTPS alone (or this machine, for mirrors and tests),
-each redirect checked, no credentials."""
+"""Opens URLs for downloads: HTTPS only (or this machine, for mirrors and tests), every redirect
+checked, no credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orch.providers.transport import client_options, import_httpx
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
 MAX_REDIRECTS = 5
-TRY_LATER = "check the connection, then type the same command again"
+TRY_LATER = "check the connection, then run the same command again"
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def open_url(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
     """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises
     OrchError, and what httpx raises of a broken connection."""
     with ExitStack() as clients:
-        response = _followed(clients, url, {"Accept-Encoding": "identity", **headers})
+        response = _follow_redirects(clients, url, {"Accept-Encoding": "identity", **headers})
         try:
             if response.status_code not in (200, 206, 416):
                 raise OrchError(
@@ -48,7 +48,7 @@ def _client(url: str, headers: Mapping[str, str]) -> Any:
         raise OrchError(error.message, TRY_LATER) from None
 
 
-def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
+def _follow_redirects(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
     """The answer behind all redirects."""
     httpx, at = import_httpx(), url
     for _ in range(MAX_REDIRECTS + 1):
@@ -63,7 +63,7 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
             httpx.UnsupportedProtocol,
         ) as error:
             raise OrchError(
-                f"can't connect to {display_url(at)}: {_words(error)}", TRY_LATER
+                f"can't connect to {display_url(at)}: {_error_text(error)}", TRY_LATER
             ) from None
         if not response.has_redirect_location:
             return response
@@ -79,7 +79,7 @@ def check_url(url: str, *, may_be_here: bool) -> None:
     try:
         asked = httpx.URL(url)
     except httpx.InvalidURL:
-        raise OrchError(f"{display_url(url)} is not an address") from None
+        raise OrchError(f"{display_url(url)} is not a URL") from None
     here = is_local_url(url)
     if (
         not asked.host
@@ -87,11 +87,11 @@ def check_url(url: str, *, may_be_here: bool) -> None:
         or (here and not may_be_here)
     ):
         raise OrchError(
-            f"{display_url(url)} is not an https address on the web", "downloads go over https only"
+            f"{display_url(url)} is not an https URL on the web", "downloads go over https only"
         )
     if asked.userinfo:
         raise OrchError(
-            f"{display_url(url)}: an address with a user in it is not asked",
+            f"{display_url(url)}has a user name in it",
             "downloads send no credentials",
         )
 
@@ -100,7 +100,7 @@ def _hint(status: int) -> str:
     return "check the name: https://ollama.com/library lists them" if status == 404 else TRY_LATER
 
 
-def _words(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None and not (isinstance(cause, OSError) and cause.errno):
         cause = cause.__cause__ or cause.__context__

@@ -1,4 +1,5 @@
-"""Waiting for a slot: how it is timed, and which models are called after a wait in vain."""
+"""Waiting for a place: it is the caller's time and not the model's, and where it was in vain,
+whoever needs no place of that kind is asked."""
 
 from __future__ import annotations
 
@@ -14,15 +15,15 @@ from orch.routing.admission import NoQueue, SlotRequest
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
-from tests.support.scheduler_harness import SchedulerHarness, config, inventory
+from tests.support.scheduler_harness import Hall, config, survey
 
 TASK = "Write a Python function that sorts a list"
 LONG_S = 10_000.0
-"""By a clock that is set forward: nothing waits."""
+"""By a clock that is set forward: nobody waits for it."""
 
 
 class SlowGate(NoQueue):
-    """Grants every slot after a long wait."""
+    """Lets all through, each after a long wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._late_s, clock = 0.0, time.perf_counter
@@ -34,19 +35,19 @@ class SlowGate(NoQueue):
         yield
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Grants the slot after the wait."""
+        """After the wait."""
         return self._waited()
 
 
 class BusyGate(NoQueue):
-    """Has no slot for the coder. `has_free_slot`: another model could run; `lack`: why it would
-    wait."""
+    """Has no place for the coder; says whether there is one for another model, and why that model
+    would have to wait."""
 
     def __init__(self, *, has_free_slot: bool, lack: str) -> None:
         self._has_free_slot, self._lack = has_free_slot, lack
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Raises `busy` for the coder."""
+        """Not for the coder."""
         if ticket.model[1] == CODER:
             raise ProviderError(
                 "busy", "waited in vain", retry_after_s=1, has_free_slot=self._has_free_slot
@@ -54,14 +55,14 @@ class BusyGate(NoQueue):
         return super().acquire(ticket)
 
     def wait_reason(self, ticket: SlotRequest) -> str:
-        """The lack, for every other model."""
+        """What the other model lacks."""
         return "" if ticket.model[1] == CODER else self._lack
 
 
-# ---------------------------------------------------------------- how the wait is timed
+# ---------------------------------------------------------------- whose time it is
 
 
-async def test_the_wait_for_a_slot_counts_for_the_run_not_for_the_attempt(
+async def test_the_wait_is_the_callers_time_and_not_the_models(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Orchestrator(wiring=Wiring(SlowGate(monkeypatch))) as orchestrator:
@@ -77,7 +78,7 @@ async def test_the_wait_for_a_slot_counts_for_the_run_not_for_the_attempt(
 
 
 @pytest.mark.parametrize(("stream", "waits"), [(False, 2), (True, 1)])
-async def test_ttft_is_that_of_the_first_visible_token(
+async def test_the_first_token_is_the_first_one_that_is_shown(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int
 ) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=1))
@@ -91,17 +92,17 @@ async def test_ttft_is_that_of_the_first_visible_token(
     assert result.timing.total_s // LONG_S == 2
 
 
-async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: FakeOllama) -> None:
+async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
     first, _ = result.attempts
     assert (first.model, first.code, first.ttft_s, first.total_s) == (CODER, "busy", None, 0)
 
 
-# ---------------------------------------------------------------- which models are called
+# ---------------------------------------------------------------- who is asked then
 
 
-async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_short(
+async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(
     ollama: FakeOllama,
 ) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
@@ -117,7 +118,7 @@ async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_sho
     [(False, ""), (True, "needs 5 GB")],
     ids=["no place", "no memory either"],
 )
-async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
+async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
     ollama: FakeOllama, has_free_slot: bool, lack: str
 ) -> None:
     async with Orchestrator(
@@ -132,14 +133,14 @@ async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
     assert not ollama.chats()
 
 
-async def test_busy_says_whether_only_memory_is_short() -> None:
-    memory = SchedulerHarness(config(parallel=4), inventory())
-    await memory.submit_all("a")
-    await memory.submit_all("large", timeout_s=0.01)
-    places = SchedulerHarness(config(parallel=1), inventory())
-    await places.submit_all("a", "a2", "large", timeout_s=0.01)
-    for name, harness in (("large", memory), ("a2", places), ("large", places)):
-        await harness.tasks[name]
+async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
+    memory = Hall(config(parallel=4), survey())
+    await memory.asked("a")
+    await memory.asked("large", timeout_s=0.01)
+    places = Hall(config(parallel=1), survey())
+    await places.asked("a", "a2", "large", timeout_s=0.01)
+    for name, hall in (("large", memory), ("a2", places), ("large", places)):
+        await hall.tasks[name]
     assert [
         memory.refused["large"].has_free_slot,
         places.refused["a2"].has_free_slot,
@@ -147,7 +148,7 @@ async def test_busy_says_whether_only_memory_is_short() -> None:
     ] == [True, False, False]
 
 
-async def test_busy_of_a_full_queue_says_so_too() -> None:
-    harness = SchedulerHarness(config(parallel=4, queue=0), inventory())
-    await harness.submit_all("a", "large")
-    assert (harness.refused["large"].code, harness.refused["large"].has_free_slot) == ("busy", True)
+async def test_the_gate_tells_it_also_of_a_queue_that_is_full() -> None:
+    hall = Hall(config(parallel=4, queue=0), survey())
+    await hall.asked("a", "large")
+    assert (hall.refused["large"].code, hall.refused["large"].has_free_slot) == ("busy", True)

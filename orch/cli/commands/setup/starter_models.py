@@ -1,5 +1,7 @@
-"""A short choice of models to begin with, one or two for each size of machine (pure): facts alone,
-their quality comes from the known models."""
+"""A short list of models to start with, one or two for each size of machine (pure).
+
+Holds facts only; quality comes from the known models.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from orch.config.spec import canonical_model_name
 
 @dataclass(frozen=True, slots=True)
 class StarterModel:
-    """A tag of Ollama's library. `active_share` is the part of its weights that a token reads;
-    `in_engine`: orch's own engine loads its file."""
+    """A tag in Ollama's library. `active_share`: share of the weights read per token; `in_engine`:
+    orch's own engine loads its file."""
 
     name: str
     size_bytes: int
@@ -23,8 +25,7 @@ class StarterModel:
 
     @property
     def memory_bytes(self) -> int:
-        """What it takes when loaded: weights and buffers as the router counts them, and a usual
-        context."""
+        """Memory when loaded: weights and buffers as the router counts them, and the context."""
         return int(self.size_bytes * 1.1) + CONTEXT_BYTES
 
 
@@ -41,17 +42,16 @@ STARTER_MODELS = (
     StarterModel("qwen3.6:27b", 17_420_432_739, 27.8, thinks=True),
     StarterModel("qwen3-coder:30b", 18_556_701_140, 30.5, active_share=0.11),
 )
-"""Sizes as `/api/tags` of Ollama servers told them in 2025 and 2026 (several people's listings
-agree), parameters and licences as their makers have them.
+"""Sizes are those of `/api/tags` of Ollama servers in 2025 and 2026 (several listings agree),
+parameters and licences those of the publishers.
 
-All are the default tags, of 4 bits. Those `in_engine` hold text alone in an architecture that
-llama.cpp itself converts (qwen2, qwen3); Ollama's files of
-models that see have another form.
+All are default tags, 4-bit. Those `in_engine` are text models in an architecture that llama.cpp
+itself converts (qwen2, qwen3); Ollama's files of vision models have another format.
 """
 
 
 def find_starter_model(name: str) -> StarterModel | None:
-    """The one of that name."""
+    """The starter model of that name, if any."""
     return next(
         (
             each
