@@ -18,9 +18,9 @@ from typer.main import get_command
 
 from orch.cli.main import COMMANDS
 from tests.conftest import CODER, LLAMA
-from tests.storage.test_journal import rows
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.forked import COMMAND
+from tests.support.journal_file import count_runs
 from tests.support.orch_command import orch
 
 OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
@@ -233,7 +233,7 @@ def test_a_read_only_journal_keeps_what_it_has_and_costs_no_answer(
     orch("run", "hi")
     (home / "journal.sqlite3").chmod(0o444)
     done = orch("run", "hi")
-    assert (done.returncode, done.stdout, rows(home)) == (0, b"Hello world", 1)
+    assert (done.returncode, done.stdout, count_runs(home)) == (0, b"Hello world", 1)
     assert b"nothing is recorded" in done.stderr
 
 

@@ -19,8 +19,8 @@ from orch.memory.store import Filter, StoreError
 from tests.conftest import CODER
 from tests.memory.test_stores import DIMENSION, point
 from tests.server.test_batched_journal import ask, until
-from tests.storage.test_journal_faults import query
 from tests.support.fake_ollama import FakeOllama
+from tests.support.journal_file import query
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 

@@ -1,5 +1,5 @@
-"""The engine inside orch, beside other providers: it gets only what it can take, and nothing of it
-is loaded to know that."""
+"""The engine inside orch beside other providers: it gets only tasks that it is capable of, and is
+not loaded to find that out."""
 
 from __future__ import annotations
 
@@ -54,38 +54,42 @@ def orchestrator(url: str, **more: Any) -> Orchestrator:
 
 
 @wants
-async def test_what_it_can_not_take_goes_to_a_model_that_can(ollama: FakeOllama, want: str) -> None:
+async def test_a_task_it_lacks_the_capability_for_goes_to_another_model(
+    ollama: FakeOllama, want: str
+) -> None:
     ollama.add(FakeModel(ABLE, capabilities=["completion", want]))
-    async with orchestrator(ollama.url) as made:
-        result = await made.execute(**WISHES[want])
+    async with orchestrator(ollama.url) as library:
+        result = await library.execute(**WISHES[want])
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(ABLE, "ok")]
     (out,) = [candidate for candidate in result.decision.candidates if candidate.model_id == INSIDE]
     assert (out.eliminated_code, out.eliminated) == ("capability", f"it has no {want}")
 
 
 @wants
-async def test_where_no_model_can_take_it_that_is_told(ollama: FakeOllama, want: str) -> None:
+async def test_a_task_that_no_model_is_capable_of_is_an_error(
+    ollama: FakeOllama, want: str
+) -> None:
     ollama.add(FakeModel(ABLE))
-    async with orchestrator(ollama.url) as made:
+    async with orchestrator(ollama.url) as library:
         with pytest.raises(OrchError, match=f"{INSIDE}: it has no {want}") as caught:
-            await made.execute(**WISHES[want])
+            await library.execute(**WISHES[want])
     assert (caught.value.code, caught.value.attempts, ollama.chats()) == ("unable", (), [])
 
 
 @wants
-async def test_as_the_last_resort_it_hides_no_provider_that_is_down(want: str) -> None:
-    async with orchestrator("http://127.0.0.1:9", last_resort=True) as made:
+async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(want: str) -> None:
+    async with orchestrator("http://127.0.0.1:9", last_resort=True) as library:
         with pytest.raises(
             OrchError, match=f"{INSIDE}: it has no {want}; and ollama: can't connect"
         ) as caught:
-            await made.execute(**WISHES[want])
+            await library.execute(**WISHES[want])
     assert (caught.value.code, caught.value.hint) == (
         "no_provider",
         "start Ollama:\n  ollama serve",
     )
 
 
-def test_over_http_a_client_is_told_at_once(ollama: FakeOllama, home: Path) -> None:
+def test_a_client_gets_the_error_at_once(ollama: FakeOllama, home: Path) -> None:
     home.mkdir()
     (home / "models.yaml").write_text(json.dumps(models(ollama.url)))
     asked = {"model": INSIDE, "messages": SAID, "tools": TOOLS}

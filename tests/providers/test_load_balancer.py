@@ -1,5 +1,5 @@
-"""Several addresses of a provider: the least busy one is asked, a failing one rests and comes back,
-a conversation keeps its own."""
+"""The load balancer: the least busy address is used, a failing one cools down and is probed, a
+conversation keeps its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass
 class Clock:
-    """Stands still until told."""
+    """A clock that is set by hand."""
 
     now: float = 100.0
 
@@ -37,177 +37,185 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def known(clock: Clock) -> LoadBalancer:
+def balancer(clock: Clock) -> LoadBalancer:
     return LoadBalancer([A, B, C], clock)
 
 
 def ask(
-    known: LoadBalancer, url: str, *, failed: bool = False, retry_after_s: float | None = None
+    balancer: LoadBalancer, url: str, *, failed: bool = False, retry_after_s: float | None = None
 ) -> None:
-    """One whole request."""
-    visit = known.start(url)
+    """A complete request."""
+    request = balancer.start(url)
     if not failed:
-        visit.mark_answered()
-    visit.finish(failed=failed, retry_after_s=retry_after_s)
+        request.mark_answered()
+    request.finish(failed=failed, retry_after_s=retry_after_s)
 
 
-def rest_of(known: LoadBalancer, url: str) -> float:
-    """Seconds that an address still rests."""
-    return next(float(row["rests_s"]) for row in known.status() if row["url"] == url)
+def cooldown_of(balancer: LoadBalancer, url: str) -> float:
+    """Seconds of cooldown that an address has left."""
+    return next(float(row["rests_s"]) for row in balancer.status() if row["url"] == url)
 
 
 # ---------------------------------------------------------------- load
 
 
-def test_the_first_address_is_taken_while_none_is_busy(known: LoadBalancer) -> None:
-    assert known.order() == [A, B, C]
+def test_the_first_address_is_used_while_all_are_idle(balancer: LoadBalancer) -> None:
+    assert balancer.order() == [A, B, C]
 
 
-def test_the_least_busy_address_is_first(known: LoadBalancer) -> None:
+def test_the_least_busy_address_is_first(balancer: LoadBalancer) -> None:
     for url in (A, A, B):
-        known.start(url)
-    assert known.order() == [C, B, A]
+        balancer.start(url)
+    assert balancer.order() == [C, B, A]
 
 
-def test_a_request_counts_until_its_body_ends(known: LoadBalancer) -> None:
-    visit = known.start(A)
-    visit.mark_answered()
-    assert known.order()[-1] == A
-    visit.finish()
-    assert known.order()[0] == A
+def test_a_request_counts_until_its_body_ends(balancer: LoadBalancer) -> None:
+    request = balancer.start(A)
+    request.mark_answered()
+    assert balancer.order()[-1] == A
+    request.finish()
+    assert balancer.order()[0] == A
 
 
-def test_a_fast_failure_is_not_idleness(known: LoadBalancer, clock: Clock) -> None:
-    ask(known, A, failed=True)
-    assert known.order()[-1] == A
-    clock.now += 2
-    ask(known, A)
-    known.start(B)
-    known.start(C)
-    assert known.order()[-1] == A  # it works again, and still gets less to do for a while
-    clock.now += 120
-    assert known.order()[0] == A
-
-
-# ---------------------------------------------------------------- rest and return
-
-
-def test_it_rests_longer_after_each_failure_up_to_a_bound(
-    known: LoadBalancer, clock: Clock
+def test_an_address_that_fails_fast_does_not_count_as_idle(
+    balancer: LoadBalancer, clock: Clock
 ) -> None:
-    rests = []
+    ask(balancer, A, failed=True)
+    assert balancer.order()[-1] == A
+    clock.now += 2
+    ask(balancer, A)
+    balancer.start(B)
+    balancer.start(C)
+    assert balancer.order()[-1] == A  # it works again, and still gets fewer requests for a while
+    clock.now += 120
+    assert balancer.order()[0] == A
+
+
+# ---------------------------------------------------------------- cooldown
+
+
+def test_the_cooldown_doubles_with_each_failure_up_to_a_limit(
+    balancer: LoadBalancer, clock: Clock
+) -> None:
+    cooldowns = []
     for _ in range(8):
-        ask(known, A, failed=True)
-        rests.append(rest_of(known, A))
-        clock.now += rests[-1]
-    assert rests == [1, 2, 4, 8, 16, MAX_COOLDOWN_S, MAX_COOLDOWN_S, MAX_COOLDOWN_S]
+        ask(balancer, A, failed=True)
+        cooldowns.append(cooldown_of(balancer, A))
+        clock.now += cooldowns[-1]
+    assert cooldowns == [1, 2, 4, 8, 16, MAX_COOLDOWN_S, MAX_COOLDOWN_S, MAX_COOLDOWN_S]
 
 
-def test_a_success_makes_good_for_all_failures_before(known: LoadBalancer, clock: Clock) -> None:
+def test_a_success_resets_the_failures(balancer: LoadBalancer, clock: Clock) -> None:
     for _ in range(3):
-        ask(known, A, failed=True)
-        clock.now += rest_of(known, A)
-    ask(known, A)
-    ask(known, A, failed=True)
-    assert rest_of(known, A) == 1
+        ask(balancer, A, failed=True)
+        clock.now += cooldown_of(balancer, A)
+    ask(balancer, A)
+    ask(balancer, A, failed=True)
+    assert cooldown_of(balancer, A) == 1
 
 
-def test_what_fails_together_is_one_failure(known: LoadBalancer) -> None:
-    visits = [known.start(A) for _ in range(50)]
-    for visit in visits:
-        visit.finish(failed=True)
-    assert (rest_of(known, A), known.status()[0]["failures"], known.status()[0]["in_flight"]) == (
+def test_requests_that_fail_together_count_as_one_failure(balancer: LoadBalancer) -> None:
+    requests = [balancer.start(A) for _ in range(50)]
+    for request in requests:
+        request.finish(failed=True)
+    assert (
+        cooldown_of(balancer, A),
+        balancer.status()[0]["failures"],
+        balancer.status()[0]["in_flight"],
+    ) == (
         1,
         1,
         0,
     )
 
 
-def test_an_answer_to_an_older_request_does_not_end_a_rest(
-    known: LoadBalancer, clock: Clock
+def test_an_answer_to_an_older_request_does_not_end_a_cooldown(
+    balancer: LoadBalancer, clock: Clock
 ) -> None:
-    older = known.start(A)
+    older = balancer.start(A)
     clock.now += 1
-    ask(known, A, failed=True)  # it is full: those it took in go on, new ones get a fast 503
+    ask(balancer, A, failed=True)  # it is full: accepted requests go on, new ones get a fast 503
     older.mark_answered()
     older.finish()
-    assert known.order()[-1] == A
+    assert balancer.order()[-1] == A
 
 
 @pytest.mark.parametrize(
     ("asked", "rest"), [(20, 20), (3_600, MAX_RETRY_AFTER_S), (0, 1), (None, 1)]
 )
-def test_a_server_may_ask_for_a_longer_rest(
-    known: LoadBalancer, asked: float | None, rest: float
+def test_a_server_may_ask_for_a_longer_cooldown(
+    balancer: LoadBalancer, asked: float | None, rest: float
 ) -> None:
-    ask(known, A, failed=True, retry_after_s=asked)
-    assert rest_of(known, A) == rest
+    ask(balancer, A, failed=True, retry_after_s=asked)
+    assert cooldown_of(balancer, A) == rest
 
 
-def test_after_its_rest_one_request_finds_out_how_it_is(known: LoadBalancer, clock: Clock) -> None:
-    ask(known, A, failed=True)
+def test_after_the_cooldown_one_request_probes_the_address(
+    balancer: LoadBalancer, clock: Clock
+) -> None:
+    ask(balancer, A, failed=True)
     clock.now += 1
-    assert known.order()[0] == A
-    probe = known.start(A)
-    assert known.order() == [B, C, A]  # the others go elsewhere
+    assert balancer.order()[0] == A
+    probe = balancer.start(A)
+    assert balancer.order() == [B, C, A]  # the others go elsewhere
     probe.mark_answered()
-    assert known.order()[0] != A  # it is well, and busy with the probe
-    known.start(B)
-    known.start(B)
-    known.start(B)
-    assert known.order().index(A) < known.order().index(B)
+    assert balancer.order()[0] != A  # it is healthy, and busy with the probe
+    balancer.start(B)
+    balancer.start(B)
+    balancer.start(B)
+    assert balancer.order().index(A) < balancer.order().index(B)
 
 
-def test_a_probe_that_fails_lets_it_rest_for_longer(known: LoadBalancer, clock: Clock) -> None:
-    ask(known, A, failed=True)
+def test_a_failed_probe_extends_the_cooldown(balancer: LoadBalancer, clock: Clock) -> None:
+    ask(balancer, A, failed=True)
     clock.now += 1
-    ask(known, A, failed=True)
-    assert (rest_of(known, A), known.order()[-1]) == (2, A)
+    ask(balancer, A, failed=True)
+    assert (cooldown_of(balancer, A), balancer.order()[-1]) == (2, A)
 
 
-def test_a_probe_that_was_given_up_tells_nothing_and_the_next_one_tries(
-    known: LoadBalancer, clock: Clock
+def test_a_cancelled_probe_changes_nothing_and_the_next_request_probes(
+    balancer: LoadBalancer, clock: Clock
 ) -> None:
-    ask(known, A, failed=True)
+    ask(balancer, A, failed=True)
     clock.now += 1
-    known.start(A).finish()
-    assert (known.order()[0], known.status()[0]["failures"]) == (A, 1)
+    balancer.start(A).finish()
+    assert (balancer.order()[0], balancer.status()[0]["failures"]) == (A, 1)
 
 
-def test_when_all_rest_the_one_that_is_back_soonest_is_tried(known: LoadBalancer) -> None:
+def test_when_all_cool_down_the_one_that_ends_first_is_tried(balancer: LoadBalancer) -> None:
     for url, wait in ((A, 30), (B, 10), (C, 20)):
-        ask(known, url, failed=True, retry_after_s=wait)
-    assert known.order() == [B, C, A]
+        ask(balancer, url, failed=True, retry_after_s=wait)
+    assert balancer.order() == [B, C, A]
 
 
 # ---------------------------------------------------------------- conversations
 
 
-def test_a_conversation_keeps_its_address_unless_that_is_much_busier(known: LoadBalancer) -> None:
-    own = known.order("conversation 1")[0]
-    known.start(own)
-    known.start(own)
-    assert known.order("conversation 1")[0] == own
-    known.start(own)
-    assert known.order("conversation 1")[0] != own
+def test_a_conversation_keeps_its_address_unless_it_is_much_busier(balancer: LoadBalancer) -> None:
+    own = balancer.order("conversation 1")[0]
+    balancer.start(own)
+    balancer.start(own)
+    assert balancer.order("conversation 1")[0] == own
+    balancer.start(own)
+    assert balancer.order("conversation 1")[0] != own
 
 
-def test_conversations_spread_over_the_addresses(known: LoadBalancer) -> None:
-    assert {known.order(f"conversation {number}")[0] for number in range(40)} == {A, B, C}
+def test_conversations_spread_over_the_addresses(balancer: LoadBalancer) -> None:
+    assert {balancer.order(f"conversation {number}")[0] for number in range(40)} == {A, B, C}
 
 
-def test_conversations_of_an_address_that_rests_come_back_to_it(
-    known: LoadBalancer, clock: Clock
+def test_conversations_return_to_their_address_after_its_cooldown(
+    balancer: LoadBalancer, clock: Clock
 ) -> None:
     names = [f"conversation {number}" for number in range(40)]
-    before = {name: known.order(name)[0] for name in names}
-    ask(known, A, failed=True)
-    during = {name: known.order(name)[0] for name in names}
+    before = {name: balancer.order(name)[0] for name in names}
+    ask(balancer, A, failed=True)
+    during = {name: balancer.order(name)[0] for name in names}
     assert {name for name in names if during[name] != before[name]} == {
         name for name in names if before[name] == A
     }
     clock.now += 1
-    assert {name: known.order(name)[0] for name in names} == before
+    assert {name: balancer.order(name)[0] for name in names} == before
 
 
 # ---------------------------------------------------------------- with servers
@@ -217,37 +225,37 @@ REQUEST = ChatRequest("m", [{"role": "user", "content": "hi"}])
 
 
 @asynccontextmanager
-async def backend_at(*urls: str) -> AsyncIterator[OllamaClient]:
-    backend = OllamaClient(Provider(kind="ollama", base_urls=urls), concurrent=True)
+async def client_at(*urls: str) -> AsyncIterator[OllamaClient]:
+    client = OllamaClient(Provider(kind="ollama", base_urls=urls), concurrent=True)
     try:
-        yield backend
+        yield client
     finally:
-        await backend.aclose()
+        await client.aclose()
 
 
-async def say(backend: OllamaClient, request: ChatRequest = REQUEST) -> str:
-    return "".join([delta.content async for delta in backend.chat(request)])
+async def say(client: OllamaClient, request: ChatRequest = REQUEST) -> str:
+    return "".join([delta.content async for delta in client.chat(request)])
 
 
-async def test_requests_go_where_fast_errors_do_not_come_from() -> None:
+async def test_requests_avoid_an_address_that_fails_fast() -> None:
     with (
         FakeOllama([FakeModel("m", faults=[Fault("status", status=503, times=-1)])]) as broken,
         FakeOllama([FakeModel("m")]) as well,
     ):
-        async with backend_at(broken.url, well.url) as backend:
-            assert [await say(backend) for _ in range(6)] == ["Hello world"] * 6
+        async with client_at(broken.url, well.url) as client:
+            assert [await say(client) for _ in range(6)] == ["Hello world"] * 6
     assert (len(broken.chats()), len(well.chats())) == (1, 6)
 
 
-async def test_an_address_that_had_one_failure_is_used_again() -> None:
+async def test_an_address_with_one_failure_is_used_again() -> None:
     with (
         FakeOllama([FakeModel("m", faults=[Fault("status", status=503, retry_after="0")])]) as one,
         FakeOllama([FakeModel("m")]) as other,
     ):
-        async with backend_at(one.url, other.url) as backend:
+        async with client_at(one.url, other.url) as client:
             async with asyncio.timeout(20):
-                while len(one.chats()) < 2:  # its rest of a second is real time
-                    assert await say(backend) == "Hello world"
+                while len(one.chats()) < 2:  # the cooldown of a second is real time
+                    assert await say(client) == "Hello world"
                     await asyncio.sleep(0.05)
     assert other.chats()
 
@@ -261,53 +269,53 @@ async def test_an_address_that_had_one_failure_is_used_again() -> None:
     ],
     ids=str,
 )
-async def test_breaks_and_gateway_errors_are_failures_and_refusals_are_not(
+async def test_broken_connections_and_gateway_errors_are_failures_and_rejections_are_not(
     fault: Fault, failures: int
 ) -> None:
     with FakeOllama([FakeModel("m", faults=[fault])]) as server:
-        async with backend_at(server.url) as backend:
+        async with client_at(server.url) as client:
             with pytest.raises(ProviderError):
-                await say(backend)
-            assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [
+                await say(client)
+            assert [(row["failures"], row["in_flight"]) for row in client.addresses()] == [
                 (failures, 0)
             ]
 
 
-async def test_a_caller_who_leaves_does_not_count_as_a_failure() -> None:
+async def test_a_cancelled_request_is_not_a_failure() -> None:
     with FakeOllama([FakeModel("m", chunk_delay_s=5)]) as server:
-        async with backend_at(server.url) as backend:
-            async with aclosing(backend.chat(REQUEST)) as deltas:
+        async with client_at(server.url) as client:
+            async with aclosing(client.chat(REQUEST)) as deltas:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(anext(deltas), 0.2)
-            assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [(0, 0)]
+            assert [(row["failures"], row["in_flight"]) for row in client.addresses()] == [(0, 0)]
 
 
-async def test_requests_at_once_are_shared_out() -> None:
+async def test_concurrent_requests_are_distributed() -> None:
     with (
         FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as one,
         FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as other,
     ):
-        async with backend_at(one.url, other.url) as backend:
-            await asyncio.gather(*(say(backend) for _ in range(8)))
+        async with client_at(one.url, other.url) as client:
+            await asyncio.gather(*(say(client) for _ in range(8)))
     assert len(one.chats()) == len(other.chats()) == 4
 
 
-async def test_what_is_installed_and_what_is_loaded_is_asked_at_the_same_address() -> None:
+async def test_installed_and_loaded_models_are_read_from_the_same_address() -> None:
     with FakeOllama([FakeModel("m")]) as one, FakeOllama([FakeModel("m")]) as other:
         one.resident["m:latest"] = 4096
-        async with backend_at(one.url, other.url) as backend:
-            assert [item.resident for item in await backend.installed()] == [True]
+        async with client_at(one.url, other.url) as client:
+            assert [item.resident for item in await client.installed()] == [True]
 
 
-async def test_a_model_is_unloaded_at_every_address_that_is_there() -> None:
+async def test_a_model_is_unloaded_at_every_reachable_address() -> None:
     with FakeOllama([FakeModel("m")]) as one, FakeOllama([FakeModel("m")]) as other:
-        async with backend_at(NOBODY, one.url, other.url) as backend:
+        async with client_at(NOBODY, one.url, other.url) as client:
             one.resident["m:latest"] = other.resident["m:latest"] = 4096
-            await backend.unload("m")
+            await client.unload("m")
     assert (one.resident, other.resident) == ({}, {})
 
 
-async def test_unloading_fails_where_no_address_is_there() -> None:
-    async with backend_at(NOBODY, "http://127.0.0.1:1") as backend:
+async def test_unloading_fails_if_no_address_is_reachable() -> None:
+    async with client_at(NOBODY, "http://127.0.0.1:1") as client:
         with pytest.raises(ProviderError, match="can't connect"):
-            await backend.unload("m")
+            await client.unload("m")

@@ -1,5 +1,5 @@
-"""What Ollama is sent and what is learned from its answers: context, room for the answer, images,
-formats, tokens, load times."""
+"""The client for Ollama: context, room for the answer, images, formats, token counts,
+load times."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sent(ollama: FakeOllama) -> dict[str, Any]:
 # ---------------------------------------------------------------- context and room
 
 
-async def test_a_prompt_is_never_cut_in_silence(ollama: FakeOllama) -> None:
+async def test_a_prompt_is_never_truncated_silently(ollama: FakeOllama) -> None:
     await run(ollama)
     assert sent(ollama)["truncate"] is False
     assert "shift" not in sent(ollama)
@@ -86,7 +86,7 @@ async def test_the_context_is_the_models_own_unless_more_is_needed(
 
 
 @pytest.mark.parametrize("text", [TASK, LONG, "palabra ñandú 日本語 " * 300])
-async def test_prompt_and_answer_have_room_in_the_context(ollama: FakeOllama, text: str) -> None:
+async def test_prompt_and_answer_fit_into_the_context(ollama: FakeOllama, text: str) -> None:
     result = await run(ollama, text)
     options = sent(ollama)["options"]
     assert (
@@ -98,14 +98,14 @@ async def test_prompt_and_answer_have_room_in_the_context(ollama: FakeOllama, te
     ("facts", "options", "num_predict"),
     [({}, {"max_tokens": 100}, 100), ({"max_tokens": 50}, {}, 50)],
 )
-async def test_an_answer_is_no_longer_than_was_said(
+async def test_an_answer_is_not_longer_than_its_limit(
     ollama: FakeOllama, facts: dict[str, Any], options: dict[str, Any], num_predict: int
 ) -> None:
     await run(ollama, facts=facts, options=options)
     assert sent(ollama)["options"]["num_predict"] == num_predict
 
 
-async def test_a_prompt_beyond_every_window_is_refused_before_any_model_is_asked(
+async def test_a_prompt_beyond_every_context_window_is_rejected_before_a_model_is_called(
     ollama: FakeOllama,
 ) -> None:
     with pytest.raises(OrchError) as caught:
@@ -113,7 +113,7 @@ async def test_a_prompt_beyond_every_window_is_refused_before_any_model_is_asked
     assert (caught.value.exit_code, ollama.chats()) == (5, [])
 
 
-async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_that_holds_it(
+async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_with_room(
     ollama: FakeOllama,
 ) -> None:
     turns = [{"role": "user", "content": "hi"}] * 300
@@ -129,7 +129,7 @@ async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_that_holds_it(
     ]
 
 
-async def test_a_model_that_goes_on_from_a_long_text_has_room_for_it(ollama: FakeOllama) -> None:
+async def test_a_model_that_continues_a_long_text_has_room_for_it(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = ["word " * 8_000, "more"]
     ollama.models[CODER].faults.append(Fault("cut", after=1))
     async with served(ollama, {"id": CODER, "quality_rating": 9}, {"id": LLAMA}) as orchestrator:
@@ -141,14 +141,14 @@ async def test_a_model_that_goes_on_from_a_long_text_has_room_for_it(ollama: Fak
 # ---------------------------------------------------------------- the rest of what is sent
 
 
-@pytest.mark.parametrize(("said", "number"), [("5m", "5m"), ("0", 0), ("-1", -1)])
-async def test_keep_alive_is_passed_on(ollama: FakeOllama, said: str, number: object) -> None:
-    await run(ollama, keep_alive=said)
+@pytest.mark.parametrize(("value", "number"), [("5m", "5m"), ("0", 0), ("-1", -1)])
+async def test_keep_alive_is_passed_on(ollama: FakeOllama, value: str, number: object) -> None:
+    await run(ollama, keep_alive=value)
     assert sent(ollama)["keep_alive"] == number
 
 
 @pytest.mark.parametrize(
-    ("wish", "form"),
+    ("response_format", "expected"),
     [
         (
             {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
@@ -158,11 +158,11 @@ async def test_keep_alive_is_passed_on(ollama: FakeOllama, said: str, number: ob
     ],
 )
 async def test_a_response_format_becomes_ollamas(
-    ollama: FakeOllama, wish: dict[str, Any], form: object
+    ollama: FakeOllama, response_format: dict[str, Any], expected: object
 ) -> None:
     ollama.models[CODER].reply = ["{}"]
-    assert (await run(ollama, response_format=wish)).response.content == "{}"
-    assert sent(ollama)["format"] == form
+    assert (await run(ollama, response_format=response_format)).response.content == "{}"
+    assert sent(ollama)["format"] == expected
 
 
 @pytest.mark.parametrize("url", [f"data:image/png;base64,{PIXEL}", PIXEL], ids=["data", "bare"])
@@ -178,7 +178,7 @@ async def test_openais_image_parts_become_ollamas_images(ollama: FakeOllama, url
     ]
 
 
-async def test_half_a_character_is_no_reason_to_fail(ollama: FakeOllama) -> None:
+async def test_a_lone_surrogate_is_replaced(ollama: FakeOllama) -> None:
     # JSON may carry half a surrogate pair, and no UTF-8 can
     result = await run(ollama, "Repeat: \ud83d")
     assert result.response.content == "def f(): pass"
@@ -187,7 +187,7 @@ async def test_half_a_character_is_no_reason_to_fail(ollama: FakeOllama) -> None
 # ---------------------------------------------------------------- which models take part
 
 
-async def test_a_model_that_only_embeds_is_never_asked_to_chat(ollama: FakeOllama) -> None:
+async def test_an_embedding_model_is_never_called_for_chat(ollama: FakeOllama) -> None:
     ollama.models = {EMBEDDER.name: EMBEDDER}
     async with served(ollama, unlisted="use") as orchestrator:
         for model in (None, EMBEDDER.name):
@@ -210,7 +210,7 @@ async def test_a_name_with_and_without_latest_is_one_model(
 
 
 @pytest.mark.parametrize(("unlisted", "there"), [("use", {CODER, LLAMA}), ("ignore", {CODER})])
-async def test_unlisted_models_take_part_as_models_yaml_says(
+async def test_unlisted_models_are_used_as_models_yaml_says(
     ollama: FakeOllama, unlisted: str, there: set[str]
 ) -> None:
     async with served(ollama, {"id": CODER}, unlisted=unlisted) as orchestrator:
@@ -218,7 +218,7 @@ async def test_unlisted_models_take_part_as_models_yaml_says(
     assert {candidate.model_id for candidate in result.decision.candidates} == there
 
 
-async def test_an_ignored_model_answers_when_it_is_named_and_else_never(ollama: FakeOllama) -> None:
+async def test_an_ignored_model_answers_only_when_named(ollama: FakeOllama) -> None:
     async with served(ollama, {"id": CODER}) as orchestrator:
         assert (await orchestrator.execute(TASK, model=LLAMA)).response.content == "Hello world"
         ollama.models[CODER].faults.append(Fault("empty"))
@@ -227,7 +227,7 @@ async def test_an_ignored_model_answers_when_it_is_named_and_else_never(ollama: 
     assert [attempt.model for attempt in caught.value.attempts] == [CODER]
 
 
-async def test_ollama_host_counts_where_only_routing_is_given(ollama: FakeOllama) -> None:
+async def test_ollama_host_applies_if_only_routing_is_given(ollama: FakeOllama) -> None:
     async with Orchestrator(
         routing={"version": 1, "memory_budget_gb": 100, "fallback": {"last_resort": "never"}}
     ) as orchestrator:
@@ -237,14 +237,14 @@ async def test_ollama_host_counts_where_only_routing_is_given(ollama: FakeOllama
 # ---------------------------------------------------------------- what is learned
 
 
-async def test_what_a_model_is_gets_asked_once_for_each_digest(ollama: FakeOllama) -> None:
+async def test_metadata_is_requested_once_for_each_digest(ollama: FakeOllama) -> None:
     for digest in ("one", "one", "two"):
         ollama.models[CODER].digest = digest
         await run(ollama)
     assert [request.path for request in ollama.requests].count("/api/show") == 2
 
 
-async def test_the_estimate_learns_from_what_ollama_counted(ollama: FakeOllama) -> None:
+async def test_the_estimate_is_corrected_by_ollamas_counts(ollama: FakeOllama) -> None:
     turns = [{"role": "user", "content": "hi"}] * 100
     first, second = [
         (await run(ollama, messages=turns, fresh=True), sent(ollama)["options"]["num_predict"])
@@ -256,7 +256,7 @@ async def test_the_estimate_learns_from_what_ollama_counted(ollama: FakeOllama) 
     assert second[1] + counted <= 8_192
 
 
-async def test_an_estimate_that_is_far_off_is_told(ollama: FakeOllama) -> None:
+async def test_an_estimate_that_is_far_off_is_a_warning(ollama: FakeOllama) -> None:
     ollama.models[CODER].capabilities.append("tools")
     tools = [
         {"type": "function", "function": {"name": "f", "description": "word " * 1_000}}
@@ -267,7 +267,7 @@ async def test_an_estimate_that_is_far_off_is_told(ollama: FakeOllama) -> None:
     assert (await run(ollama)).warnings == ()
 
 
-async def test_the_time_of_a_load_is_part_of_the_time_to_the_first_token(
+async def test_the_load_time_is_part_of_the_time_to_first_token(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].load_s = 0.2

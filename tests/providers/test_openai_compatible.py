@@ -1,5 +1,5 @@
-"""A provider that speaks OpenAI's API: every fault, several addresses, and what is sent to it and
-read from it."""
+"""The client for OpenAI-compatible servers: every fault, several addresses, requests and
+responses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
+async def test_a_fault_before_the_first_token_falls_back_from_the_start(
     ollama: FakeOllama, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -80,7 +80,7 @@ async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(
+async def test_a_fault_in_the_stream_is_an_event_and_the_next_model_continues(
     ollama: FakeOllama, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -95,7 +95,7 @@ async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(
     )
 
 
-async def test_a_server_of_web_pages_is_no_provider(ollama: FakeOllama) -> None:
+async def test_a_web_server_is_not_a_provider(ollama: FakeOllama) -> None:
     ollama.server_status = Fault("html")
     with pytest.raises(OrchError, match="is this a model server") as caught:
         await answer(ollama.url)
@@ -105,19 +105,19 @@ async def test_a_server_of_web_pages_is_no_provider(ollama: FakeOllama) -> None:
 # ---------------------------------------------------------------- addresses
 
 
-async def test_the_next_address_is_asked_when_the_first_refuses(ollama: FakeOllama) -> None:
+async def test_the_next_address_is_used_when_the_first_refuses(ollama: FakeOllama) -> None:
     result = await answer(NOBODY, ollama.url)
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "ok")]
 
 
-async def test_the_next_address_is_asked_when_the_first_is_busy(ollama: FakeOllama) -> None:
+async def test_the_next_address_is_used_when_the_first_is_busy(ollama: FakeOllama) -> None:
     with FakeOllama([FakeModel(CODER, faults=[Fault("status", status=503, times=-1)])]) as busy:
         result = await answer(busy.url, ollama.url)
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "ok")]
 
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
-async def test_no_proxy_stands_between_orch_and_loopback(
+async def test_no_proxy_is_used_for_loopback(
     ollama: FakeOllama, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -127,7 +127,7 @@ async def test_no_proxy_stands_between_orch_and_loopback(
     assert (await answer(ollama.url, kind=kind)).response.content == "def f(): pass"
 
 
-async def test_a_name_that_begins_like_loopback_is_not_loopback(
+async def test_a_name_that_starts_like_loopback_is_not_loopback(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", ollama.url)
@@ -138,11 +138,13 @@ async def test_a_name_that_begins_like_loopback_is_not_loopback(
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
 def test_deciding_leaves_no_connection_open(ollama: FakeOllama, kind: str) -> None:
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
         served(ollama.url, kind=kind).decide(TASK)
         gc.collect()
-    assert [warning for warning in said if "unclosed transport" in str(warning.message)] == []
+    assert [
+        warning for warning in caught_warnings if "unclosed transport" in str(warning.message)
+    ] == []
 
 
 # ---------------------------------------------------------------- what is sent
@@ -157,7 +159,7 @@ async def test_the_key_is_sent_as_bearer(
 
 
 @pytest.mark.parametrize("key", ["secret\n", "secret-ñ", "secret-€"])
-async def test_a_key_that_can_not_be_sent_is_an_error_without_the_key(
+async def test_a_key_that_a_header_can_not_carry_is_an_error_without_the_key(
     ollama: FakeOllama, key: str
 ) -> None:
     with pytest.raises(OrchError) as caught:
@@ -185,7 +187,7 @@ async def test_a_response_format_is_passed_on_and_ollamas_own_options_are_not(
 # ---------------------------------------------------------------- what is read
 
 
-async def test_an_answer_in_one_piece_is_read_though_a_stream_was_asked_for(
+async def test_an_answer_that_is_not_streamed_is_read(
     wire: respx.MockRouter,
 ) -> None:
     choice = {"message": {"content": "Hi"}, "finish_reason": "stop"}
@@ -201,7 +203,7 @@ async def test_an_answer_in_one_piece_is_read_though_a_stream_was_asked_for(
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-async def test_reasoning_goes_to_thinking(wire: respx.MockRouter, field: str) -> None:
+async def test_reasoning_becomes_thinking(wire: respx.MockRouter, field: str) -> None:
     say(
         wire,
         piece(**{field: "Let me "}),
@@ -213,7 +215,7 @@ async def test_reasoning_goes_to_thinking(wire: respx.MockRouter, field: str) ->
     assert (response.content, response.thinking) == ("Yes", "Let me see")
 
 
-async def test_tool_calls_that_come_in_pieces_are_joined(wire: respx.MockRouter) -> None:
+async def test_fragments_of_tool_calls_are_joined(wire: respx.MockRouter) -> None:
     first = {"index": 0, "id": "c1", "function": {"name": "add", "arguments": '{"a"'}}
     other = {"index": 1, "id": "c2", "function": {"name": "sub", "arguments": "{}"}}
     rest = {"index": 0, "function": {"arguments": ": 1}"}}
@@ -231,13 +233,13 @@ async def test_tool_calls_that_come_in_pieces_are_joined(wire: respx.MockRouter)
     ]
 
 
-async def test_a_prompt_that_the_server_cut_in_silence_is_warned_of(ollama: FakeOllama) -> None:
+async def test_a_prompt_that_the_server_truncated_is_a_warning(ollama: FakeOllama) -> None:
     async with served(ollama.url) as orchestrator:
         result = await orchestrator.execute("word " * 10_000)
     assert any("it may have been cut" in warning for warning in result.warnings)
 
 
-async def test_half_a_character_is_no_reason_to_fail(wire: respx.MockRouter) -> None:
+async def test_a_lone_surrogate_is_replaced(wire: respx.MockRouter) -> None:
     # a server that escapes may cut an emoji between two tokens: half a surrogate pair, which no
     # UTF-8 can carry
     say(wire, piece(content="Hi \ud83d"), piece(content="\ude00"), piece("stop"))
@@ -246,7 +248,7 @@ async def test_half_a_character_is_no_reason_to_fail(wire: respx.MockRouter) -> 
         assert orchestrator.runtime.journal.history.count() == 1
 
 
-async def test_vectors_come_in_the_order_of_the_texts(wire: respx.MockRouter) -> None:
+async def test_vectors_are_in_the_order_of_the_texts(wire: respx.MockRouter) -> None:
     wire.post("/embeddings").respond(
         json={"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
     )

@@ -1,5 +1,5 @@
-"""With Ollama down, a model that only it could have is not told as one that does not exist: exit 3,
-status 503, in every face."""
+"""If Ollama is unreachable, a model that it may have is not called unknown: exit code 3,
+status 503."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_one_model_of_openais_list(lone: str, name: str, status: int) -> None:
     assert httpx.get(f"{lone}/v1/models/{name}").status_code == status
 
 
-async def test_a_better_model_that_cannot_be_looked_up_is_not_called_unknown(
+async def test_a_better_model_of_an_unreachable_provider_is_not_called_unknown(
     ollama: FakeOllama,
 ) -> None:
     async with Orchestrator() as orchestrator:

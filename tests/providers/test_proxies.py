@@ -1,5 +1,4 @@
-"""Proxies of the environment: which one an address goes through, and a sentence that names the
-variable where it can't be used."""
+"""Proxies of the environment: which one a URL uses, and errors that name the variable."""
 
 from __future__ import annotations
 
@@ -45,16 +44,14 @@ CASES = [(variable, value) for variable, values in UNUSABLE.items() for value in
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_nothing_for_this_machine_goes_through_a_proxy(
-    monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_requests_to_this_machine_use_no_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     assert (proxy_for(f"http://{host}:11434"), proxy_for(f"https://{host}")) == (None, None)
     assert proxy_for("http://127.0.0.1.example") is not None
 
 
 @pytest.mark.parametrize(
-    ("no_proxy", "url", "left_out"),
+    ("no_proxy", "url", "excluded"),
     [
         ("192.0.2.1", FAR, True),
         ("192.0.2.1:11434", FAR, True),
@@ -73,15 +70,15 @@ def test_nothing_for_this_machine_goes_through_a_proxy(
         ("", FAR, False),
     ],
 )
-def test_what_no_proxy_has_is_asked_without_one(
-    monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, left_out: bool
+def test_hosts_in_no_proxy_use_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, excluded: bool
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert (proxy_for(url) is None) is left_out
+    assert (proxy_for(url) is None) is excluded
 
 
-def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_another_scheme_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "ftp://x")
     assert proxy_for(FAR) is None
     monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
@@ -90,7 +87,7 @@ def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("variable", "value"), CASES)
 @pytest.mark.parametrize("concurrent", [False, True])
-async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(
+async def test_the_error_of_an_unusable_proxy_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, concurrent: bool
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -103,7 +100,9 @@ async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(
     assert caught.value.code == "connect"
 
 
-async def test_what_a_proxy_does_is_told_as_the_proxys(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_of_a_failing_proxy_names_the_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
     with pytest.raises(
         ProviderError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "
@@ -118,9 +117,9 @@ def test_every_command_says_so(monkeypatch: pytest.MonkeyPatch, words: list[str]
     monkeypatch.setenv("OLLAMA_HOST", FAR)
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
     done = orch(*words)
-    said = " ".join((done.stdout + done.stderr).decode().split())
-    assert "Traceback" not in said
-    assert "ALL_PROXY names a proxy of a kind that orch does not support" in said
+    output = " ".join((done.stdout + done.stderr).decode().split())
+    assert "Traceback" not in output
+    assert "ALL_PROXY names a proxy of a kind that orch does not support" in output
 
 
 def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

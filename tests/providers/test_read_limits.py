@@ -1,5 +1,5 @@
-"""A provider is believed within bounds: what never ends is read so far and no further, and what was
-too much is told. Files that are named likewise."""
+"""Limits on what providers send: endless data is read up to a limit, and the error says which. The
+same for files that are named."""
 
 from __future__ import annotations
 
@@ -92,16 +92,18 @@ async def refusal(server: Endless, kind: Backends, asked: str, *, concurrent: bo
         (OpenAIClient, "installed"),
     ],
 )
-async def test_an_endless_answer_is_read_so_far(
+async def test_an_endless_answer_is_read_up_to_a_limit(
     kind: Backends, asked: str, concurrent: bool
 ) -> None:
     async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
-        assert "an answer to" in (said := await refusal(server, kind, asked, concurrent=concurrent))
-        assert "over 8 MB" in said
+        assert "an answer to" in (
+            message := await refusal(server, kind, asked, concurrent=concurrent)
+        )
+        assert "over 8 MB" in message
         assert server.sent < 2 * (read_limits.MAX_JSON_BYTES + BUFFERS)  # Ollama's lists are two
 
 
-async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_says_which_limit_was_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         done = await asyncio.to_thread(orch, "models")
@@ -110,7 +112,7 @@ async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPat
 
 
 @lines
-async def test_an_endless_error_is_told_without_its_text(concurrent: bool) -> None:
+async def test_an_endless_error_is_reported_without_its_text(concurrent: bool) -> None:
     async with endless(b"HTTP/1.1 500 Broken\r\n\r\n", b"x" * 60_000) as server:
         assert (
             await refusal(server, OllamaClient, "health", concurrent=concurrent)
@@ -123,7 +125,7 @@ async def test_an_endless_error_is_told_without_its_text(concurrent: bool) -> No
 @pytest.mark.parametrize(
     "piece", [b"X-A: " + b"a" * 1_000 + b"\r\n", b"a" * 60_000], ids=["many", "one"]
 )
-async def test_endless_headers_are_not_read_on(piece: bytes, concurrent: bool) -> None:
+async def test_endless_headers_are_read_up_to_a_limit(piece: bytes, concurrent: bool) -> None:
     async with endless(OK, piece) as server:
         assert await refusal(server, OllamaClient, "health", concurrent=concurrent)
         assert server.sent < BUFFERS
@@ -133,7 +135,9 @@ async def test_endless_headers_are_not_read_on(piece: bytes, concurrent: bool) -
 @pytest.mark.parametrize(
     ("kind", "asked"), [(OllamaClient, "chat"), (OllamaClient, "pull"), (OpenAIClient, "chat")]
 )
-async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, concurrent: bool) -> None:
+async def test_an_endless_line_is_read_up_to_a_limit(
+    kind: Backends, asked: str, concurrent: bool
+) -> None:
     async with endless(OK + b"\r\n", b"x" * 60_000) as server:
         assert "a line of over 16 MB" in await refusal(server, kind, asked, concurrent=concurrent)
         assert server.sent < stream_parsing.MAX_LINE_BYTES + BUFFERS
@@ -189,7 +193,7 @@ async def test_an_answer_is_no_longer_than_a_context(
 
 
 @lines
-async def test_a_stream_that_says_nothing_ends_too(
+async def test_a_stream_without_events_is_limited(
     monkeypatch: pytest.MonkeyPatch, concurrent: bool
 ) -> None:
     monkeypatch.setattr(read_limits, "MAX_STREAM_BYTES", 1_000_000)
@@ -199,7 +203,7 @@ async def test_a_stream_that_says_nothing_ends_too(
         )
 
 
-def test_pieces_count_as_what_they_take_in_memory() -> None:
+def test_deltas_count_what_they_take_in_memory() -> None:
     size = read_limits.AnswerSizeLimit()
     size.add_chars(read_limits.MAX_ANSWER_CHARS - read_limits.DELTA_OVERHEAD_CHARS)
     size.add(Delta())
@@ -207,7 +211,7 @@ def test_pieces_count_as_what_they_take_in_memory() -> None:
         size.add(Delta())
 
 
-def test_a_list_of_models_is_no_longer_than_any_servers() -> None:
+def test_a_list_of_models_is_limited() -> None:
     with pytest.raises(ProviderError, match="over 5,000 models"):
         read_limits.model_entries([{"name": "m"}] * 5_001, "name")
     assert read_limits.model_entries([{"name": "m"}, {"name": "n" * 301}], "name") == [
@@ -215,7 +219,7 @@ def test_a_list_of_models_is_no_longer_than_any_servers() -> None:
     ]
 
 
-def test_a_long_line_in_small_pieces_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_in_small_chunks_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splitter, copied = stream_parsing.LineSplitter(), 0
     rest = splitter.flush
 
@@ -230,7 +234,7 @@ def test_a_long_line_in_small_pieces_is_put_together_once(monkeypatch: pytest.Mo
     assert (copied, rest()) == (400_001, b"f")
 
 
-async def test_an_answer_of_qdrants_server_is_read_so_far() -> None:
+async def test_an_answer_of_qdrants_server_is_read_up_to_a_limit() -> None:
     async with endless(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", b" " * 1_000_000
     ) as server:
@@ -243,12 +247,12 @@ async def test_an_answer_of_qdrants_server_is_read_so_far() -> None:
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom"])
-def test_a_file_without_end_is_read_so_far(name: str) -> None:
+def test_an_endless_file_is_read_up_to_a_limit(name: str) -> None:
     with pytest.raises(OrchError, match=f"{name} holds over 64 MB"):
         stdin.read_file(name)
 
 
-def test_files_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdin, "MAX_BYTES", 100)
     Path("a").write_text("a" * 60)
     assert [each["name"] for each in stdin.read_files(["a"])] == ["a"]
@@ -256,7 +260,7 @@ def test_files_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
         stdin.read_files(["a", "a"])
 
 
-def test_a_file_of_proc_and_a_pipe_are_read_whole(tmp_path: Path) -> None:
+def test_a_file_of_proc_and_a_pipe_are_read_completely(tmp_path: Path) -> None:
     assert b"Name:" in files.read_bounded("/proc/self/status", 10_000)
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["sh", "-c", f"echo late > {tmp_path / 'pipe'}"]):
@@ -265,22 +269,22 @@ def test_a_file_of_proc_and_a_pipe_are_read_whole(tmp_path: Path) -> None:
         files.read_bounded(tmp_path, 100)
 
 
-def test_a_pipe_that_nobody_writes_is_waited_for_and_told(
+def test_a_pipe_without_a_writer_is_an_error_after_a_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "PATIENCE_S", 0.0)
     os.mkfifo(tmp_path / "pipe")
-    told: list[Any] = []
+    writers: list[Any] = []
 
     def waiting() -> None:
-        told.append(subprocess.Popen(["sh", "-c", f"echo late > {tmp_path / 'pipe'}"]))
+        writers.append(subprocess.Popen(["sh", "-c", f"echo late > {tmp_path / 'pipe'}"]))
 
     assert files.read_bounded(tmp_path / "pipe", 100, waiting) == b"late\n"
-    assert [process.wait() for process in told] == [0]
+    assert [process.wait() for process in writers] == [0]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["run", "-f", "/dev/zero", "hi"], "/dev/zero holds over 64 MB"),
         (["run", "--schema", "/dev/zero", "hi"], "--schema /dev/zero: over 8 MB"),
@@ -290,15 +294,15 @@ def test_a_pipe_that_nobody_writes_is_waited_for_and_told(
         (["run", "-f", "/", "hi"], "/: Is a directory"),
     ],
 )
-def test_every_command_says_so(words: list[str], said: str) -> None:
+def test_every_command_says_so(words: list[str], message: str) -> None:
     done = orch(*words)
-    assert (done.returncode != 0, said in done.stderr.decode(), b"Traceback" in done.stderr) == (
+    assert (done.returncode != 0, message in done.stderr.decode(), b"Traceback" in done.stderr) == (
         True,
         True,
         False,
     ), done.stderr
 
 
-def test_a_line_without_end_is_no_line_of_a_file() -> None:
+def test_an_endless_line_of_a_file_is_an_error() -> None:
     os.symlink("/dev/zero", "endless.jsonl")
     assert b"16 million characters" in orch("classify", "endless.jsonl").stderr

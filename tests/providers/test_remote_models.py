@@ -1,5 +1,5 @@
-"""A cloud model as people and programs meet it: the commands, the files and the endpoint say where
-its texts would go, and send none there."""
+"""A cloud model in commands, files and the endpoint: each shows where text would go, and sends
+none."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def configured(home: Path, models: str, routing: str = "") -> None:
 # ---------------------------------------------------------------- the commands
 
 
-def test_named_it_is_refused_and_the_words_tell_what_to_write(cloud: FakeOllama) -> None:
+def test_a_named_remote_model_is_refused_and_the_hint_says_how_to_allow_it(
+    cloud: FakeOllama,
+) -> None:
     done = orch("run", "-m", CLOUD, "my salary")
     assert (done.returncode, done.stdout) == (2, b"")
     assert "its text would go to ollama.com" in done.stderr.decode()
@@ -69,7 +71,7 @@ def test_named_it_is_refused_and_the_words_tell_what_to_write(cloud: FakeOllama)
     assert untouched(cloud)
 
 
-def test_what_the_error_says_to_write_lets_it_be_asked(cloud: FakeOllama, home: Path) -> None:
+def test_the_lines_of_the_hint_allow_the_model(cloud: FakeOllama, home: Path) -> None:
     hint = json.loads(orch("run", "--json", "-m", CLOUD, "my salary").stdout)["error"]["hint"]
     configured(home, SHIPPED + "\n".join(line[2:] for line in hint.splitlines()[1:]) + "\n")
     done = orch("run", "-m", CLOUD, "my salary")
@@ -82,19 +84,19 @@ def test_what_the_error_says_to_write_lets_it_be_asked(cloud: FakeOllama, home: 
     [["models"], ["health"], ["route", "Prove that two is prime"]],
     ids=lambda words: words[0],
 )
-def test_the_tables_say_that_it_is_remote(cloud: FakeOllama, words: list[str]) -> None:
+def test_tables_show_that_it_is_remote(cloud: FakeOllama, words: list[str]) -> None:
     done = orch(*words)
     assert "remote" in line_of(done, CLOUD)
     assert "ollama.com" in line_of(done, CLOUD)
 
 
-def test_health_says_where_it_runs_and_what_lets_it_in(cloud: FakeOllama) -> None:
+def test_health_shows_where_it_runs_and_how_to_allow_it(cloud: FakeOllama) -> None:
     assert "remote: runs at ollama.com; out unless models.yaml says remote: allow" in line_of(
         orch("health"), CLOUD
     )
 
 
-def test_the_facts_of_a_model_say_it_as_data(cloud: FakeOllama) -> None:
+def test_the_json_of_a_model_has_its_remote_host(cloud: FakeOllama) -> None:
     shown = json.loads(orch("models", "show", CLOUD, "--json").stdout)
     assert (shown["remote"], shown["remote_host"], shown["installed"]) == (True, HOST, True)
     listed = {
@@ -103,7 +105,7 @@ def test_the_facts_of_a_model_say_it_as_data(cloud: FakeOllama) -> None:
     assert (listed[CLOUD], listed[CODER]) == (True, False)
 
 
-def test_adding_it_to_models_yaml_allows_nothing_and_says_so(cloud: FakeOllama, home: Path) -> None:
+def test_adding_it_to_models_yaml_does_not_allow_it(cloud: FakeOllama, home: Path) -> None:
     done = orch("models", "add", CLOUD)
     assert (done.returncode, "remote: allow" in done.stderr.decode()) == (0, True)
     assert not any(
@@ -120,13 +122,13 @@ def test_adding_it_to_models_yaml_allows_nothing_and_says_so(cloud: FakeOllama, 
     [["models", "load", CLOUD], ["bench", CLOUD, "--budget", "1s"]],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_other_commands_refuse_it_likewise(cloud: FakeOllama, words: list[str]) -> None:
+def test_other_commands_refuse_it(cloud: FakeOllama, words: list[str]) -> None:
     done = orch(*words)
     assert (done.returncode, "its text would go to ollama.com" in done.stderr.decode()) == (2, True)
     assert untouched(cloud)
 
 
-def test_where_it_is_allowed_there_is_nothing_to_load(cloud: FakeOllama, home: Path) -> None:
+def test_an_allowed_remote_model_can_not_be_loaded(cloud: FakeOllama, home: Path) -> None:
     configured(home, ALLOWED)
     done = orch("models", "load", CLOUD)
     assert (
@@ -136,7 +138,7 @@ def test_where_it_is_allowed_there_is_nothing_to_load(cloud: FakeOllama, home: P
     assert untouched(cloud)
 
 
-def test_memory_embeds_nothing_with_it(cloud: FakeOllama, home: Path) -> None:
+def test_memory_does_not_embed_with_it(cloud: FakeOllama, home: Path) -> None:
     configured(home, SHIPPED, f"memory: {{embedder: ollama/{EMBEDS}}}\n")
     orch("memory", "add", "my diary")
     searched, ran = (
@@ -155,7 +157,7 @@ AT_PROVIDER = f"{SHIPPED}models: []\n".replace("ollama, base", "ollama, remote: 
 
 
 @pytest.mark.parametrize("text", [ALLOWED, AT_PROVIDER], ids=["at the model", "at the provider"])
-def test_a_file_of_the_working_directory_can_not_allow_it(cloud: FakeOllama, text: str) -> None:
+def test_a_file_in_the_working_directory_can_not_allow_it(cloud: FakeOllama, text: str) -> None:
     Path("models.yaml").write_text(text)
     Path("routing.yaml").write_text(
         "version: 1\ntask_types: {}\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence:"
@@ -167,7 +169,7 @@ def test_a_file_of_the_working_directory_can_not_allow_it(cloud: FakeOllama, tex
     assert untouched(cloud)
 
 
-def test_another_word_than_deny_or_allow_is_a_fault(cloud: FakeOllama, home: Path) -> None:
+def test_a_value_other_than_deny_or_allow_is_an_error(cloud: FakeOllama, home: Path) -> None:
     configured(home, ALLOWED.replace("allow", "alow"))
     assert "did you mean allow?" in orch("models").stderr.decode()
 
@@ -200,7 +202,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("path", ASKED)
-def test_an_api_refuses_it_and_says_where_the_text_would_go(
+def test_the_apis_refuse_it_and_say_where_the_text_would_go(
     cloud: FakeOllama, api: httpx.Client, path: str
 ) -> None:
     answer = api.post(path, json=ASKED[path])
@@ -209,7 +211,7 @@ def test_an_api_refuses_it_and_says_where_the_text_would_go(
     assert untouched(cloud)
 
 
-def test_a_run_by_orchs_own_api_ends_with_the_same_error(
+def test_a_run_of_the_native_api_ends_with_the_same_error(
     cloud: FakeOllama, api: httpx.Client
 ) -> None:
     assert (
@@ -219,7 +221,7 @@ def test_a_run_by_orchs_own_api_ends_with_the_same_error(
 
 
 @pytest.mark.parametrize("name", ["auto", "auto:quality", "auto:reasoning"])
-def test_no_name_that_lets_orch_choose_chooses_it(
+def test_automatic_model_names_do_not_choose_it(
     cloud: FakeOllama, api: httpx.Client, name: str
 ) -> None:
     answer = api.post("/v1/chat/completions", json=ASKED["/v1/chat/completions"] | {"model": name})
@@ -234,20 +236,18 @@ def test_no_name_that_lets_orch_choose_chooses_it(
         ("/orch/models", "models", "id"),
     ],
 )
-def test_a_listing_shows_it_with_its_host(
+def test_lists_show_it_with_its_host(
     cloud: FakeOllama, api: httpx.Client, path: str, rows: str, name: str
 ) -> None:
     hosts = {row[name]: row.get("remote_host") for row in api.get(path).json()[rows]}
     assert (hosts[CLOUD], hosts[CODER]) == (HOST, None)
 
 
-def test_what_ollama_shows_of_it_is_shown(cloud: FakeOllama, api: httpx.Client) -> None:
+def test_show_passes_on_what_ollama_says(cloud: FakeOllama, api: httpx.Client) -> None:
     assert api.post("/api/show", json={"model": CLOUD}).json()["remote_host"] == HOST
 
 
-def test_an_answer_that_came_from_elsewhere_says_so_in_ollamas_api(
-    cloud: FakeOllama, home: Path
-) -> None:
+def test_a_remote_answer_has_its_host_in_ollamas_api(cloud: FakeOllama, home: Path) -> None:
     configured(home, ALLOWED)
     with served() as url:
         lines = [

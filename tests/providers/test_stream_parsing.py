@@ -1,5 +1,5 @@
-"""Bytes to events, events to answers, text to thinking: split however it may be it says the same,
-and nothing gives a traceback."""
+"""Parsing of streams: the result does not depend on how the bytes were split, and nothing gives a
+traceback."""
 
 from __future__ import annotations
 
@@ -111,17 +111,17 @@ VECTORS = [
 
 
 def split(whole: AnyStr, cuts: Sequence[int]) -> list[AnyStr]:
-    """The whole in pieces, some of them empty, cut at those places."""
+    """The whole in chunks, some of them empty."""
     places = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     return [whole[start:end] for start, end in pairwise(places)]
 
 
-def read(reader: Reader, pieces: Sequence[bytes]) -> list[Any]:
-    """Every event, and the code of the BackendError that ended them."""
+def read(reader: Reader, chunks: Sequence[bytes]) -> list[Any]:
+    """Every event, and the code of the ProviderError that ended them."""
 
     async def stream() -> AsyncIterator[bytes]:
-        for piece in pieces:
-            yield piece
+        for chunk in chunks:
+            yield chunk
 
     async def collect() -> list[Any]:
         events: list[Any] = []
@@ -135,11 +135,11 @@ def read(reader: Reader, pieces: Sequence[bytes]) -> list[Any]:
     return asyncio.run(collect())
 
 
-def listen(pieces: Sequence[str]) -> tuple[str, str]:
-    """(content, thinking) of a whole answer that came in pieces."""
+def split_thinking(chunks: Sequence[str]) -> tuple[str, str]:
+    """(content, thinking) of a whole answer that came in chunks."""
     splitter = ThinkTagSplitter()
-    heard = [*(splitter.feed(piece) for piece in pieces), splitter.flush()]
-    return "".join(content for content, _ in heard), "".join(thinking for _, thinking in heard)
+    parts = [*(splitter.feed(chunk) for chunk in chunks), splitter.flush()]
+    return "".join(content for content, _ in parts), "".join(thinking for _, thinking in parts)
 
 
 # ---------------------------------------------------------------- lines
@@ -147,7 +147,7 @@ def listen(pieces: Sequence[str]) -> tuple[str, str]:
 
 @untimed
 @given(OBJECTS, ENDS, CUTS, st.booleans())
-def test_ndjson_says_the_same_however_it_was_split(
+def test_ndjson_is_parsed_the_same_however_it_was_split(
     objects: list[Any], end: str, cuts: list[int], ascii_only: bool
 ) -> None:
     whole = end.join(json.dumps(each, ensure_ascii=ascii_only) for each in objects).encode()
@@ -163,7 +163,7 @@ def test_ndjson_says_the_same_however_it_was_split(
         ["data:", "data: ", ": a comment\ndata: ", "event: message\nid: 1\nretry: 5\ndata: "]
     ),
 )
-def test_server_sent_events_say_the_same_however_they_were_split(
+def test_server_sent_events_are_parsed_the_same_however_they_were_split(
     objects: list[Any], end: str, cuts: list[int], head: str
 ) -> None:
     whole = (
@@ -175,15 +175,15 @@ def test_server_sent_events_say_the_same_however_they_were_split(
 
 @pytest.mark.parametrize("reader", READERS)
 @untimed
-@given(pieces=BYTES, cuts=CUTS)
+@given(chunks=BYTES, cuts=CUTS)
 def test_bytes_of_any_kind_give_events_or_a_bad_response(
-    reader: Reader, pieces: list[bytes], cuts: list[int]
+    reader: Reader, chunks: list[bytes], cuts: list[int]
 ) -> None:
-    whole = b"".join(pieces)
-    told = read(reader, [whole])
-    assert told == read(reader, split(whole, cuts))
+    whole = b"".join(chunks)
+    events = read(reader, [whole])
+    assert events == read(reader, split(whole, cuts))
     assert all(
-        isinstance(event, dict) or event is None or event == "bad_response" for event in told
+        isinstance(event, dict) or event is None or event == "bad_response" for event in events
     )
 
 
@@ -201,17 +201,17 @@ def test_bytes_of_any_kind_give_events_or_a_bad_response(
         b"null",
     ],
 )
-def test_a_line_that_is_no_object_is_a_bad_response(line: bytes) -> None:
+def test_a_line_that_is_not_an_object_is_a_bad_response(line: bytes) -> None:
     assert read(iter_objects, [b'{"a":1}\n', line, b"\n"]) == [{"a": 1}, "bad_response"]
     assert read(iter_sse, [b"data: " + line, b"\n"]) == ["bad_response"]
 
 
 @pytest.mark.parametrize("line", [b"<html>", b'{"error": "no stream"}', b"data"])
-def test_a_line_that_is_no_event_is_a_bad_response(line: bytes) -> None:
+def test_a_line_that_is_not_an_event_is_a_bad_response(line: bytes) -> None:
     assert read(iter_sse, [line, b"\n\n"]) == ["bad_response"]
 
 
-def test_an_error_between_the_events_is_told() -> None:
+def test_an_error_between_the_events_is_an_event() -> None:
     assert read(iter_sse, [b'data: {"a":1}\n\nerror: out of ', b"memory\n\n"]) == [
         {"a": 1},
         {"error": "out of memory"},
@@ -219,23 +219,21 @@ def test_an_error_between_the_events_is_told() -> None:
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"], ids=["unended", "ended"])
-@pytest.mark.parametrize("pieces", [1, 7])
-def test_a_line_over_the_bound_is_refused_in_whatever_pieces_it_came(
-    pieces: int, end: bytes
-) -> None:
+@pytest.mark.parametrize("chunks", [1, 7])
+def test_a_line_over_the_limit_is_rejected_in_any_chunks(chunks: int, end: bytes) -> None:
     whole = b'{"a":"' + b"x" * MAX_LINE_BYTES + b'"}' + end
-    size = len(whole) // pieces + 1
+    size = len(whole) // chunks + 1
     assert read(
         iter_objects, [whole[start : start + size] for start in range(0, len(whole), size)]
     ) == ["bad_response"]
 
 
-def test_a_line_of_the_bound_is_read() -> None:
+def test_a_line_of_the_limit_is_read() -> None:
     splitter = LineSplitter()
     lines = [
         line
-        for piece in (b"x" * (MAX_LINE_BYTES - 1), b"x", b"\ny")
-        for line in splitter.feed(piece)
+        for chunk in (b"x" * (MAX_LINE_BYTES - 1), b"x", b"\ny")
+        for line in splitter.feed(chunk)
     ]
     assert [len(line) for line in (*lines, splitter.flush())] == [MAX_LINE_BYTES, 1]
 
@@ -246,16 +244,18 @@ def test_a_line_of_the_bound_is_read() -> None:
 @untimed
 @given(SPEECH, CUTS)
 @example("<think>a</think>b", list(range(20)))
-def test_thinking_is_parted_the_same_however_the_text_was_split(text: str, cuts: list[int]) -> None:
-    assert listen(split(text, cuts)) == listen([text])
+def test_thinking_is_separated_the_same_however_the_text_was_split(
+    text: str, cuts: list[int]
+) -> None:
+    assert split_thinking(split(text, cuts)) == split_thinking([text])
 
 
 @untimed
 @given(st.text(max_size=20).filter(lambda text: "</think>" not in text), st.text(max_size=20), CUTS)
-def test_thinking_and_answer_are_parted_at_the_tags(
+def test_thinking_and_answer_are_separated_at_the_tags(
     thought: str, answer: str, cuts: list[int]
 ) -> None:
-    assert listen(split(f"\n<think>{thought}</think>\n\n{answer}", cuts)) == (
+    assert split_thinking(split(f"\n<think>{thought}</think>\n\n{answer}", cuts)) == (
         answer.lstrip(),
         thought,
     )
@@ -263,27 +263,26 @@ def test_thinking_and_answer_are_parted_at_the_tags(
 
 @untimed
 @given(SPEECH.filter(lambda text: not text.lstrip().startswith("<think>")), CUTS)
-def test_a_text_that_does_not_open_with_the_tag_is_all_answer(text: str, cuts: list[int]) -> None:
-    assert listen(split(text, cuts)) == (text, "")
+def test_a_text_that_does_not_start_with_the_tag_is_all_answer(text: str, cuts: list[int]) -> None:
+    assert split_thinking(split(text, cuts)) == (text, "")
 
 
 @untimed
 @given(SPEECH.filter(lambda text: "</think>" not in text), CUTS)
 def test_thinking_that_never_ends_is_all_thinking(text: str, cuts: list[int]) -> None:
-    assert listen(split(f"<think>{text}", cuts)) == ("", text)
+    assert split_thinking(split(f"<think>{text}", cuts)) == ("", text)
 
 
-# ---------------------------------------------------------------- JSON that is not what was asked
-# for
+# ---------------------------------------------------------------- unexpected JSON
 
 
-async def asked(
-    kind: str, said: dict[str, Any], ask: Callable[[ProviderClient], Awaitable[Any]]
+async def error_code(
+    kind: str, body: dict[str, Any], ask: Callable[[ProviderClient], Awaitable[Any]]
 ) -> str:
-    """The code of the BackendError that a backend raises when its server says this to
+    """The code of the ProviderError that a client raises when its server says this to
     everything."""
     with respx.mock() as router:
-        router.route().respond(json=said)
+        router.route().respond(json=body)
         try:
             await ask(KINDS[kind](Provider(kind="openai", base_url=NOBODY)))
         except ProviderError as error:
@@ -291,34 +290,36 @@ async def asked(
     return "no error"
 
 
-async def chat(backend: ProviderClient) -> list[Delta]:
+async def chat(client: ProviderClient) -> list[Delta]:
     """A whole answer."""
     return [
-        delta async for delta in backend.chat(ChatRequest("m", [{"role": "user", "content": "hi"}]))
+        delta async for delta in client.chat(ChatRequest("m", [{"role": "user", "content": "hi"}]))
     ]
 
 
-@pytest.mark.parametrize(("kind", "said"), CHATS, ids=str)
-async def test_a_chat_of_another_shape_is_a_bad_response(kind: str, said: dict[str, Any]) -> None:
-    assert await asked(kind, said, chat) == "bad_response"
-
-
-@pytest.mark.parametrize(("kind", "said"), LISTS, ids=str)
-async def test_a_list_of_models_of_another_shape_is_a_bad_response(
-    kind: str, said: dict[str, Any]
+@pytest.mark.parametrize(("kind", "body"), CHATS, ids=str)
+async def test_a_chat_with_an_unexpected_structure_is_a_bad_response(
+    kind: str, body: dict[str, Any]
 ) -> None:
-    assert await asked(kind, said, lambda backend: backend.installed()) == "bad_response"
+    assert await error_code(kind, body, chat) == "bad_response"
 
 
-@pytest.mark.parametrize(("kind", "said"), VECTORS, ids=str)
-async def test_vectors_that_are_missing_or_none_are_a_bad_response(
-    kind: str, said: dict[str, Any]
+@pytest.mark.parametrize(("kind", "body"), LISTS, ids=str)
+async def test_a_list_of_models_with_an_unexpected_structure_is_a_bad_response(
+    kind: str, body: dict[str, Any]
 ) -> None:
-    assert await asked(kind, said, lambda backend: backend.embed("m", ["a"])) == "bad_response"
+    assert await error_code(kind, body, lambda client: client.installed()) == "bad_response"
 
 
-async def test_facts_of_another_shape_are_a_bad_response() -> None:
+@pytest.mark.parametrize(("kind", "body"), VECTORS, ids=str)
+async def test_missing_or_invalid_vectors_are_a_bad_response(
+    kind: str, body: dict[str, Any]
+) -> None:
+    assert await error_code(kind, body, lambda client: client.embed("m", ["a"])) == "bad_response"
+
+
+async def test_metadata_with_an_unexpected_structure_is_a_bad_response() -> None:
     assert (
-        await asked("ollama", {"model_info": 5}, lambda backend: backend.info("m"))
+        await error_code("ollama", {"model_info": 5}, lambda client: client.info("m"))
         == "bad_response"
     )

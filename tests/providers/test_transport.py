@@ -1,5 +1,4 @@
-"""httpx's own transport and aiohttp's under it: the same answers, the same words for what fails,
-and nothing left open."""
+"""Both transports, httpx and aiohttp: the same answers, the same errors, and nothing left open."""
 
 from __future__ import annotations
 
@@ -31,32 +30,32 @@ kinds = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["olla
 
 
 @asynccontextmanager
-async def backend_at(
+async def client_at(
     *urls: str, concurrent: bool, kind: Backends = OllamaClient
 ) -> AsyncIterator[OllamaClient | OpenAIClient]:
-    """A backend, closed at the end."""
-    backend = kind(Provider(kind="openai", base_urls=urls), concurrent=concurrent)
+    """A client, closed at the end."""
+    client = kind(Provider(kind="openai", base_urls=urls), concurrent=concurrent)
     try:
-        yield backend
+        yield client
     finally:
-        await backend.aclose()
+        await client.aclose()
 
 
-async def say(backend: OllamaClient | OpenAIClient) -> str:
+async def say(client: OllamaClient | OpenAIClient) -> str:
     """A whole answer."""
-    return "".join([delta.content async for delta in backend.chat(REQUEST)])
+    return "".join([delta.content async for delta in client.chat(REQUEST)])
 
 
-async def failure(backend: OllamaClient | OpenAIClient) -> str:
-    """The code of the BackendError that asking ends with."""
+async def failure(client: OllamaClient | OpenAIClient) -> str:
+    """The code of the ProviderError that asking ends with."""
     with pytest.raises(ProviderError) as caught:
-        await say(backend)
+        await say(client)
     return caught.value.code
 
 
 @asynccontextmanager
 async def server(*sends: bytes) -> AsyncIterator[str]:
-    """A server that sends these bytes, whatever is asked, and hangs up."""
+    """A server that answers every request with these bytes and disconnects."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65_536)
@@ -85,22 +84,22 @@ async def server(*sends: bytes) -> AsyncIterator[str]:
     ],
     ids=["no-http", "bad-status", "half-a-head", "no-body", "bad-chunk", "half-a-chunk", "nothing"],
 )
-async def test_a_connection_that_breaks_or_speaks_no_http_is_cut(
+async def test_a_broken_connection_or_one_without_http_is_cut(
     concurrent: bool, sends: list[bytes]
 ) -> None:
-    async with server(*sends) as url, backend_at(url, concurrent=concurrent) as backend:
-        assert await failure(backend) == "cut"
-        assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [(1, 0)]
+    async with server(*sends) as url, client_at(url, concurrent=concurrent) as client:
+        assert await failure(client) == "cut"
+        assert [(row["failures"], row["in_flight"]) for row in client.addresses()] == [(1, 0)]
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "https://127.0.0.1:9"]
 )
-async def test_an_address_where_nobody_is_can_not_be_connected_to(
+async def test_an_address_where_nothing_listens_is_a_connect_error(
     concurrent: bool, url: str
 ) -> None:
-    async with backend_at(url, concurrent=concurrent) as backend:
-        assert await failure(backend) == "connect"
+    async with client_at(url, concurrent=concurrent) as client:
+        assert await failure(client) == "connect"
 
 
 WHY = {
@@ -110,43 +109,39 @@ WHY = {
 
 
 @pytest.mark.parametrize("url", WHY)
-async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(
-    concurrent: bool, url: str
-) -> None:
-    async with backend_at(url, concurrent=concurrent) as backend:
+async def test_the_connect_error_has_the_systems_message(concurrent: bool, url: str) -> None:
+    async with client_at(url, concurrent=concurrent) as client:
         with pytest.raises(
             ProviderError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$"
         ) as caught:
-            await say(backend)
+            await say(client)
     assert "ssl" not in caught.value.message
 
 
-async def test_tls_that_is_none_can_not_be_connected_to(
+async def test_https_to_an_http_server_is_a_connect_error(
     concurrent: bool, ollama: FakeOllama
 ) -> None:
-    async with backend_at(ollama.url.replace("http:", "https:"), concurrent=concurrent) as backend:
-        assert await failure(backend) == "connect"
+    async with client_at(ollama.url.replace("http:", "https:"), concurrent=concurrent) as client:
+        assert await failure(client) == "connect"
 
 
-async def test_a_question_that_gets_no_answer_in_time_says_so(
+async def test_a_request_without_an_answer_in_time_is_a_timeout(
     concurrent: bool, ollama: FakeOllama
 ) -> None:
     ollama.server_status = Fault("slow", seconds=20)
-    async with backend_at(ollama.url, concurrent=concurrent) as backend:
+    async with client_at(ollama.url, concurrent=concurrent) as client:
         with pytest.raises(ProviderError, match="in time") as caught:
-            await backend._http.json("GET", "/api/version", timeout_s=0.2)
+            await client._http.json("GET", "/api/version", timeout_s=0.2)
     assert caught.value.code == "timeout"
 
 
-async def test_the_next_address_is_asked_where_one_hangs_up(concurrent: bool) -> None:
+async def test_the_next_address_is_used_when_one_disconnects(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as well:
-        async with server() as url, backend_at(url, well.url, concurrent=concurrent) as backend:
-            assert await say(backend) == "Hello world"
+        async with server() as url, client_at(url, well.url, concurrent=concurrent) as client:
+            assert await say(client) == "Hello world"
 
 
-async def _answers_once(
-    connections: list[asyncio.StreamWriter], well_again: bool
-) -> asyncio.Server:
+async def _answers_once(connections: list[asyncio.StreamWriter], recovers: bool) -> asyncio.Server:
     """A server that answers the first request of a connection and hangs up at the second; later
     connections only where it is well again."""
     body = LINE + b'{"message":{"content":""},"done":true,"done_reason":"stop"}\n'
@@ -155,7 +150,7 @@ async def _answers_once(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(writer)
         await reader.read(65_536)
-        if len(connections) == 1 or well_again:
+        if len(connections) == 1 or recovers:
             writer.write(whole)
             await writer.drain()
             await reader.read(65_536)
@@ -164,61 +159,61 @@ async def _answers_once(
     return await asyncio.start_server(serve, "127.0.0.1", 0)
 
 
-@pytest.mark.parametrize(("well_again", "said"), [(True, ["a", "a"]), (False, ["a", "cut"])])
-async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(
-    concurrent: bool, well_again: bool, said: list[str]
+@pytest.mark.parametrize(("recovers", "expected"), [(True, ["a", "a"]), (False, ["a", "cut"])])
+async def test_a_request_on_a_closed_connection_is_sent_again_once(
+    concurrent: bool, recovers: bool, expected: list[str]
 ) -> None:
     connections: list[asyncio.StreamWriter] = []
-    async with await _answers_once(connections, well_again) as listening:
-        async with backend_at(
+    async with await _answers_once(connections, recovers) as listening:
+        async with client_at(
             f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", concurrent=concurrent
-        ) as backend:
+        ) as client:
             heard = [
-                await say(backend),
-                await say(backend) if well_again else await failure(backend),
+                await say(client),
+                await say(client) if recovers else await failure(client),
             ]
         for writer in connections:
             with suppress(ConnectionError):
                 await writer.wait_closed()
-        assert (heard, len(connections)) == (said, 2)
+        assert (heard, len(connections)) == (expected, 2)
 
 
 # ---------------------------------------------------------------- what is sent, and what stays open
 
 
 @kinds
-async def test_no_proxy_stands_between_orch_and_loopback(
+async def test_no_proxy_is_used_for_loopback(
     concurrent: bool, kind: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
-            assert await say(backend) == "Hello world"
+        async with client_at(fake.url, concurrent=concurrent, kind=kind) as client:
+            assert await say(client) == "Hello world"
 
 
-async def test_a_proxy_is_used_for_what_is_not_on_this_machine(
+async def test_a_proxy_is_used_for_other_machines(
     concurrent: bool, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", ollama.url)
-    async with backend_at("http://gpu.invalid", concurrent=concurrent) as backend:
-        assert await failure(backend) != "connect"
+    async with client_at("http://gpu.invalid", concurrent=concurrent) as client:
+        assert await failure(client) != "connect"
     assert ollama.requests
 
 
-async def test_name_and_password_of_an_address_are_sent(concurrent: bool) -> None:
+async def test_the_credentials_of_a_url_are_sent(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(
+        async with client_at(
             fake.url.replace("://", "://ana:secret@"), concurrent=concurrent
-        ) as backend:
-            assert await say(backend) == "Hello world"
+        ) as client:
+            assert await say(client) == "Hello world"
         assert fake.requests[-1].headers["authorization"] == "Basic YW5hOnNlY3JldA=="
 
 
-async def test_nothing_compressed_is_asked_for(concurrent: bool) -> None:
+async def test_no_compression_is_requested(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent) as backend:
-            await say(backend)
+        async with client_at(fake.url, concurrent=concurrent) as client:
+            await say(client)
         sent = fake.requests[-1].headers
     assert (sent["accept-encoding"], sent["content-type"]) == ("identity", "application/json")
 
@@ -236,52 +231,52 @@ async def test_a_cookie_is_not_kept_for_the_next_request(concurrent: bool) -> No
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         url = f"http://localhost:{listening.sockets[0].getsockname()[1]}"
-        async with backend_at(url, concurrent=concurrent) as backend:
+        async with client_at(url, concurrent=concurrent) as client:
             for _ in range(2):
-                await backend.health()
+                await client.health()
     assert len(seen) == 2
     assert all(b"who=ana" not in sent for sent in seen)
 
 
 @kinds
-async def test_leaving_in_the_middle_ends_generation_at_the_server(
+async def test_closing_the_stream_stops_generation_at_the_server(
     concurrent: bool, kind: Backends
 ) -> None:
     with FakeOllama([FakeModel("m", reply=["word "] * 1_000, chunk_delay_s=0.05)]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
-            async with aclosing(backend.chat(REQUEST)) as deltas:
+        async with client_at(fake.url, concurrent=concurrent, kind=kind) as client:
+            async with aclosing(client.chat(REQUEST)) as deltas:
                 await anext(deltas)
             await asyncio.to_thread(fake.wait_for, lambda: fake.chats()[0].aborted)
 
 
 @kinds
-async def test_a_connection_whose_answer_was_read_is_used_again(
+async def test_a_connection_is_reused_after_its_answer_was_read(
     concurrent: bool, kind: Backends
 ) -> None:
     opened: set[object] = set()
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
+        async with client_at(fake.url, concurrent=concurrent, kind=kind) as client:
             for _ in range(3):
-                await say(backend)
+                await say(client)
                 opened |= set(fake._server._connections)
     assert len(opened) == 1
 
 
-async def test_more_streams_run_at_once_than_either_library_allows_by_itself(
+async def test_more_streams_run_at_once_than_the_libraries_defaults_allow(
     concurrent: bool,
 ) -> None:
     with FakeOllama([FakeModel("m", chunk_delay_s=0.5)]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent) as backend:
-            asked = [asyncio.create_task(say(backend)) for _ in range(150)]
+        async with client_at(fake.url, concurrent=concurrent) as client:
+            asked = [asyncio.create_task(say(client)) for _ in range(150)]
             await asyncio.to_thread(fake.wait_for, lambda: len(fake.chats()) == 150, 30)
-            assert [row["in_flight"] for row in backend.addresses()] == [150]
+            assert [row["in_flight"] for row in client.addresses()] == [150]
             assert set(await asyncio.gather(*asked)) == {"Hello world"}
 
 
-async def test_without_aiohttp_httpx_does_it(
+async def test_httpx_is_used_without_aiohttp(
     concurrent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, concurrent=concurrent) as backend:
-            assert await say(backend) == "Hello world"
+        async with client_at(fake.url, concurrent=concurrent) as client:
+            assert await say(client) == "Hello world"

@@ -20,8 +20,8 @@ from orch.server.batched_journal import BatchedJournal, PendingRuns
 from orch.storage import sqlite_file
 from orch.storage.journal import RunRecord
 from orch.text.redact import Redactor
-from tests.storage.test_journal_faults import query, record
 from tests.support.fake_ollama import FakeOllama
+from tests.support.journal_file import answered_run, query
 from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving
 
@@ -133,7 +133,7 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
     names = [f"run {n}" for n in range(30)]
     with locked(journal):
         for name in names:
-            assert journal.record(replace(record(name, 1e9), answer="words " * 2_000))
+            assert journal.record(replace(answered_run(name, 1e9), answer="words " * 2_000))
         until(
             lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings)
         )
@@ -146,11 +146,11 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
 
 def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
     unwritten = PendingRuns()
-    unwritten.add(record("long", 1.0))
+    unwritten.add(answered_run("long", 1.0))
     assert all(
-        unwritten.add(record(str(n), 1.0)) for n in range(server_journal.MAX_PENDING_RUNS - 1)
+        unwritten.add(answered_run(str(n), 1.0)) for n in range(server_journal.MAX_PENDING_RUNS - 1)
     )
-    assert (unwritten.add(record("one more", 1.0)), unwritten.refused) == (False, 1)
+    assert (unwritten.add(answered_run("one more", 1.0)), unwritten.refused) == (False, 1)
 
 
 def test_runs_that_wait_are_redacted_once_at_a_time(
@@ -166,7 +166,7 @@ def test_runs_that_wait_are_redacted_once_at_a_time(
     monkeypatch.setattr(journal, "write", noted)
     with locked(journal):
         for n in range(30):
-            journal.record(record(str(n), 1e9))
+            journal.record(answered_run(str(n), 1e9))
         until(lambda: len(tried) > 3)
         assert set(tried[2:]) == {1}
 
@@ -177,7 +177,7 @@ def test_what_waits_outlives_a_change_of_the_configuration(
     unwritten = PendingRuns()
     before = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     with locked(journal):
-        before.record(record("run", 1e9))
+        before.record(answered_run("run", 1e9))
         before.close()
     after = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     after.flush()
@@ -188,7 +188,7 @@ def test_what_was_never_written_is_said_at_the_end(
     journal: BatchedJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     with locked(journal), caplog.at_level(logging.ERROR):
-        journal.record(record("run", 1e9))
+        journal.record(answered_run("run", 1e9))
         journal.close()
     assert "1 runs were never written to the journal" in caplog.text
 

@@ -1,5 +1,5 @@
-"""SQLite files: only SQLite opens them, threads borrow connections of their own, what is moved away
-or locked loses nothing."""
+"""Databases: only SQLite opens the files, threads borrow their own connections, and files that are
+moved away or locked lose nothing."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TABLE = ("CREATE TABLE rows (n INTEGER);",)
 OPENED: list[str] | None = None
 
 
-def _note_opening(event: str, arguments: tuple[object, ...]) -> None:
+def _record_opening(event: str, arguments: tuple[object, ...]) -> None:
     if event == "open" and OPENED is not None and isinstance(arguments[0], (str, os.PathLike)):
         OPENED.append(str(arguments[0]))
 
 
-sys.addaudithook(_note_opening)
+sys.addaudithook(_record_opening)
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[list[str]]:
-    """The names of all files that Python opens meanwhile; what SQLite opens is not among them."""
+def recording_opened_files() -> Iterator[list[str]]:
+    """Collects the names of all files that Python opens meanwhile, without those of SQLite."""
     global OPENED
     opened = OPENED = []
     try:
@@ -43,14 +43,14 @@ def noting() -> Iterator[list[str]]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty one."""
-    made = database_at(tmp_path / "folder" / "rows.sqlite3", TABLE, "the file")
-    yield made
-    made.close()
+    """An empty database."""
+    new = database_at(tmp_path / "folder" / "rows.sqlite3", TABLE, "the file")
+    yield new
+    new.close()
 
 
 def add(database: Database, n: int) -> bool:
-    """Whether a row now stands there."""
+    """Inserts a row; returns whether it was written."""
 
     def write(connection: sqlite3.Connection) -> bool:
         with transaction(connection):
@@ -61,21 +61,21 @@ def add(database: Database, n: int) -> bool:
 
 
 def numbers(database: Database) -> list[int]:
-    """The rows that another connection sees."""
+    """All rows."""
     return [row["n"] for row in database.rows("SELECT n FROM rows ORDER BY n")]
 
 
-def test_a_file_that_is_there_is_opened_by_sqlite_alone(database: Database) -> None:
+def test_an_existing_file_is_opened_by_sqlite_alone(database: Database) -> None:
     add(database, 1)
     database.close()
-    with noting() as opened:
+    with recording_opened_files() as opened:
         other = Database(database.path, TABLE, "the file")
         assert [add(database, 2), add(other, 3)] == [True, True]
         other.close()
     assert opened == []
 
 
-def test_the_lock_on_a_database_outlives_a_second_one_of_the_same_process(
+def test_a_lock_survives_closing_a_second_database_of_the_same_process(
     database: Database,
 ) -> None:
     other = Database(database.path, TABLE, "the file")
@@ -99,7 +99,7 @@ def test_a_process_has_one_database_for_a_path(database: Database) -> None:
     assert database_at(database.path.with_name("other.sqlite3"), TABLE, "the file") is not database
 
 
-def test_a_new_file_and_what_sqlite_puts_beside_it_are_their_owners_alone(
+def test_new_files_of_sqlite_are_private(
     database: Database,
 ) -> None:
     before = os.umask(0)
@@ -131,7 +131,7 @@ def test_a_thread_reads_while_another_holds_a_transaction(database: Database) ->
         assert seen == [1]
 
 
-def test_a_file_that_was_moved_away_is_written_no_longer(
+def test_a_file_that_was_moved_away_is_not_written_any_more(
     database: Database, tmp_path: Path
 ) -> None:
     add(database, 1)
@@ -142,7 +142,7 @@ def test_a_file_that_was_moved_away_is_written_no_longer(
         assert connection.execute("SELECT n FROM rows").fetchall() == [(2,)]
 
 
-def test_a_connection_that_was_left_in_a_transaction_is_given_back_clean(
+def test_an_open_transaction_is_rolled_back_when_its_connection_is_given_back(
     database: Database,
 ) -> None:
     with database.connection() as connection:
@@ -151,7 +151,7 @@ def test_a_connection_that_was_left_in_a_transaction_is_given_back_clean(
     assert (numbers(database), add(database, 2)) == ([], True)
 
 
-def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> None:
+def test_a_forked_process_opens_its_own_connections(database: Database) -> None:
     add(database, 1)
     with database.connection() as mine:
         pass
@@ -167,7 +167,7 @@ def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> N
     assert numbers(database) == [1, 2]
 
 
-def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
+def test_a_file_with_damage_in_the_middle_is_quarantined(database: Database) -> None:
     database.run(
         lambda c: c.executescript(
             "BEGIN; "
@@ -183,14 +183,14 @@ def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
     assert "was corrupt" in database.warnings[0]
 
 
-def test_a_pipe_in_its_place_is_said(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     database = Database(tmp_path / "pipe", TABLE, "the file")
     with pytest.raises(JournalError, match="not a file"):
         database.open()
 
 
-def test_a_warning_of_a_failure_that_is_over_is_forgotten_and_others_are_not(
+def test_only_the_warnings_of_failed_queries_are_cleared(
     database: Database,
 ) -> None:
     database.run_or_default(lambda c: c.execute("SELECT * FROM nothing"), None)

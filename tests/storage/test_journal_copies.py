@@ -1,5 +1,5 @@
-"""The journal comes along: upgraded with a copy kept, refused where it is newer, exported, backed
-up and restored beside a running server."""
+"""Copies of the journal: kept by upgrades, refused if newer, exported, backed up and restored while
+a server runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from orch.storage.database import Database
 from orch.storage.journal import Journal
 from orch.storage.schema import MIGRATIONS
 from orch.text.redact import Redactor
-from tests.storage.test_journal_faults import holding, query, record
 from tests.support.fake_ollama import FakeOllama
 from tests.support.forked import COMMAND
+from tests.support.journal_file import answered_run, files_containing, query
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 from tests.support.terminal import Terminal
@@ -37,8 +37,8 @@ def opened(home: Path) -> Journal:
     return Journal(home / JOURNAL, Redactor({}))
 
 
-def of_schema(home: Path, dump: Path) -> int:
-    """Puts a journal of an older orch there; its schema version."""
+def install_dump(home: Path, dump: Path) -> int:
+    """Installs the journal of an older orch; returns its schema version."""
     home.mkdir(exist_ok=True)
     version = int(dump.stem.removeprefix("journal-"))
     with contextlib.closing(sqlite3.connect(home / JOURNAL)) as connection:
@@ -48,7 +48,7 @@ def of_schema(home: Path, dump: Path) -> int:
     return version
 
 
-def holds(file: Path) -> list[str]:
+def tasks_in(file: Path) -> list[str]:
     """The tasks in a journal's file."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
         return [task for (task,) in connection.execute("SELECT task FROM runs ORDER BY seq")]
@@ -65,9 +65,9 @@ def test_there_is_a_journal_of_each_released_schema() -> None:
 
 @pytest.mark.parametrize("dump", SCHEMAS, ids=lambda dump: dump.stem)
 def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump: Path) -> None:
-    of_schema(home, dump)
+    install_dump(home, dump)
     journal = opened(home)
-    assert journal.record(record("new", 1.8e9))
+    assert journal.record(answered_run("new", 1.8e9))
     assert [(run["task"], run["answer"]) for run in journal.history.runs()] == [
         ("task", "answer"),
         ("asked of old", "answered of old"),
@@ -78,16 +78,14 @@ def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump:
 
 
 @pytest.mark.parametrize("dump", SCHEMAS[:-1], ids=lambda dump: dump.stem)
-def test_a_migration_keeps_a_copy_of_what_was_there_in_the_place_of_the_former(
-    home: Path, dump: Path
-) -> None:
-    version = of_schema(home, dump)
+def test_a_migration_keeps_a_copy_and_replaces_the_former_copy(home: Path, dump: Path) -> None:
+    version = install_dump(home, dump)
     for other in ("schema-0", "replaced-20260101-000000"):
         (home / f"journal.{other}.sqlite3").touch()
     opened(home).open()
     (copy,) = home.glob("journal.schema-*")
     assert len(list(home.glob("journal.replaced-*"))) == 1
-    assert (copy.name, holds(copy), copy.stat().st_mode & 0o777) == (
+    assert (copy.name, tasks_in(copy), copy.stat().st_mode & 0o777) == (
         f"journal.schema-{version}.sqlite3",
         ["asked of old"],
         0o600,
@@ -97,7 +95,7 @@ def test_a_migration_keeps_a_copy_of_what_was_there_in_the_place_of_the_former(
 
 
 def test_a_journal_that_can_not_be_copied_is_not_migrated(home: Path) -> None:
-    version = of_schema(home, SCHEMAS[0])
+    version = install_dump(home, SCHEMAS[0])
     (home / f".journal.schema-{version}.sqlite3.{os.getpid()}").mkdir()
     with pytest.raises(JournalError, match="can't be copied"):
         opened(home).open()
@@ -114,7 +112,7 @@ def test_a_new_journal_and_a_cache_are_migrated_without_a_copy(
 def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_untouched(
     home: Path,
 ) -> None:
-    of_schema(home, SCHEMAS[-1])
+    install_dump(home, SCHEMAS[-1])
     newer = Database(
         home / JOURNAL,
         [*MIGRATIONS, "CREATE TABLE of_the_future (n INTEGER);"],
@@ -126,7 +124,7 @@ def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_unt
     newer.close()
     before = (home / JOURNAL).read_bytes()
     done = orch("stats")
-    said = done.stderr.decode()
+    error = done.stderr.decode()
     assert done.returncode == 1
     for part in (
         "orch 9.9",
@@ -134,7 +132,7 @@ def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_unt
         f"knows {len(MIGRATIONS)}",
         f"journal.schema-{len(MIGRATIONS)}.sqlite3",
     ):
-        assert part in said
+        assert part in error
     assert (home / JOURNAL).read_bytes() == before
 
 
@@ -143,13 +141,13 @@ def test_the_copy_from_before_an_upgrade_can_be_restored_by_the_older_orch(home:
     (copy,) = home.glob("journal.schema-*")
     done = orch("journal", "restore", "--yes", str(copy))
     assert done.returncode == 0, done.stderr
-    assert (orch("stats").returncode, holds(home / JOURNAL)) == (0, ["asked of old"])
+    assert (orch("stats").returncode, tasks_in(home / JOURNAL)) == (0, ["asked of old"])
 
 
 # ---------------------------------------------------------------- export
 
 
-def test_every_run_is_exported_with_its_attempts_and_what_was_said_of_it(
+def test_every_run_is_exported_with_its_attempts_and_feedback(
     ollama: FakeOllama, home: Path
 ) -> None:
     orch("run", "hi")
@@ -171,7 +169,7 @@ def test_every_run_is_exported_with_its_attempts_and_what_was_said_of_it(
 
 def test_an_export_reads_page_by_page_and_since_a_time(home: Path) -> None:
     journal = opened(home)
-    journal.record_all([record(f"run {n}", 1.7e9 + 3_600 * n) for n in range(450)])
+    journal.record_all([answered_run(f"run {n}", 1.7e9 + 3_600 * n) for n in range(450)])
     journal.close()
     lines = orch("journal", "export", "-").stdout.splitlines()
     assert [json.loads(line)["run_id"] for line in lines] == [f"run {n}" for n in range(450)]
@@ -182,22 +180,20 @@ def test_an_export_reads_page_by_page_and_since_a_time(home: Path) -> None:
 
 
 def refused(*words: str) -> str:
-    """What a command that ends with 2 says."""
+    """The message of a command that exits with 2."""
     done = orch("journal", *words)
     assert done.returncode == 2, (done.stdout, done.stderr)
     return done.stderr.decode()
 
 
-def test_a_backup_beside_a_running_server_is_restored_beside_it(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_a_backup_is_made_and_restored_while_a_server_runs(ollama: FakeOllama, home: Path) -> None:
     def ask(task: str) -> None:
         asked: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": task}]}
         assert (
             httpx.post(f"{server.url}/v1/chat/completions", json=asked, trust_env=False).status_code
             == 200
         )
-        httpx.get(f"{server.url}/orch/runs", trust_env=False)  # who reads has all of them written
+        httpx.get(f"{server.url}/orch/runs", trust_env=False)  # a read writes all pending runs
 
     with serving() as server:
         ask("one")
@@ -209,7 +205,7 @@ def test_a_backup_beside_a_running_server_is_restored_beside_it(
         runs = httpx.get(f"{server.url}/orch/runs", trust_env=False).json()["runs"]
         assert [run["task"] for run in runs] == ["three", "one"]
     (replaced,) = home.glob("journal.replaced-*")
-    assert (holds(home / JOURNAL), holds(replaced), replaced.stat().st_mode & 0o777) == (
+    assert (tasks_in(home / JOURNAL), tasks_in(replaced), replaced.stat().st_mode & 0o777) == (
         ["one", "three"],
         ["one", "two"],
         0o600,
@@ -221,22 +217,18 @@ def test_a_backup_beside_a_running_server_is_restored_beside_it(
     )
 
 
-def test_memory_finds_what_a_restored_journal_holds_and_nothing_else(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_memory_finds_the_runs_of_a_restored_journal_only(ollama: FakeOllama, home: Path) -> None:
     orch("memory", "add", "the harbour opens at six")
     orch("journal", "backup", "kept.sqlite3")
     orch("memory", "forget", "--all")
     orch("memory", "add", "the lighthouse is red")
     assert b"lighthouse" in orch("memory", "search", "lighthouse").stdout
     orch("journal", "restore", "--yes", "kept.sqlite3")
-    found = b"".join(orch("memory", "search", word).stdout for word in ("harbour", "lighthouse"))
-    assert (b"harbour" in found, b"lighthouse" in found) == (True, False)
+    output = b"".join(orch("memory", "search", word).stdout for word in ("harbour", "lighthouse"))
+    assert (b"harbour" in output, b"lighthouse" in output) == (True, False)
 
 
-def test_an_index_that_is_held_open_follows_a_restored_journal(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_an_open_index_follows_a_restored_journal(ollama: FakeOllama, home: Path) -> None:
     with serving() as server:
         orch("memory", "add", "the harbour opens at six")
         assert b"harbour" in orch("memory", "search", "harbour").stdout
@@ -249,7 +241,7 @@ def test_an_index_that_is_held_open_follows_a_restored_journal(
         assert server.process.poll() is None
 
 
-def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home: Path) -> None:
+def test_a_forgotten_run_is_deleted_from_the_copies(ollama: FakeOllama, home: Path) -> None:
     for words in (
         "run --session s zanzibar",
         "run keep",
@@ -259,39 +251,39 @@ def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home:
         assert orch(*words.split()).returncode == 0
     (copy,) = home.glob("journal.replaced-*")
     assert orch("memory", "forget", "--session", "s").returncode == 0
-    assert (holding(home, "zanzibar"), holds(copy)) == ([], ["keep"])
+    assert (files_containing(home, "zanzibar"), tasks_in(copy)) == ([], ["keep"])
 
 
 @pytest.mark.parametrize("name", ["schema-1", "corrupt-20260101-000000-1"])
-def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(
+def test_a_copy_that_can_not_be_read_is_a_warning_when_a_run_is_forgotten(
     ollama: FakeOllama, home: Path, name: str
 ) -> None:
     orch("run", "hi")
     (home / f"journal.{name}.sqlite3").write_bytes(b"no database " * 1_000)
     done = orch("memory", "forget", "--all")
-    assert (done.returncode, b"rm " in done.stderr, holds(home / JOURNAL)) == (1, True, [])
+    assert (done.returncode, b"rm " in done.stderr, tasks_in(home / JOURNAL)) == (1, True, [])
 
 
-def test_an_older_journal_is_restored_as_one_of_today(home: Path) -> None:
-    of_schema(home, SCHEMAS[0])
+def test_an_older_journal_is_migrated_when_restored(home: Path) -> None:
+    install_dump(home, SCHEMAS[0])
     os.replace(home / JOURNAL, "old.sqlite3")
     assert orch("journal", "restore", "old.sqlite3").returncode == 0
     assert (
-        holds(home / JOURNAL),
+        tasks_in(home / JOURNAL),
         query(home, "PRAGMA user_version"),
-        holds(Path("old.sqlite3")),
+        tasks_in(Path("old.sqlite3")),
     ) == (["asked of old"], [(len(MIGRATIONS),)], ["asked of old"])
 
 
-def test_a_corrupt_journal_gives_way_to_a_backup(ollama: FakeOllama, home: Path) -> None:
+def test_a_corrupt_journal_is_replaced_by_a_backup(ollama: FakeOllama, home: Path) -> None:
     orch("run", "hi")
     orch("journal", "backup", "kept.sqlite3")
     (home / JOURNAL).write_bytes(b"no database " * 1_000)
     assert orch("journal", "restore", "--yes", "kept.sqlite3").returncode == 0
-    assert holds(home / JOURNAL) == ["hi"]
+    assert tasks_in(home / JOURNAL) == ["hi"]
 
 
-def test_restore_asks_and_changes_nothing_without_a_yes(ollama: FakeOllama, home: Path) -> None:
+def test_restore_asks_and_changes_nothing_unless_confirmed(ollama: FakeOllama, home: Path) -> None:
     orch("run", "hi")
     orch("journal", "backup", "kept.sqlite3")
     orch("run", "ho")
@@ -300,10 +292,10 @@ def test_restore_asks_and_changes_nothing_without_a_yes(ollama: FakeOllama, home
     terminal.read_until(b"[y/N]")
     terminal.type(b"\n")
     assert terminal.end() == 2
-    assert holds(home / JOURNAL) == ["hi", "ho"]
+    assert tasks_in(home / JOURNAL) == ["hi", "ho"]
 
 
-def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(
+def test_a_backup_replaces_neither_the_journal_nor_a_file_unless_forced(
     ollama: FakeOllama, home: Path
 ) -> None:
     orch("run", "hi")
@@ -314,11 +306,11 @@ def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(
         assert "does not exist" in refused(words, "nowhere/copy")
     assert Path("mine").read_text() == "mine"
     assert orch("journal", "backup", "--force", "mine").returncode == 0
-    assert holds(Path("mine")) == ["hi"]
+    assert tasks_in(Path("mine")) == ["hi"]
 
 
 @pytest.mark.parametrize("name", ["backup", "export"])
-def test_a_copy_takes_the_place_of_no_pipe(ollama: FakeOllama, name: str) -> None:
+def test_a_copy_does_not_replace_a_pipe(ollama: FakeOllama, name: str) -> None:
     assert orch("run", "hi").returncode == 0
     os.mkfifo("pipe")
     done = orch("journal", name, "pipe", "--force")
@@ -330,17 +322,17 @@ def test_a_copy_takes_the_place_of_no_pipe(ollama: FakeOllama, name: str) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1_000, None])
-def test_what_is_no_backup_is_not_restored(
+def test_a_file_that_is_not_a_backup_is_not_restored(
     ollama: FakeOllama, home: Path, content: bytes | None
 ) -> None:
     orch("run", "hi")
     if content is not None:
         Path("file").write_bytes(content)
     assert "orch journal backup FILE" in refused("restore", "--yes", "file")
-    assert holds(home / JOURNAL) == ["hi"]
+    assert tasks_in(home / JOURNAL) == ["hi"]
 
 
-def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
+def test_a_locked_journal_is_not_replaced_and_that_is_an_error(
     ollama: FakeOllama, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from orch.storage import journal_copies
@@ -362,7 +354,9 @@ def test_there_is_nothing_to_back_up_before_the_first_run(home: Path) -> None:
     assert not (home / JOURNAL).exists()
 
 
-def test_a_backup_to_a_full_disk_is_said_and_leaves_nothing(ollama: FakeOllama, home: Path) -> None:
+def test_a_backup_to_a_full_disk_is_an_error_and_leaves_no_file(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", "hi")
     command = [
         "sh",

@@ -1,70 +1,43 @@
-"""The journal outlives full disks and kills, keeps no secret, keeps no more than it may, and tells
-what it holds."""
+"""The journal survives full disks and kills, stores no secrets, deletes old runs, and gives
+statistics."""
 
 from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orch import get_orchestrator
 from orch.execution.run import new_run_id
-from orch.storage.journal import DAY_S, Journal, RunRecord
+from orch.storage.journal import DAY_S, Journal
 from orch.text.redact import Redactor
 from tests.conftest import CODER, LLAMA
-from tests.storage.test_journal import rows
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND, Forked
+from tests.support.journal_file import answered_run, count_runs, files_containing, query
 from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 
 
-def query(home: Path, text: str, *values: object) -> list[tuple[Any, ...]]:
-    """What a statement gives, committed."""
-    connection = sqlite3.connect(home / "journal.sqlite3")
-    with connection:
-        found = connection.execute(text, values).fetchall()
-    connection.close()
-    return found
-
-
-def holding(home: Path, text: str) -> list[str]:
-    """The files in ORCH_HOME that hold a text."""
-    return [
-        file.name
-        for file in home.rglob("*")
-        if file.is_file() and text.encode() in file.read_bytes()
-    ]
-
-
 def start(*words: str) -> subprocess.Popen[bytes]:
-    """Begins a run."""
+    """Starts a run."""
     return Forked(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def a_day_goes_by(home: Path) -> None:
-    """For what stands in the journal."""
+def move_back_a_day(home: Path) -> None:
+    """Makes every recorded run a day older."""
     for table in ("runs", "attempts"):
         query(home, f"UPDATE {table} SET at = at - 90000")
     query(home, "UPDATE facts SET value = value - 90000 WHERE name = 'pruned_at'")
 
 
-def record(run_id: str, at: float) -> RunRecord:
-    """A run that was answered."""
-    return RunRecord(
-        run_id, at, "library", "ok", "task", None, [], "answer", "simple", 1.0, None, ()
-    )
-
-
 def config(routing: str) -> str:
-    """A folder for --config whose routing.yaml says no more than that."""
+    """A folder for --config with only that in its routing.yaml."""
     Path("config").mkdir()
     Path("config/routing.yaml").write_text(f"version: 1\n{routing}\n")
     return "config"
@@ -73,8 +46,8 @@ def config(routing: str) -> str:
 # ---------------------------------------------------------------- full disks
 
 
-def on_a_disk_with(blocks: int) -> subprocess.CompletedProcess[bytes]:
-    """A run that can make no file longer than that many blocks of 512 bytes."""
+def run_on_a_disk_with(blocks: int) -> subprocess.CompletedProcess[bytes]:
+    """A run whose files can't be longer than that many blocks of 512 bytes."""
     command = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", *COMMAND, "run", "hi"]
     return subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
@@ -82,22 +55,22 @@ def on_a_disk_with(blocks: int) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize("blocks", [0, 8, 40, 80])
-def test_a_full_disk_costs_no_answer_and_is_said(
+def test_a_full_disk_fails_no_run_and_is_a_warning(
     ollama: FakeOllama, home: Path, blocks: int
 ) -> None:
-    done = on_a_disk_with(blocks)
+    done = run_on_a_disk_with(blocks)
     assert (done.returncode, done.stdout) == (0, b"Hello world")
     assert b"nothing is recorded" in done.stderr
     assert b"Traceback" not in done.stderr
-    assert (orch("run", "hi").returncode, rows(home)) == (0, 1)
+    assert (orch("run", "hi").returncode, count_runs(home)) == (0, 1)
 
 
 def test_a_disk_that_fills_up_later_loses_no_earlier_run(ollama: FakeOllama, home: Path) -> None:
     orch("run", "hi")
-    assert b"nothing is recorded" in on_a_disk_with(8).stderr
+    assert b"nothing is recorded" in run_on_a_disk_with(8).stderr
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
     orch("run", "hi")
-    assert rows(home) == 2
+    assert count_runs(home) == 2
 
 
 # ---------------------------------------------------------------- kill -9
@@ -106,7 +79,7 @@ Moment = Callable[[FakeOllama, "subprocess.Popen[bytes]"], object]
 
 
 def read(process: subprocess.Popen[bytes], count: int) -> bytes:
-    """That many bytes of the answer."""
+    """Reads that many bytes of the answer."""
     assert process.stdout is not None
     return process.stdout.read(count)
 
@@ -124,9 +97,7 @@ MOMENTS: dict[str, Moment] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_leaves_a_whole_journal_that_records_the_next_run(
-    ollama: FakeOllama, home: Path, moment: str
-) -> None:
+def test_a_killed_run_leaves_an_intact_journal(ollama: FakeOllama, home: Path, moment: str) -> None:
     ollama.add(FakeModel("victim", reply=["tick "] * 10, load_s=0.1, chunk_delay_s=0.02))
     with start("run", "-m", "victim", "go") as process:
         MOMENTS[moment](ollama, process)
@@ -138,7 +109,7 @@ def test_a_kill_leaves_a_whole_journal_that_records_the_next_run(
     ]
 
 
-def test_a_run_whose_end_was_shown_is_recorded_also_when_it_is_killed_then(
+def test_a_run_that_is_killed_after_its_end_was_shown_is_recorded(
     ollama: FakeOllama, home: Path
 ) -> None:
     with start("run", "hi") as process:
@@ -149,7 +120,7 @@ def test_a_run_whose_end_was_shown_is_recorded_also_when_it_is_killed_then(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_is_recorded_with_what_it_had(
+def test_an_interrupted_run_is_recorded_with_its_partial_answer(
     ollama: FakeOllama, home: Path, number: signal.Signals
 ) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
@@ -206,14 +177,14 @@ WHERE: dict[str, Callable[[str], tuple[list[str], bytes | None]]] = {
 
 @pytest.mark.parametrize("where", ["task", "stdin"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_secret_that_was_asked_about_is_never_written(
+def test_a_secret_in_a_task_is_never_written(
     ollama: FakeOllama, home: Path, text: str, where: str
 ) -> None:
     words, stdin = WHERE[where](TEXTS[text])
     assert orch("run", *words, stdin=stdin).returncode == 0
     assert SECRET in str(ollama.chats()[-1].body["messages"])
-    assert rows(home) == 1
-    assert holding(home, SECRET) == []
+    assert count_runs(home) == 1
+    assert files_containing(home, SECRET) == []
 
 
 @pytest.mark.parametrize("where", ["system", "context"])
@@ -221,36 +192,38 @@ def test_a_secret_beside_the_task_is_never_written(
     ollama: FakeOllama, home: Path, where: str
 ) -> None:
     orch("run", *WHERE[where](TEXTS["JSON"])[0])
-    assert holding(home, SECRET) == []
+    assert files_containing(home, SECRET) == []
 
 
 def test_a_secret_in_an_answer_is_shown_but_not_written(ollama: FakeOllama, home: Path) -> None:
     answer = "\n".join(TEXTS.values())
     ollama.add(FakeModel("leaky", reply=[answer[at : at + 3] for at in range(0, len(answer), 3)]))
     assert orch("run", "-m", "leaky", "hi").stdout.decode() == answer
-    assert holding(home, SECRET) == []
+    assert files_containing(home, SECRET) == []
 
 
-def test_a_secret_in_a_servers_complaint_is_never_written(ollama: FakeOllama, home: Path) -> None:
+def test_a_secret_in_a_servers_error_is_never_written(ollama: FakeOllama, home: Path) -> None:
     ollama.models[LLAMA].faults.append(
         Fault("status", status=401, message=f"Incorrect API key provided: {TEXTS['an API key']}")
     )
     assert orch("run", "-m", LLAMA, "hi").returncode == 7
-    assert rows(home) == 1
-    assert holding(home, SECRET) == []
+    assert count_runs(home) == 1
+    assert files_containing(home, SECRET) == []
 
 
 # ---------------------------------------------------------------- how much is kept, and for whom
 
 
-def test_mode_meta_keeps_figures_and_no_text(ollama: FakeOllama, home: Path) -> None:
+def test_mode_meta_stores_figures_and_no_text(ollama: FakeOllama, home: Path) -> None:
     ollama.add(FakeModel("poet", reply=["an ", "unlikely word"]))
     folder = config("journal: {mode: meta}")
     orch("--config", folder, "run", "-m", "poet", "-s", "a strange wish", "some odd task")
     assert query(home, "SELECT task, system, messages, answer, model FROM runs") == [
         (None, None, None, None, "poet:latest")
     ]
-    assert [holding(home, text) for text in ("unlikely word", "strange wish", "odd task")] == [
+    assert [
+        files_containing(home, text) for text in ("unlikely word", "strange wish", "odd task")
+    ] == [
         [],
         [],
         [],
@@ -263,13 +236,13 @@ def test_mode_meta_keeps_figures_and_no_text(ollama: FakeOllama, home: Path) -> 
     )
 
 
-def test_mode_off_keeps_nothing_and_stats_say_so(ollama: FakeOllama, home: Path) -> None:
+def test_mode_off_stores_nothing_and_stats_say_so(ollama: FakeOllama, home: Path) -> None:
     folder = config("journal: off")
     assert orch("--config", folder, "run", "some odd task").returncode == 0
     assert (
-        rows(home),
+        count_runs(home),
         query(home, "SELECT count(*) FROM attempts"),
-        holding(home, "odd task"),
+        files_containing(home, "odd task"),
     ) == (0, [(0,)], [])
     done = orch("--config", folder, "stats")
     assert (done.returncode, b"journal" in done.stderr) == (2, True)
@@ -278,9 +251,9 @@ def test_mode_off_keeps_nothing_and_stats_say_so(ollama: FakeOllama, home: Path)
 def test_runs_older_than_keep_are_deleted(ollama: FakeOllama, home: Path) -> None:
     folder = config("journal: {keep: 1d}")
     orch("--config", folder, "run", "old")
-    a_day_goes_by(home)
+    move_back_a_day(home)
     orch("--config", folder, "run", "new")
-    a_day_goes_by(home)
+    move_back_a_day(home)
     orch("--config", folder, "run", "newer")
     assert query(home, "SELECT task FROM runs ORDER BY seq") == [("new",), ("newer",)]
     assert query(home, "SELECT count(*) FROM attempts") == [(2,)]
@@ -295,14 +268,14 @@ def test_a_clock_that_jumps_years_ahead_deletes_nothing(home: Path) -> None:
         ("ahead again", today + 800 * DAY_S + 3_600),
         ("set right", today + 60),
     ]:
-        journal.record(record(name, at))
+        journal.record(answered_run(name, at))
     assert {run["run_id"] for run in journal.history.runs()} == {
         "before",
         "ahead",
         "ahead again",
         "set right",
     }
-    journal.record(record("a day later", today + 801 * DAY_S))
+    journal.record(answered_run("a day later", today + 801 * DAY_S))
     assert {run["run_id"] for run in journal.history.runs()} == {
         "ahead",
         "ahead again",
@@ -311,14 +284,12 @@ def test_a_clock_that_jumps_years_ahead_deletes_nothing(home: Path) -> None:
     journal.close()
 
 
-def test_an_id_of_a_time_before_1970_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_id_of_a_time_before_1970_is_not_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: -1e9)
     assert new_run_id().startswith("000000000000")
 
 
-def test_every_file_is_its_owners_alone_also_while_it_is_written(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_every_file_is_private_also_while_it_is_written(ollama: FakeOllama, home: Path) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
     with start("run", "-m", "slow", "go") as process:
         read(process, 5)
@@ -330,19 +301,19 @@ def test_every_file_is_its_owners_alone_also_while_it_is_written(
 # ---------------------------------------------------------------- stats
 
 
-def test_stats_are_the_librarys_stats_by_model_and_by_type(ollama: FakeOllama) -> None:
+def test_stats_are_those_of_the_library_by_model_and_by_type(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("status"))
     orch("run", TASK)
-    told = json.loads(orch("stats", "--json").stdout)
-    assert told["models"] == get_orchestrator().get_stats()
+    stats = json.loads(orch("stats", "--json").stdout)
+    assert stats["models"] == get_orchestrator().get_stats()
     assert [
-        (name, told["models"][name]["errors"], told["models"][name]["fallbacks"])
+        (name, stats["models"][name]["errors"], stats["models"][name]["fallbacks"])
         for name in (CODER, LLAMA)
     ] == [(CODER, 1, 1), (LLAMA, 0, 0)]
-    assert (told["types"].keys(), told["types"]["coding"]["runs"]) == ({"coding"}, 2)
+    assert (stats["types"].keys(), stats["types"]["coding"]["runs"]) == ({"coding"}, 2)
 
 
-def test_stats_since_leaves_out_what_was_before(ollama: FakeOllama, home: Path) -> None:
+def test_stats_since_a_time_leave_out_earlier_runs(ollama: FakeOllama, home: Path) -> None:
     orch("run", "-m", LLAMA, "hi")
     query(home, "UPDATE attempts SET at = at - 200000")
     orch("run", "-m", CODER, "hi")

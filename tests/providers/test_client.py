@@ -1,0 +1,89 @@
+"""The HTTP client of a provider: error codes, error messages, and timeouts between items."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+import respx
+
+from orch.errors import ConfigError, ProviderError
+from orch.providers.client import HttpClient, error_message_of, with_timeouts
+
+URL = "http://127.0.0.1:9"
+
+
+async def failure(status: int, body: str, **headers: str) -> ProviderError:
+    """The error that a response becomes."""
+    client = HttpClient([URL])
+    with respx.mock() as router:
+        router.route().respond(status, text=body, headers=headers)
+        with pytest.raises(ProviderError) as caught:
+            await client.json("GET", "/x")
+    await client.aclose()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (404, '{"error": "model not found"}', "model_not_found"),
+        (404, '{"error": "404 page not found"}', "bad_response"),
+        (400, '{"error": "prompt is too long"}', "context_overflow"),
+        (400, '{"error": "bad option"}', "rejected"),
+        (401, "", "denied"),
+        (408, "", "timeout"),
+        (429, "", "rate_limited"),
+        (503, "", "rate_limited"),
+        (500, '{"error": "exceeds the context"}', "context_overflow"),
+        (500, "", "server_error"),
+        (200, "no json", "bad_response"),
+        (200, "[1]", "bad_response"),
+    ],
+)
+async def test_a_response_becomes_an_error_code(status: int, body: str, code: str) -> None:
+    assert (await failure(status, body)).code == code
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("7", 7.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+)
+async def test_retry_after_is_kept_in_seconds(value: str, seconds: float | None) -> None:
+    error = await failure(429, "", **{"Retry-After": value})
+    assert error.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "no such model"},
+        {"error": {"message": "no such model"}},
+        {"error": json.dumps({"error": {"message": "no such model"}})},
+        {"detail": "no such model"},
+    ],
+)
+def test_the_message_is_found_in_each_format(body: dict[str, object]) -> None:
+    assert error_message_of(json.dumps(body).encode()) == "no such model"
+
+
+def test_a_key_that_no_header_can_carry_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        HttpClient([URL], "clé")
+
+
+async def test_the_first_item_and_later_ones_have_their_own_timeouts() -> None:
+    async def items(*waits: float) -> AsyncGenerator[int]:
+        for number, wait in enumerate(waits):
+            await asyncio.sleep(wait)
+            yield number
+
+    async def code(stream: AsyncGenerator[int]) -> str:
+        with pytest.raises(ProviderError) as caught:
+            _ = [item async for item in stream]
+        return caught.value.code
+
+    assert await code(with_timeouts(items(60), 0.01, 60)) == "timeout"
+    assert await code(with_timeouts(items(0, 60), 60, 0.01)) == "stalled"
+    assert [item async for item in with_timeouts(items(0, 0), 60, 60)] == [0, 1]

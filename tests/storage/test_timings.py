@@ -1,0 +1,88 @@
+"""Speed of models, from live answers and benchmark samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orch.storage.journal import Journal
+from orch.storage.timings import BenchmarkSample
+from orch.text.redact import Redactor
+from orch.types import Attempt, TaskType
+from tests.support.journal_file import answered_run
+
+KEY = ("p", "m")
+ANSWER = Attempt(
+    "m", "p", "ok", prompt_tokens=400, completion_tokens=100, prefill_s=2.0, decode_s=5.0,
+    load_s=3.0, estimated_tokens=500,
+)  # fmt: skip
+SAMPLE = BenchmarkSample(
+    2e9, "b", "c", 0, "m", "p", "d", "warm", "short", 1, "provider",
+    prompt_tokens=400, completion_tokens=100, prefill_s=1.0, decode_s=2.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite3", Redactor({}))
+
+
+def record(journal: Journal, *attempts: Attempt, task_type: str = "coding") -> None:
+    for number, attempt in enumerate(attempts):
+        run = answered_run(f"run {number}", 1.9e9)
+        journal.record(replace(run, attempts=(attempt,), task_type=task_type))
+
+
+def test_speeds_are_computed_from_answers(journal: Journal) -> None:
+    record(journal, ANSWER)
+    stats = journal.timings.speed_stats([KEY, ("p", "unknown")])
+    assert list(stats) == [KEY]
+    speed = stats[KEY]
+    assert (speed.n, speed.prefill_tps, speed.decode_tps, speed.load_s) == (1, 200, 20, 3)
+    assert (speed.token_ratio, speed.answers) == (0.8, {TaskType.CODING: (1, 100)})
+
+
+def test_samples_of_a_benchmark_count_and_newer_ones_more(journal: Journal) -> None:
+    record(journal, ANSWER)
+    assert journal.timings.add_samples([SAMPLE])
+    assert journal.timings.speed_stats([KEY])[KEY].decode_tps == 50
+    assert journal.timings.samples_of("b") == [SAMPLE]
+    assert journal.timings.benchmarked_models() == {KEY}
+
+
+@pytest.mark.parametrize(
+    "sample", [SAMPLE._replace(concurrency=4), SAMPLE._replace(error="it failed")], ids=["c", "e"]
+)
+def test_concurrent_and_failed_samples_are_not_speeds(
+    journal: Journal, sample: BenchmarkSample
+) -> None:
+    journal.timings.add_samples([sample])
+    assert journal.timings.speed_stats([KEY]) == {}
+
+
+def test_short_answers_and_short_loads_are_not_measurements(journal: Journal) -> None:
+    record(journal, replace(ANSWER, prompt_tokens=9, completion_tokens=3, load_s=0.01))
+    speed = journal.timings.speed_stats([KEY])[KEY]
+    assert (speed.prefill_tps, speed.decode_tps, speed.load_s) == (None, None, None)
+
+
+def test_a_prompt_that_overflowed_does_not_correct_other_estimates(journal: Journal) -> None:
+    overflow = Attempt(
+        "m", "p", "failed", code="context_overflow", prompt_tokens=900, estimated_tokens=500
+    )
+    record(journal, ANSWER, overflow)
+    speed = journal.timings.speed_stats([KEY])[KEY]
+    assert (speed.token_ratio, speed.recounts) == (None, ((500, 900),))
+
+
+def test_recent_answers_are_counted_by_model(journal: Journal) -> None:
+    record(journal, ANSWER, ANSWER, replace(ANSWER, model="other"))
+    assert journal.timings.recent_answer_counts() == {KEY: 2, ("p", "other"): 1}
+
+
+def test_decode_rates_are_by_model_and_known_task_type(journal: Journal) -> None:
+    record(journal, ANSWER, ANSWER)
+    record(journal, replace(ANSWER, decode_s=0.0))
+    assert journal.timings.decode_rates(1) == {(KEY, TaskType.CODING): [20.0]}
