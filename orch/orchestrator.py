@@ -14,7 +14,6 @@ from orch.errors import OrchError, UsageError
 from orch.execution.events import Chunk, Done, as_chunk
 from orch.execution.run import OnPartial, Run
 from orch.execution.runtime import Runtime
-from orch.routing.router import plan
 from orch.storage.stats import by_model
 from orch.text.prompt import Attachment, Task
 from orch.types import Decision, Message, ModelKey, RunResult, TaskType
@@ -219,7 +218,7 @@ class Orchestrator:
     async def decide_task(self, task: Task, *, close: bool = False) -> Decision:
         """`decide` for a Task. `close` closes the connections of this event loop afterwards."""
         try:
-            return (await plan(task, self.runtime)).decision
+            return (await self.runtime.router.plan(task)).decision
         finally:
             if close:
                 await self.release()

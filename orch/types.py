@@ -7,14 +7,18 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Message = dict[str, Any]
 """One chat message of the OpenAI and Ollama APIs: `role`, `content`, and the client's other
 fields."""
 
-ModelKey = tuple[str, str]
-"""Provider and model id: two providers may have a model of the same name."""
+
+class ModelKey(NamedTuple):
+    """A model's provider and id: two providers may have a model of the same id."""
+
+    provider: str
+    model: str
 
 
 def display_names(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
@@ -143,7 +147,7 @@ class Candidate:
     @property
     def key(self) -> ModelKey:
         """Provider and id."""
-        return self.provider, self.model_id
+        return ModelKey(self.provider, self.model_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +168,13 @@ class Decision:
     pinned: bool = False
     degraded: bool = False
     remote_host: str = ""
+    type_forced: bool = False
+    """Whether the caller named the task type."""
 
     @property
     def key(self) -> ModelKey:
         """Provider and id of the chosen model."""
-        return self.provider, self.model_id
+        return ModelKey(self.provider, self.model_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,7 @@ class Attempt:
     @property
     def key(self) -> ModelKey:
         """Provider and id of the model."""
-        return self.provider, self.model
+        return ModelKey(self.provider, self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,17 @@ from orch.config import paths
 from orch.config.load import Config
 from orch.config.spec import Memory, Models, Provider, duration_seconds
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.lifecycle import ModelLoader
 from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.providers.kinds import open_client
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, NoQueue
+from orch.routing.feedback import FeedbackRecorder
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
+from orch.routing.router import Router
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -62,16 +65,30 @@ class Wiring:
         embedding_providers = self.embedding_providers(providers, registry)
         memory = self.create_memory(routing.memory, journal, embedding_providers, redactor, store)
         classifier = Classifier(config.own_rules)
+        estimator = _estimator(models, journal, priors, classifier)
+        router = Router(
+            config,
+            registry,
+            classifier,
+            estimator,
+            journal.feedback,
+            self.admission,
+            journal=journal,
+            offload=self.offload,
+        )
         return Runtime(
             config=config,
             journal=journal,
             providers=providers,
             registry=registry,
             classifier=classifier,
-            estimator=_estimator(models, journal, priors, classifier),
+            estimator=estimator,
             memory=memory,
             answer_cache=AnswerCache(store, config, providers, memory, redactor, self.offload),
             admission=self.admission,
+            loader=ModelLoader(registry, providers, self.admission),
+            router=router,
+            feedback=FeedbackRecorder(router, registry, estimator, journal, store, self.offload),
             offload=self.offload,
         )
 

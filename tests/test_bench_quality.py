@@ -216,7 +216,7 @@ def test_without_a_journal_of_texts_nothing_is_graded(ollama: FakeOllama, home: 
 
 # ---------------------------------------------------------------- the report alone
 
-A, B = ("ollama", "a"), ("ollama", "b")
+A, B = ModelKey("ollama", "a"), ModelKey("ollama", "b")
 
 
 def _row(

@@ -50,11 +50,12 @@ from orch.routing.registry import Inventory
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
+from orch.types import ModelKey
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
-ONE, TWO = ("ollama", "one:1b"), ("ollama", "two:1b")
+ONE, TWO = ModelKey("ollama", "one:1b"), ModelKey("ollama", "two:1b")
 QUICK = ("--sizes", "short", "--concurrency", "1")
 SMALL = 1_000_000
 ONLY_OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
@@ -449,7 +450,7 @@ def test_a_figure_is_the_median_with_half_the_distance_between_the_quartiles() -
 
 def benched_lines(*names: str) -> list[SpeedSummary]:
     """Lines of models with 64 tokens in a second, in two, ..."""
-    cells = plan_cells([("p", name) for name in names], ["short"], 1, [1, 2])
+    cells = plan_cells([ModelKey("p", name) for name in names], ["short"], 1, [1, 2])
     speeds = {name: float(place) for place, name in enumerate(names, 1)}
     times = [(cell, speeds[cell.model[1]]) for cell in cells for _ in range(cell.concurrency)]
     return summarize(

@@ -30,7 +30,7 @@ from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter
 from orch.text.prompt import estimate_text_tokens, prepare_task
 from orch.text.redact import Redactor
-from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, overlapping_slices
+from orch.text.slices import SLICE_CHARS
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
 
@@ -56,16 +56,6 @@ def server() -> Iterator[FakeOllama]:
     """One model."""
     with fake("a:1b") as running:
         yield running
-
-
-def test_slices_hold_every_place_that_is_no_longer_than_their_overlap() -> None:
-    text = "".join(f"{number:07d}" for number in range(40_000))
-    parts = list(overlapping_slices(text))
-    assert max(map(len, parts)) == SLICE_CHARS
-    assert all(
-        any(text[at : at + OVERLAP_CHARS] in part for part in parts)
-        for at in range(0, len(text) - OVERLAP_CHARS, 999)
-    )
 
 
 async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning_is_kept(

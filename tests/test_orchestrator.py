@@ -1,5 +1,4 @@
-"""How the library is called: the task first, by position or by name, and every wish by a name that
-is known."""
+"""The library's calls: the task by position or by name, and every other argument by keyword."""
 
 from __future__ import annotations
 
@@ -19,14 +18,14 @@ ORIGINAL: dict[str, Any] = {
     "store_memory": True,
     "retrieve_context": True,
 }
-"""The original's call, beside the task."""
+"""The keyword arguments of the original's example."""
 
 
-async def test_the_original_s_call_runs(ollama: FakeOllama) -> None:
+async def test_the_originals_call_runs(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(task=QUESTION, **ORIGINAL)
-    asked = ollama.chats()[-1].body["messages"]
-    assert (asked[0]["content"], asked[-1]["content"].splitlines()[0]) == (
+    messages = ollama.chats()[-1].body["messages"]
+    assert (messages[0]["content"], messages[-1]["content"].splitlines()[0]) == (
         "You are a database expert",
         QUESTION,
     )
@@ -46,7 +45,7 @@ async def test_a_stream_takes_the_task_by_name(ollama: FakeOllama) -> None:
     [((QUESTION,), {}), ((), {"task": QUESTION}), ((), {"text": QUESTION})],
     ids=["position", "task", "text"],
 )
-def test_a_decision_is_the_same_by_each_name_of_the_task(
+def test_the_task_may_be_given_by_each_name(
     ollama: FakeOllama, call: tuple[tuple[str, ...], dict[str, Any]]
 ) -> None:
     given, named = call
@@ -57,22 +56,22 @@ def test_a_decision_is_the_same_by_each_name_of_the_task(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("arguments", "expected"),
     [
         ({"text": "Another one"}, ("task and text both name the task", "give one of them")),
         ({"task_type": "cooking"}, ("'cooking' is not a task type", "one of: coding, ")),
     ],
 )
-def test_what_makes_no_sense_is_said_with_what_was_meant(
-    wishes: dict[str, Any], said: tuple[str, str]
+def test_a_usage_error_names_what_is_valid(
+    arguments: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     with pytest.raises(OrchError) as caught:
-        Orchestrator().decide(QUESTION, **wishes)
-    assert (caught.value.code, caught.value.message) == ("usage", said[0])
-    assert caught.value.hint.startswith(said[1])
+        Orchestrator().decide(QUESTION, **arguments)
+    assert (caught.value.code, caught.value.message) == ("usage", expected[0])
+    assert caught.value.hint.startswith(expected[1])
 
 
-async def test_a_task_that_is_not_a_text_is_refused() -> None:
+async def test_a_task_that_is_not_a_string_is_rejected() -> None:
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="the task is a list, not a string"):
             await orchestrator.execute(cast("str", [QUESTION]))

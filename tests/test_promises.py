@@ -35,7 +35,7 @@ from orch.server.http.sessions import (
     SESSION_IDLE_S,
     WRONG_KEYS_WINDOW_S,
 )
-from orch.server.local_client import ALIVE_S
+from orch.server.local_client import PROBE_TIMEOUT_S
 from orch.storage.timings import HALF_LIFE_S, _weighted_median
 from orch.text.prompt import Task
 from tests.conftest import CODER, LLAMA
@@ -88,7 +88,7 @@ def test_times_in_words_stand_where_they_are_promised(name: str) -> None:
 
 def test_times_in_words_are_the_programs() -> None:
     assert (
-        ALIVE_S,
+        PROBE_TIMEOUT_S,
         SESSION_IDLE_S,
         LINK_TTL_S,
         (MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S),

@@ -28,6 +28,7 @@ from tests.readme.markup import (
 from tests.readme.site import references
 
 PAGES = documents()
+ORCH = ROOT / "orch"
 MOST_LINES = 200
 
 
@@ -167,6 +168,12 @@ def _exists(page: Path, target: str) -> bool:
 def test_paths_of_the_repository_exist(path: Path) -> None:
     named = re.findall(r"`((?:orch|tests|docs)/[\w./-]*)`", read(path))
     assert [name for name in named if not (ROOT / name).exists() and name != "docs/site"] == []
+
+
+def test_the_modules_of_the_architecture_page_exist() -> None:
+    named = re.findall(r"`([a-z][\w/]*(?:\.py|/))`", read(DOCS / "architecture.md"))
+    missing = [name for name in named if not any((top / name).exists() for top in (ROOT, ORCH))]
+    assert missing == []
 
 
 # ---------------------------------------------------------------- what must stand somewhere

@@ -78,7 +78,7 @@ class SpeedSummary:
     @property
     def key(self) -> ModelKey:
         """Provider and id."""
-        return self.provider, self.model
+        return ModelKey(self.provider, self.model)
 
 
 def median_figure(values: Iterable[float | None]) -> MedianFigure | None:
@@ -98,7 +98,7 @@ def summarize(rows: Sequence[BenchmarkSample]) -> list[SpeedSummary]:
     groups: dict[tuple[ModelKey, str, str, int], list[BenchmarkSample]] = {}
     for row in rows:
         groups.setdefault(
-            ((row.provider, row.model), row.kind, row.size, row.concurrency), []
+            (ModelKey(row.provider, row.model), row.kind, row.size, row.concurrency), []
         ).append(row)
     models = list(dict.fromkeys(key[0] for key in groups))
     return [_line(groups[key]) for key in sorted(groups, key=lambda key: models.index(key[0]))]
@@ -248,7 +248,7 @@ def summaries_json(
     that went wrong with it."""
     models = []
     for key in dict.fromkeys(line.key for line in found):
-        own = [row for row in rows if (row.provider, row.model) == key]
+        own = [row for row in rows if ModelKey(row.provider, row.model) == key]
         error = next((row.error for row in own if is_failure(row)), None)
         timed_by = sorted({row.timed_by for row in own if row.error is None})
         facts = {

@@ -234,7 +234,7 @@ def _json(check: JsonSchema, asked: _Asked) -> Grade:
     found, value = find_json(asked.text)
     if not found:
         return Grade(0.0, "no JSON")
-    fault = first_violation(check.json_schema, value, read_chars=regex_limits.READ_CHARS)
+    fault = first_violation(check.json_schema, value, pattern_chars=regex_limits.READ_CHARS)
     wrong = [fault] if fault else []
     wrong += [
         f"{path} is not {wanted!r}"

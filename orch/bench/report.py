@@ -58,10 +58,14 @@ def make_report(graded: Sequence[GradedAnswer], choose: ChooseModels | None) -> 
     """The report. The three lines and the curve are of tasks that every model answered, by a router
     that never saw the task it decides."""
     scored = [row for row in graded if is_evidence(row)]
-    models = sorted({(row.provider, row.model) for row in graded if row.score is not None})
+    models = sorted({ModelKey(row.provider, row.model) for row in graded if row.score is not None})
     table = {
         model: _cells(
-            [row for row in graded if row.score is not None and (row.provider, row.model) == model]
+            [
+                row
+                for row in graded
+                if row.score is not None and ModelKey(row.provider, row.model) == model
+            ]
         )
         for model in models
     }
@@ -131,10 +135,12 @@ class ScoreTable:
     def from_rows(cls, scored: Sequence[GradedAnswer], models: Sequence[ModelKey]) -> ScoreTable:
         """The complete part of the rows."""
         score = {
-            (row.task_id, (row.provider, row.model)): float(row.score or 0.0) for row in scored
+            (row.task_id, ModelKey(row.provider, row.model)): float(row.score or 0.0)
+            for row in scored
         }
         seconds = {
-            (row.task_id, (row.provider, row.model)): float(row.seconds or 0.0) for row in scored
+            (row.task_id, ModelKey(row.provider, row.model)): float(row.seconds or 0.0)
+            for row in scored
         }
         ids = dict.fromkeys(row.task_id for row in scored)
         whole = tuple(task for task in ids if all((task, model) in score for model in models))

@@ -249,7 +249,7 @@ def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None
             kept["name"],
             float(kept["at"]),
             kept["asked"],
-            tuple((provider, model) for provider, model in kept["models"]),
+            tuple(ModelKey(*key) for key in kept["models"]),
         )
     except (ValueError, KeyError, TypeError):
         return None  # none, or of another version's form

@@ -183,7 +183,7 @@ def remaining_cells(cells: Sequence[SpeedCell], rows: Iterable[BenchmarkSample])
     rows = list(rows)
     done, failed = (
         {row.cell for row in rows},
-        {(row.round, (row.provider, row.model)) for row in rows if is_failure(row)},
+        {(row.round, ModelKey(row.provider, row.model)) for row in rows if is_failure(row)},
     )
     return [
         cell for cell in cells if cell.name not in done and (cell.round, cell.model) not in failed

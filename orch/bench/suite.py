@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orch.bench.suite_check import coerce_lists, did_you_mean, schema_faults, validate_form
+from orch.bench.suite_check import coerce_lists, schema_faults, validate_form
 from orch.config import files, regex_limits
 from orch.config.yaml_document import MAX_BYTES, Problem, YamlDocument, parse_yaml
 from orch.config.yaml_document import KeyPath as Place
 from orch.errors import ConfigError
+from orch.text.suggestion import did_you_mean
 from orch.types import TaskType
 
 SHIPPED_SUITE = Path(__file__).with_name("tasks.yaml")

@@ -3,7 +3,6 @@ against their form (pure)."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pydantic
 from orch.config import regex_limits
 from orch.config.schema import pydantic_model
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
+from orch.text.suggestion import did_you_mean
 
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -207,9 +207,3 @@ def _problem(
         .replace("a valid dictionary", "a mapping of keys")
     )
     return document.problem(at, f"{said[0].lower()}{said[1:]}, not {repr(given)[:60]}")
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """The nearest known word, as the end of a message."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""

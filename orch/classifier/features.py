@@ -113,7 +113,7 @@ def split_request(text: str) -> RequestParts:
     read = _without_politeness(fold(_LONG_GAP.sub(_shorter, _view(text).replace("\r\n", "\n"))))
     fenced = "\n".join(_FENCE.findall(read))
     blocks = [block for block in re.split(r"\n\s*\n", _FENCE.sub("\n\n", read)) if block.strip()]
-    blocks = [piece for block in blocks for piece in _cut(block)]
+    blocks = [piece for block in blocks for piece in _split_pasted(block)]
     asked = [block for index, block in enumerate(blocks) if _is_request(block, index, len(blocks))]
     asked = [block for block in asked if _asks(block)] or asked
     if not asked and blocks:
@@ -137,7 +137,7 @@ def _view(text: str) -> str:
     return f"{text[:HEAD_CHARS]}\n\n{around}\n\n{text[-TAIL_CHARS:]}"
 
 
-def _cut(block: str) -> Iterator[str]:
+def _split_pasted(block: str) -> Iterator[str]:
     """Splits a block whose first or last line is a request and whose other lines look pasted."""
     lines = block.split("\n")
     if len(lines) < 3:

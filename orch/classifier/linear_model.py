@@ -40,7 +40,7 @@ KNOWN_SHARE = 0.35
 """Minimum share of known words in a text of a known language: .2 % of 2,198 real prompts have less,
 and 70 % of 44 sentences in 22 other languages (function words reveal the rest)."""
 _READ_CHARS = 2_000
-_TOLD_BY = 80
+_LANGUAGE_WORDS = 80
 """Words from which the language is detected."""
 _TYPES = tuple(TaskType)
 _FOREIGN = frozenset(
@@ -90,26 +90,30 @@ class LinearClassifier:
 
         `explained` False omits the evidence, which takes a third of the time.
         """
-        found = features(text, self.vocabulary)
-        groups = [_hashed(group, names) for group, names in found.items()]
+        feature_names = features(text, self.vocabulary)
+        groups = [_hashed(group, names) for group, names in feature_names.items()]
         logits = self.logits(groups)
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
-        folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_TOLD_BY]
-        foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.known_share(folded) < KNOWN_SHARE
+        folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_LANGUAGE_WORDS]
+        foreign = (
+            _foreign(words[:_LANGUAGE_WORDS]) or self.vocabulary.known_share(folded) < KNOWN_SHARE
+        )
         voted = (
             [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)]
             if previous and 0 < len(words) <= TURN_WORDS
             else []
         )
         opening = (
-            [] if foreign else [name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]
+            []
+            if foreign
+            else [name[1:] for name in feature_names["words"][:READ_WORDS] if name[0] == "1"]
         )
         voted += opening_votes(opening)
         _add(voted, logits)
         lifted = list(keep_second(opening, dict(zip(_TYPES, logits, strict=True))))
         _add(lifted, logits)
         share = FOREIGN_SHARE if foreign else 1.0
-        probabilities = _softmax([each * share for each in logits]) if words else _silent()
+        probabilities = _softmax([each * share for each in logits]) if words else _no_evidence()
         order = sorted(range(len(_TYPES)), key=lambda at: -probabilities[at])
         confidence = self._calibrated(probabilities[order[0]]) * share
         evidence = (
@@ -146,23 +150,25 @@ class LinearClassifier:
     def _evidence(self, groups: list[FeatureGroup], kinds: list[int]) -> list[Evidence]:
         """The features with the highest weights for these types, without letter n-grams, which
         people can't read."""
-        found: list[Evidence] = []
+        evidence: list[Evidence] = []
         readable = [group for group in groups if group.names and group.names[0][0] != "c"]
         for kind in kinds:
             weights, size, scale = self._weights, len(_TYPES), self._scale[kind]
-            said = [
+            weighted = [
                 (group.value * scale * (weights[at * size + kind] - ZERO), name)
                 for group in readable
                 for at, name in zip(group.at, group.names, strict=True)
                 if weights[at * size + kind] > ZERO
             ]
             best = sorted(
-                (each for each in said if _readable(each[1])), key=lambda each: (-each[0], each[1])
+                (each for each in weighted if _readable(each[1])),
+                key=lambda each: (-each[0], each[1]),
             )[:EVIDENCE_SHOWN]
-            found += [
-                Evidence(_TYPES[kind], "learned", _shown(name), weight) for weight, name in best
+            evidence += [
+                Evidence(_TYPES[kind], "learned", _display_name(name), weight)
+                for weight, name in best
             ]
-        return found
+        return evidence
 
     def _calibrated(self, probability: float) -> float:
         """Linear interpolation between the knots that were fitted in training."""
@@ -209,7 +215,7 @@ def _add(votes: list[Evidence], logits: list[float]) -> None:
         logits[_TYPES.index(vote.task_type)] += vote.weight
 
 
-def _silent() -> list[float]:
+def _no_evidence() -> list[float]:
     """The probabilities without any evidence: `simple` leads slightly."""
     return _softmax([0.5 if kind is TaskType.SIMPLE else 0.0 for kind in _TYPES])
 
@@ -218,7 +224,7 @@ def _readable(name: str) -> bool:
     return name[0] in "123pq" or name.startswith("smark")
 
 
-def _shown(name: str) -> str:
+def _display_name(name: str) -> str:
     """The display form of a feature's name: its words, and where they were found."""
     if name[0] == "s":
         return name[6:]

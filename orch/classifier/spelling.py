@@ -13,7 +13,7 @@ have a single error."""
 GUESSING_FROM = 6
 """Minimum letters for correcting a wrong or missing letter; swapped and doubled letters are
 corrected in shorter words too."""
-GUESSES = 2
+MAX_GUESSES = 2
 """Number of words in a text that may be corrected by trying letters, at 60 us each: in a long text
 a single word matters little."""
 READ_WORDS = 60
@@ -26,7 +26,7 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]) -> None:
         self._rank = {word: rank for rank, word in enumerate(words)}
         # a long-running process sees the same unknown words again and again
-        self._slip = lru_cache(maxsize=4_096)(self._near)
+        self._cached_candidate = lru_cache(maxsize=4_096)(self._frequent_candidate)
 
     def __contains__(self, word: str) -> bool:
         return word in self._rank
@@ -46,26 +46,26 @@ class Vocabulary:
     def corrected(self, words: Sequence[str]) -> list[str]:
         """Each word, or the known word at an edit distance of one. Letters are tried only for the
         first unknown words."""
-        found, guesses = [], GUESSES
+        result, guesses = [], MAX_GUESSES
         for word in words[:READ_WORDS]:
             if (
                 word in self._rank
                 or not SHORTEST <= len(word) <= LONGEST
                 or not (word.isascii() and word.isalpha())
             ):
-                found.append(word)
+                result.append(word)
                 continue
-            near = self._slip(word, _swapped)
-            if near is None and guesses and len(word) >= GUESSING_FROM:
+            candidate = self._cached_candidate(word, _swapped)
+            if candidate is None and guesses and len(word) >= GUESSING_FROM:
                 guesses -= 1
-                near = self._slip(word, _guessed)
-            found.append(near or word)
-        return [*found, *words[READ_WORDS:]]
+                candidate = self._cached_candidate(word, _guessed)
+            result.append(candidate or word)
+        return [*result, *words[READ_WORDS:]]
 
-    def _near(self, word: str, spellings: Callable[[str], list[str]]) -> str | None:
-        return self._frequent(spellings(word))
+    def _frequent_candidate(self, word: str, spellings: Callable[[str], list[str]]) -> str | None:
+        return self._most_frequent(spellings(word))
 
-    def _frequent(self, words: list[str]) -> str | None:
+    def _most_frequent(self, words: list[str]) -> str | None:
         rank = self._rank
         return min([word for word in words if word in rank], key=rank.__getitem__, default=None)
 

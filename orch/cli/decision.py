@@ -22,12 +22,10 @@ def decide_and_print(ctx: typer.Context, task: Task, *, as_json: bool, why: bool
     the task."""
     import asyncio
 
-    from orch.routing.router import classify_task
-
     orchestrator = context.open_orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
-    classification = classify_task(task, orchestrator.runtime, explained=True) if why else None
+    classification = orchestrator.runtime.router.classify_task(task) if why else None
     if as_json:
         _print_json(decision, warnings, classification)
         return

@@ -51,10 +51,12 @@ def _day(at: float) -> str:
 def fallback_line(chunk: dict[str, Any]) -> str:
     """Which model failed, why, and which one takes over."""
     from orch.execution.serialize import fallback_model_names  # few runs fall back
+    from orch.types import ModelKey
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
     failed, other = fallback_model_names(
-        (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
+        ModelKey(chunk["from_provider"], chunk["from"]),
+        ModelKey(chunk["to_provider"], chunk["to"]),
     )
     return one_line(
         f"! {failed} failed{where}: {chunk['reason']}; "

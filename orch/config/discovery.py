@@ -50,23 +50,23 @@ def find_sources(
 ) -> tuple[dict[str, SourceFile], list[str]]:
     """The source of each file, the user's known models if there are any, and notes about ignored
     files. Raises ConfigError."""
-    found: dict[str, SourceFile] = {}
+    sources: dict[str, SourceFile] = {}
     notes: list[str] = []
     named = [(config_dir, "flag")] if config_dir else []
     if env.get("ORCH_CONFIG"):
         named.append((Path(env["ORCH_CONFIG"]).expanduser(), "environment"))
     for directory, place in named:
-        here = {
+        present = {
             which: directory / name for which, name in FILES.items() if (directory / name).is_file()
         }
-        if not here:
+        if not present:
             what = "--config" if place == "flag" else "ORCH_CONFIG"
             raise ConfigError(
-                f"{what}: {directory} holds neither models.yaml nor routing.yaml",
+                f"{what}: {directory} contains neither models.yaml nor routing.yaml",
                 "orch config init --to DIR writes both",
             )
-        for which, path in here.items():
-            found.setdefault(which, read_source(which, path, place))
+        for which, path in present.items():
+            sources.setdefault(which, read_source(which, path, place))
     # in a clone of orch these are the shipped files, and the user's own have precedence
     elsewhere = (paths.config_dir(env), packaged_file("models").parent)
     if (
@@ -74,38 +74,37 @@ def find_sources(
         and cwd is not None
         and all(cwd.resolve() != folder.resolve() for folder in elsewhere)
     ):
-        found, notes = _in_directory(cwd)
+        sources, notes = _in_directory(cwd)
     for which, name in FILES.items():
         own = paths.config_dir(env) / name
-        if which not in found and own.is_file():
-            found[which] = read_source(which, own, "user")
-        found.setdefault(which, read_source(which, packaged_file(which), "package"))
+        if which not in sources and own.is_file():
+            sources[which] = read_source(which, own, "user")
+        sources.setdefault(which, read_source(which, packaged_file(which), "package"))
     for directory, place in (*named, (paths.config_dir(env), "user")):
-        if KNOWN_MODELS not in found and (directory / KNOWN_MODELS_FILE).is_file():
-            found[KNOWN_MODELS] = read_source(KNOWN_MODELS, directory / KNOWN_MODELS_FILE, place)
-    return found, notes
+        if KNOWN_MODELS not in sources and (directory / KNOWN_MODELS_FILE).is_file():
+            sources[KNOWN_MODELS] = read_source(KNOWN_MODELS, directory / KNOWN_MODELS_FILE, place)
+    return sources, notes
 
 
 def _in_directory(cwd: Path) -> tuple[dict[str, SourceFile], list[str]]:
     """The files of the working directory, if both exist and look like orch's."""
-    here = {which: cwd / name for which, name in FILES.items()}
-    there = [path for path in here.values() if path.is_file()]
-    if not there:
+    paths = {which: cwd / name for which, name in FILES.items()}
+    present = [path for path in paths.values() if path.is_file()]
+    if not present:
         return {}, []
     try:
         sources = (
-            {which: read_source(which, path, "directory") for which, path in here.items()}
-            if len(there) == 2
+            {which: read_source(which, path, "directory") for which, path in paths.items()}
+            if len(present) == 2
             else {}
         )
     except ConfigError as error:
         return {}, [f"{error.message} (it is in this folder, and ignored)"]
     if sources and all(_has_keys(which, source.text) for which, source in sources.items()):
         return sources, []
-    names = " and ".join(path.name for path in there)
+    names = " and ".join(path.name for path in present)
     return {}, [
-        f"{names} in this folder ignored: orch uses such files only where both stand there with its"
-        " keys"
+        f"{names} in this folder ignored: orch uses them only if both exist and have its keys"
     ]
 
 
@@ -119,7 +118,7 @@ def read_source(which: str, path: Path, place: str) -> SourceFile:
     try:
         return SourceFile(which, path, place, files.read_bounded(path, most).decode("utf-8-sig"))
     except files.FileTooLongError:
-        raise ConfigError(f"{path}: it has over {most:,} bytes") from None
+        raise ConfigError(f"{path}: larger than {most:,} bytes") from None
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8"

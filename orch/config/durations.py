@@ -21,4 +21,6 @@ def parse_since(text: str, option: str = "--since") -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise UsageError(f"{option} {text!r} is no time", "write 24h, 7d or 2026-11-01") from None
+        raise UsageError(
+            f"{option} {text!r} is not a time", "write 24h, 7d or 2026-11-01"
+        ) from None

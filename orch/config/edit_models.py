@@ -33,16 +33,16 @@ GUESSED = ("speed_rating",)
 def ensure_own_file(config_dir: Path | None = None) -> Path:
     """The models.yaml in use, if it is the user's; otherwise the user's own path, to which the
     shipped file is copied."""
-    path, text, is_new = _begun_from(config_dir)
+    path, text, is_new = _starting_text(config_dir)
     if is_new:
         paths.write_private(path, text)
     return path
 
 
-def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
+def _starting_text(config_dir: Path | None) -> tuple[Path, str, bool]:
     """The file to edit, the text that it starts from, and whether it is new."""
-    found, _ = find_sources(config_dir, os.environ, working_directory())
-    source = found["models"]
+    sources, _ = find_sources(config_dir, os.environ, working_directory())
+    source = sources["models"]
     if source.origin in ("environment", "flag", "directory", "user"):
         return source.path, _read(source.path), False
     return (
@@ -61,7 +61,7 @@ def add_model(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) ->
 def _with_model(path: Path, text: str, model: Mapping[str, Any], guessed: Sequence[str]) -> str:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-    yaml, data = _loaded(path, text)
+    yaml, data = _load(path, text)
     if data.get("models") is None:
         data["models"] = CommentedSeq()
     new = CommentedMap(model)
@@ -73,7 +73,7 @@ def _with_model(path: Path, text: str, model: Mapping[str, Any], guessed: Sequen
         if key in new:
             new.yaml_add_eol_comment("guessed from its size, until measured", key)
     data["models"].append(new)
-    return _dumped(yaml, data, text)
+    return _dump(yaml, data, text)
 
 
 # ---------------------------------------------------------------- a change that is shown first
@@ -110,17 +110,17 @@ def propose_listing(
     `listed` are entries of the file. A removed model becomes a comment, from which it can be
     restored.
     """
-    path, before, is_new = _begun_from(config_dir)
+    path, before, is_new = _starting_text(config_dir)
     after = before
     for key in dropped:
-        after = _put_aside(path, after, key)
+        after = _comment_out(path, after, key)
     for entry in listed:
-        after = _taken_back(path, after, _key_of(entry)) or _with_model(path, after, entry, GUESSED)
+        after = _restored(path, after, _key_of(entry)) or _with_model(path, after, entry, GUESSED)
     change = ModelsChange(path, before, _with_unlisted(path, after, unlisted), is_new)
     _check(
         config_dir,
         change,
-        {*_keys(path, before), *map(_key_of, listed)} - {_full(key) for key in dropped},
+        {*_keys(path, before), *map(_key_of, listed)} - {_full_key(key) for key in dropped},
     )
     return change
 
@@ -128,8 +128,8 @@ def propose_listing(
 def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> ModelsChange:
     """The change that adds a model to the embedded provider, or updates it. Raises ConfigError;
     writes nothing."""
-    path, before, is_new = _begun_from(config_dir)
-    yaml, data = _loaded(path, before)
+    path, before, is_new = _starting_text(config_dir)
+    yaml, data = _load(path, before)
     providers = data.setdefault("providers", {})
     name = next(
         (
@@ -142,17 +142,19 @@ def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> Mo
     if name is None:
         name = _free_name("embedded", providers)
         providers[name] = {"kind": "llamacpp"}
-    key = (name, str(model["id"]))
-    entry = next((each for each in data.get("models") or () if _key_of(each) == _full(key)), None)
+    key = ModelKey(name, str(model["id"]))
+    entry = next(
+        (each for each in data.get("models") or () if _key_of(each) == _full_key(key)), None
+    )
     if entry is not None:
         entry.update(model)
-        after = _dumped(yaml, data, before)
+        after = _dump(yaml, data, before)
     else:
         after = _with_model(
-            path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ()
+            path, _dump(yaml, data, before), {"id": model["id"], "provider": name, **model}, ()
         )
     change = ModelsChange(path, before, after, is_new)
-    _check(config_dir, change, {*_keys(path, before), _full(key)})
+    _check(config_dir, change, {*_keys(path, before), _full_key(key)})
     return change
 
 
@@ -161,12 +163,12 @@ def propose_provider(
 ) -> tuple[ModelsChange, str]:
     """The change that adds a server, and its name in the file. Raises ConfigError; writes
     nothing."""
-    path, before, is_new = _begun_from(config_dir)
-    yaml, data = _loaded(path, before)
+    path, before, is_new = _starting_text(config_dir)
+    yaml, data = _load(path, before)
     providers = data.setdefault("providers", {})
     free = _free_name(name, providers)
     providers[free] = dict(provider)
-    change = ModelsChange(path, before, _dumped(yaml, data, before), is_new)
+    change = ModelsChange(path, before, _dump(yaml, data, before), is_new)
     _check(config_dir, change, _keys(path, before))
     return change, free
 
@@ -183,7 +185,7 @@ def write_change(change: ModelsChange) -> None:
     """Writes the change. Raises ConfigError if the file was changed since, or can't be written."""
     is_new = not change.path.exists()
     if is_new != change.is_new or not (is_new or _read(change.path) == change.before):
-        raise ConfigError(f"{change.path} was changed meanwhile", "look at the change again")
+        raise ConfigError(f"{change.path} has changed since", "review the change again")
     try:
         paths.write_private(change.path, change.after) if is_new else _replace(
             change.path, change.after
@@ -196,13 +198,13 @@ def _check(config_dir: Path | None, change: ModelsChange, wanted: set[ModelKey])
     """Raises ConfigError if the new text is not valid, or lists other models than `wanted`."""
     from orch.config.validate import validated_data
 
-    found, _ = find_sources(config_dir, os.environ, working_directory())
-    found["models"] = replace(found["models"], path=change.path, text=change.after)
+    sources, _ = find_sources(config_dir, os.environ, working_directory())
+    sources["models"] = replace(sources["models"], path=change.path, text=change.after)
     base: dict[str, SourceFile | None] = {
         which: trusted_source(which, os.environ) if source.origin == "directory" else None
-        for which, source in found.items()
+        for which, source in sources.items()
     }
-    validated_data(found, base, os.environ)
+    validated_data(sources, base, os.environ)
     if _keys(change.path, change.after) != wanted:
         raise ConfigError(
             f"{change.path} is written in a way that can't be changed here",
@@ -210,41 +212,42 @@ def _check(config_dir: Path | None, change: ModelsChange, wanted: set[ModelKey])
         )
 
 
-def _full(key: ModelKey) -> ModelKey:
-    return key[0], canonical_model_name(key[1])
+def _full_key(key: ModelKey) -> ModelKey:
+    return ModelKey(key.provider, canonical_model_name(key.model))
 
 
 def _key_of(entry: Any) -> ModelKey:
     """Provider and full name of an entry, valid or not."""
-    known = entry if isinstance(entry, Mapping) else {}
-    return str(known.get("provider") or "ollama"), canonical_model_name(str(known.get("id", "")))
+    fields = entry if isinstance(entry, Mapping) else {}
+    model = canonical_model_name(str(fields.get("id", "")))
+    return ModelKey(str(fields.get("provider") or "ollama"), model)
 
 
 def _keys(path: Path, text: str) -> set[ModelKey]:
-    return {_key_of(entry) for entry in _loaded(path, text)[1].get("models") or ()}
+    return {_key_of(entry) for entry in _load(path, text)[1].get("models") or ()}
 
 
 def _with_unlisted(path: Path, text: str, unlisted: str) -> str:
-    yaml, data = _loaded(path, text)
+    yaml, data = _load(path, text)
     if data.get("unlisted", "use") == unlisted:
         return text
     if "unlisted" in data:
         data["unlisted"] = unlisted
     else:
         data.insert(1 if next(iter(data), "") == "version" else 0, "unlisted", unlisted)
-    return _dumped(yaml, data, text)
+    return _dump(yaml, data, text)
 
 
-def _put_aside(path: Path, text: str, key: ModelKey) -> str:
+def _comment_out(path: Path, text: str, key: ModelKey) -> str:
     """The text with the model's entry as a comment; an entry of a flow list is removed."""
-    yaml, data = _loaded(path, text)
+    yaml, data = _load(path, text)
     models: Any = data.get("models") or []
-    at = next((at for at, entry in enumerate(models) if _key_of(entry) == _full(key)), None)
+    at = next((at for at, entry in enumerate(models) if _key_of(entry) == _full_key(key)), None)
     if at is None:
-        raise ConfigError(f"{path} does not list {key[1]}", "look at the change again")
+        raise ConfigError(f"{path} does not list {key[1]}", "review the change again")
     if models.fa.flow_style():
         del models[at]
-        return _dumped(yaml, data, text)
+        return _dump(yaml, data, text)
     lines = text.split("\n")
     first, last, column = _extent(lines, models.lc.data[at][0])
     for number in range(first, last + 1):
@@ -269,7 +272,7 @@ def _extent(lines: Sequence[str], within: int) -> tuple[int, int, int]:
     return first, last, column
 
 
-def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
+def _restored(path: Path, text: str, key: ModelKey) -> str | None:
     """The text with the commented entry restored; None if there is none."""
     lines = text.split("\n")
     for first, line in enumerate(lines):
@@ -285,11 +288,11 @@ def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
             ),
             len(lines) - 1,
         )
-        back = [each.replace("#", "", 1) for each in lines[first : last + 1]]
-        whole = "\n".join((*lines[:first], *back, *lines[last + 1 :]))
+        entry = [each.replace("#", "", 1) for each in lines[first : last + 1]]
+        restored = "\n".join((*lines[:first], *entry, *lines[last + 1 :]))
         try:
-            if _keys(path, whole) == _keys(path, text) | {_full(key)}:
-                return whole
+            if _keys(path, restored) == _keys(path, text) | {_full_key(key)}:
+                return restored
         except ConfigError:
             continue  # a comment that only resembles an entry
     return None
@@ -302,39 +305,39 @@ def _read(path: Path) -> str:
     try:
         return files.read_bounded(path, MOST_BYTES).decode("utf-8-sig")
     except files.FileTooLongError:
-        raise ConfigError(f"{path}: it has over {MOST_BYTES:,} bytes") from None
+        raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
 
 
-def _loaded(path: Path, text: str) -> tuple[Any, Any]:
+def _load(path: Path, text: str) -> tuple[Any, Any]:
     """A YAML writer, and the file's data with comments. Raises ConfigError."""
     from ruamel.yaml.error import YAMLError
 
-    yaml = _round_trip(text)
+    yaml = _round_trip_yaml(text)
     try:
         data = yaml.load(text)
     except YAMLError as error:
         # the full message would show the line, which may hold a key
-        said = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
+        message = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
         raise ConfigError(
-            f"{path} is not valid YAML: {said}", "orch config validate shows the place"
+            f"{path} is not valid YAML: {message}", "orch config validate shows the position"
         ) from None
     if not isinstance(data, dict):
         raise ConfigError(
-            f"{path} is no mapping of keys", "orch config validate shows what is wrong"
+            f"{path} is not a mapping of keys", "orch config validate shows what is wrong"
         )
     return yaml, data
 
 
-def _dumped(yaml: Any, data: Any, text: str) -> str:
+def _dump(yaml: Any, data: Any, text: str) -> str:
     """The data as text, with the line endings of the original text."""
     out = StringIO()
     yaml.dump(data, out)
     return out.getvalue().replace("\n", "\r\n") if "\r\n" in text else out.getvalue()
 
 
-def _round_trip(text: str) -> Any:
+def _round_trip_yaml(text: str) -> Any:
     """A YAML reader and writer that keeps comments, quotes and the indentation of the file's
     lists."""
     from ruamel.yaml import YAML

@@ -21,7 +21,7 @@ _NEW = (
     "# What is left out here is taken from the routing.yaml that orch ships. Every key: `orch"
     " config schema routing`.\nversion: 1\n"
 )
-_BY_HAND = "its weights stand in a form that only a person can change, such as an anchor"
+_NOT_EDITABLE = "its weights stand in a form that only a person can change, such as an anchor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class WeightsFile:
         path = paths.config_dir() / FILES["routing"] if is_new else source.path
         text = "" if is_new else source.text
         file = cls(path, text, _spans(str(path), text), is_new)
-        _refuse_strange(file)
+        _check_editable(file)
         return file
 
     def with_weights(self, weights: Mapping[str, float]) -> str:
         """The text with other weights. An unchanged number keeps its form."""
         if not self.spans:
-            return _inserted(self.text or _NEW, weights)
+            return _insert_weights(self.text or _NEW, weights)
         text = self.text
         for term, (begin, end) in sorted(self.spans.items(), key=lambda each: -each[1][0]):
-            if not _is(text[begin:end], weights[term]):
+            if not _equals(text[begin:end], weights[term]):
                 text = text[:begin] + format_weight(weights[term]) + text[end:]
         return text
 
@@ -69,21 +69,21 @@ class WeightsFile:
     def save(self, weights: Mapping[str, float], config_dir: Path | None = None) -> None:
         """Writes the file with other weights, atomically. Raises ConfigError and leaves the file
         unchanged if it was changed since it was read, or would not be valid."""
-        found, _ = find_sources(config_dir, os.environ, working_directory())
-        there = found["routing"]
-        is_there = there.path == self.path and there.origin != "package"
-        if is_there == self.is_new or (is_there and there.text != self.text):
+        sources, _ = find_sources(config_dir, os.environ, working_directory())
+        current = sources["routing"]
+        exists = current.path == self.path and current.origin != "package"
+        if exists == self.is_new or (exists and current.text != self.text):
             raise ConfigError(
-                f"{self.path} was changed in the meantime",
-                "look at the difference again, then save",
+                f"{self.path} has changed since",
+                "review the difference again, then save",
             )
         text = self.with_weights(weights)
-        found["routing"] = (
-            replace(there, text=text)
-            if is_there
+        sources["routing"] = (
+            replace(current, text=text)
+            if exists
             else SourceFile("routing", self.path, "user", text)
         )
-        validated_data(found, trusted_sources(found, os.environ), os.environ)
+        validated_data(sources, trusted_sources(sources, os.environ), os.environ)
         try:
             _write(self.path, text, is_new=self.is_new)
         except OSError as error:
@@ -143,7 +143,7 @@ def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _inserted(text: str, weights: Mapping[str, float]) -> str:
+def _insert_weights(text: str, weights: Mapping[str, float]) -> str:
     """The text with a line of weights after the version, or at its end."""
     ending = "\r\n" if "\r\n" in text else "\n"
     line = (
@@ -155,14 +155,14 @@ def _inserted(text: str, weights: Mapping[str, float]) -> str:
     return begin + ("" if not begin or begin.endswith("\n") else ending) + line + rest
 
 
-def _is(text: str, weight: float) -> bool:
+def _equals(text: str, weight: float) -> bool:
     try:
         return float(text) == weight
     except ValueError:
         return False
 
 
-def _refuse_strange(file: WeightsFile) -> None:
+def _check_editable(file: WeightsFile) -> None:
     """Raises ConfigError if saving would change anything but the weights."""
     probe = {term: 0.5 + place / 10 for place, term in enumerate(TERMS)}
     after = parse_yaml(str(file.path), file.with_weights(probe))
@@ -172,7 +172,7 @@ def _refuse_strange(file: WeightsFile) -> None:
         "weights": probe,
     }:
         raise ConfigError(
-            f"{file.path}: {_BY_HAND}",
+            f"{file.path}: {_NOT_EDITABLE}",
             "change it with an editor: this page then shows what it says",
         )
 

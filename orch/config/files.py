@@ -33,30 +33,30 @@ def read_bounded(
         buffering=0,
         opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)),
     ) as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISDIR(found.st_mode):
+        status = os.fstat(file.fileno())
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if found.st_size > most:
-            raise FileTooLongError(found.st_size)
+        if status.st_size > most:
+            raise FileTooLongError(status.st_size)
         if hasattr(os, "O_NONBLOCK"):
             os.set_blocking(file.fileno(), True)
-        if stat.S_ISFIFO(found.st_mode):
-            _await(file.fileno(), waiting)
-        return _all(file.fileno(), most)
+        if stat.S_ISFIFO(status.st_mode):
+            _wait_for_data(file.fileno(), waiting)
+        return _read_all(file.fileno(), most)
 
 
-def _await(descriptor: int, waiting: Callable[[], None]) -> None:
+def _wait_for_data(descriptor: int, waiting: Callable[[], None]) -> None:
     """Waits for data: a pipe without a writer would look as if it had ended."""
     if not select.select([descriptor], [], [], PATIENCE_S)[0]:
         waiting()
         select.select([descriptor], [], [])
 
 
-def _all(descriptor: int, most: int) -> bytes:
-    pieces, size = [], 0
+def _read_all(descriptor: int, most: int) -> bytes:
+    chunks, size = [], 0
     while piece := os.read(descriptor, _CHUNK):
-        pieces.append(piece)
+        chunks.append(piece)
         size += len(piece)
         if size > most:
             raise FileTooLongError(size)
-    return b"".join(pieces)
+    return b"".join(chunks)

@@ -43,7 +43,7 @@ class Installation:
 
         prefix, root = Path(sys.prefix), Path(__file__).parents[2]
         try:
-            found = distribution(NAME)
+            installed = distribution(NAME)
         except PackageNotFoundError:
             return cls(
                 prefix,
@@ -51,14 +51,14 @@ class Installation:
                 {"url": root.as_uri(), "dir_info": {"editable": True}},
                 by_pip=_has_pip(),
             )
-        told = found.read_text("direct_url.json")
-        names = frozenset(_plain(each.name) for each in distributions() if each.name)
-        by_pip = (found.read_text("INSTALLER") or "").strip() != "uv" and _has_pip()
+        direct_url = installed.read_text("direct_url.json")
+        names = frozenset(_normalized(each.name) for each in distributions() if each.name)
+        by_pip = (installed.read_text("INSTALLER") or "").strip() != "uv" and _has_pip()
         return cls(
             prefix,
             sys.executable,
-            json.loads(told) if told else None,
-            found.requires or (),
+            json.loads(direct_url) if direct_url else None,
+            installed.requires or (),
             names,
             by_pip,
         )
@@ -71,55 +71,76 @@ def install_extra_command(extra: str) -> str:
 
 def install_library_command(name: str, *flags: str) -> str:
     """The command that installs a library in a version that orch supports."""
-    found = Installation.detect()
+    installation = Installation.detect()
     version = next(
-        (each.partition(";")[0] for each in _wanted(found.requires) if _name(each) == _plain(name)),
+        (
+            each.partition(";")[0]
+            for each in _requirements_of(installation.requires)
+            if _distribution_name(each) == _normalized(name)
+        ),
         name,
     )
-    return _joined([*_into(found), *flags, version])
+    return _shell_words([*_pip_install(installation), *flags, version])
 
 
-def install_command(found: Installation, extra: str) -> str:
+def install_command(installation: Installation, extra: str) -> str:
     """The command that adds an extra. Installed extras stay: some installers rebuild the
     environment."""
-    source = _source(found.direct_url)
+    source = _source(installation.direct_url)
     root = source[1] if source and source[0] == "-e" else ""
     if source is None:
-        return _joined(
+        return _shell_words(
             [
-                *_into(found),
+                *_pip_install(installation),
                 *(
                     each
-                    for each in _wanted(found.requires, extra)
-                    if _name(each) not in found.libraries
+                    for each in _requirements_of(installation.requires, extra)
+                    if _distribution_name(each) not in installation.libraries
                 ),
             ]
         )
-    if root and found.prefix == Path(root) / ".venv":
-        return _joined(["uv", "sync", "--project", root, "--inexact", "--no-dev", "--extra", extra])
-    if (found.prefix / "uv-receipt.toml").is_file():
-        return _joined(
-            ["uv", "tool", "install", *_with_extras(source, _extras_there(found) | {extra})]
+    if root and installation.prefix == Path(root) / ".venv":
+        return _shell_words(
+            ["uv", "sync", "--project", root, "--inexact", "--no-dev", "--extra", extra]
         )
-    if (found.prefix / "pipx_metadata.json").is_file():
-        return _joined(
-            ["pipx", "install", "--force", *_with_extras(source, _extras_there(found) | {extra})]
+    if (installation.prefix / "uv-receipt.toml").is_file():
+        return _shell_words(
+            [
+                "uv",
+                "tool",
+                "install",
+                *_with_extras(source, _installed_extras(installation) | {extra}),
+            ]
+        )
+    if (installation.prefix / "pipx_metadata.json").is_file():
+        return _shell_words(
+            [
+                "pipx",
+                "install",
+                "--force",
+                *_with_extras(source, _installed_extras(installation) | {extra}),
+            ]
         )
     if (
-        "archive-v0" in found.prefix.parts
+        "archive-v0" in installation.prefix.parts
     ):  # uvx: an environment in uv's cache, rebuilt for each requirement
-        return _joined(
-            ["uvx", "--from", _with_extras(source, _extras_there(found) | {extra})[-1], "orch"]
+        return _shell_words(
+            [
+                "uvx",
+                "--from",
+                _with_extras(source, _installed_extras(installation) | {extra})[-1],
+                "orch",
+            ]
         )
-    return _joined([*_into(found), *_with_extras(source, {extra})])
+    return _shell_words([*_pip_install(installation), *_with_extras(source, {extra})])
 
 
-def _into(found: Installation) -> list[str]:
+def _pip_install(installation: Installation) -> list[str]:
     """The command that installs into the environment of orch."""
     return (
-        [found.python, "-m", "pip", "install"]
-        if found.by_pip
-        else ["uv", "pip", "install", "--python", found.python]
+        [installation.python, "-m", "pip", "install"]
+        if installation.by_pip
+        else ["uv", "pip", "install", "--python", installation.python]
     )
 
 
@@ -155,39 +176,39 @@ def _with_extras(source: tuple[str, ...], extras: set[str]) -> list[str]:
 # ---------------------------------------------------------------- what it requires
 
 
-def _wanted(requires: Sequence[str], extra: str | None = None) -> list[str]:
+def _requirements_of(requires: Sequence[str], extra: str | None = None) -> list[str]:
     """The requirements of an extra, or all, without the marker that names the extra."""
-    found = []
+    requirements = []
     for each in requires:
         name = _EXTRA.search(each)
         if extra is None or (name and name[1] == extra):
             what, _, condition = (
                 part.strip() for part in _EXTRA.sub("", each).replace("'", '"').partition(";")
             )
-            found.append(f"{what}; {condition}" if condition else what)
-    return found
+            requirements.append(f"{what}; {condition}" if condition else what)
+    return requirements
 
 
-def _extras_there(found: Installation) -> set[str]:
+def _installed_extras(installation: Installation) -> set[str]:
     """The installed extras: those with at least one library present and none of the unconditional
     ones missing."""
-    there = set()
-    for extra in {match[1] for each in found.requires if (match := _EXTRA.search(each))}:
+    extras = set()
+    for extra in {match[1] for each in installation.requires if (match := _EXTRA.search(each))}:
         wanted = [
-            (";" not in each, _name(each) in found.libraries)
-            for each in _wanted(found.requires, extra)
+            (";" not in each, _distribution_name(each) in installation.libraries)
+            for each in _requirements_of(installation.requires, extra)
         ]
         if any(is_in for _, is_in in wanted) and all(is_in for always, is_in in wanted if always):
-            there.add(extra)
-    return there
+            extras.add(extra)
+    return extras
 
 
-def _name(requirement: str) -> str:
+def _distribution_name(requirement: str) -> str:
     match = _LIBRARY.match(requirement)
-    return _plain(match[0]) if match else ""
+    return _normalized(match[0]) if match else ""
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -198,7 +219,7 @@ def _has_pip() -> bool:
     return find_spec("pip") is not None
 
 
-def _joined(words: Sequence[str]) -> str:
+def _shell_words(words: Sequence[str]) -> str:
     """The words quoted for a shell."""
     if sys.platform != "win32":
         return shlex.join(words)

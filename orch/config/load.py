@@ -27,7 +27,7 @@ from orch.config.urls import ollama_host_url
 from orch.config.version import VERSION
 from orch.types import TaskType
 
-BESIDE = ("own", "shipped")
+EXTRA_KEYS = ("own", "shipped")
 """What is stored beside the data of the files."""
 
 
@@ -58,33 +58,35 @@ def load_config(
 ) -> Config:
     """Loads both files, from the cache where possible; `named` (models, routing) overrides the
     files that are found. Raises ConfigError with every problem."""
-    found, notes = find_sources(config_dir, env, cwd or working_directory())
-    found |= {which: read_source(which, path, "flag") for which, path in (named or {}).items()}
-    base = trusted_sources(found, env)
+    files, notes = find_sources(config_dir, env, cwd or working_directory())
+    files |= {which: read_source(which, path, "flag") for which, path in (named or {}).items()}
+    base = trusted_sources(files, env)
     shipped = [packaged_file(which).read_text(encoding="utf-8") for which in FILES]
     digest = hashlib.sha256(VERSION.encode())
     for text in (
-        *(source.text for source in found.values()),
+        *(source.text for source in files.values()),
         *shipped,
         *(b.text for b in base.values() if b),
-        *(s.origin for s in found.values()),
+        *(s.origin for s in files.values()),
     ):
         digest.update(b"\0" + text.encode())
     key = digest.hexdigest()[:24]
-    data = _cached(key, env) or _checked(found, base, env, key)
+    data = _cached(key, env) or _validate_and_cache(files, base, env, key)
     try:
         filled = {which: interpolate(data[which], env) for which in FILES}
     except KeyError:
-        data = _checked(found, base, env, key)  # names the unset variable and its position
+        data = _validate_and_cache(
+            files, base, env, key
+        )  # names the unset variable and its position
         filled = {which: interpolate(data[which], env) for which in FILES}
     models = _with_ollama_host(spec.build_models(filled["models"]), env)
     return Config(
         models,
         spec.build_routing(filled["routing"]),
         key[:12],
-        tuple(found.values()),
+        tuple(files.values()),
         tuple(notes),
-        **_beside(data),
+        **_own_and_shipped(data),
     )
 
 
@@ -95,24 +97,24 @@ def config_from_data(
 ) -> Config:
     """A Config from parsed data; for None, the file that the command would find. Raises
     ConfigError."""
-    found, _ = find_sources(None, env, working_directory())
+    files, _ = find_sources(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
-            found[which] = SourceFile(which, Path(f"<{which}>"), "flag", json.dumps(data))
-    checked = _checked(found, trusted_sources(found, env), env, "")
-    filled = {which: interpolate(checked[which], env) for which in FILES}
-    digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
+            files[which] = SourceFile(which, Path(f"<{which}>"), "flag", json.dumps(data))
+    validated = _validate_and_cache(files, trusted_sources(files, env), env, "")
+    filled = {which: interpolate(validated[which], env) for which in FILES}
+    digest = hashlib.sha256(json.dumps(validated, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
     return Config(
         built,
         spec.build_routing(filled["routing"]),
         digest[:12],
-        tuple(found.values()),
-        **_beside(checked),
+        tuple(files.values()),
+        **_own_and_shipped(validated),
     )
 
 
-def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
+def _own_and_shipped(data: Mapping[str, Any]) -> dict[str, Any]:
     """Separates the user's own settings from the shipped ones."""
     shipped = data["shipped"]
     models = tuple(spec.build_model(entry) for entry in shipped["models"])
@@ -126,25 +128,25 @@ def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trusted_sources(
-    found: dict[str, SourceFile], env: Mapping[str, str]
+    files: dict[str, SourceFile], env: Mapping[str, str]
 ) -> dict[str, SourceFile | None]:
     """The trusted source beside each file of the working directory, None for the others."""
     return {
         which: trusted_source(which, env) if source.origin == "directory" else None
-        for which, source in found.items()
+        for which, source in files.items()
     }
 
 
-def _checked(
-    found: dict[str, SourceFile],
+def _validate_and_cache(
+    files: dict[str, SourceFile],
     base: dict[str, SourceFile | None],
     env: Mapping[str, str],
     key: str,
 ) -> dict[str, Any]:
     from orch.config.validate import validated_data  # YAML and pydantic: 9x `python -c pass`
 
-    data = validated_data(found, base, env)
-    _keep(key, data, env)
+    data = validated_data(files, base, env)
+    _store(key, data, env)
     return data
 
 
@@ -161,11 +163,13 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return (
-        data if isinstance(data, dict) and set(data) - {KNOWN_MODELS} == {*FILES, *BESIDE} else None
+        data
+        if isinstance(data, dict) and set(data) - {KNOWN_MODELS} == {*FILES, *EXTRA_KEYS}
+        else None
     )
 
 
-def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
+def _store(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
     """Caches validated data, unless a variable feeds a number: that must be validated at each
     load."""
     safe = ("api_key", "base_url", "base_urls", "qdrant_url", "qdrant_api_key")

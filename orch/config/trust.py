@@ -33,45 +33,47 @@ def find_overreach(
 
     A value that one of the `allowed` files also has is accepted.
     """
-    said = "may not be set by a file of the working directory; put it into {} or use --config"
-    own = said.format(paths.config_dir())
+    message = "may not be set by a file of the working directory; put it into {} or use --config"
+    reason = message.format(paths.config_dir())
     for key, value in data.items():
         if (
             key not in LOCAL_MAY_SET[which]
             and all(value != other.get(key) for other in allowed)
-            and not _is_shipped_once(key, value)
+            and not _is_shipped_redaction(key, value)
         ):
-            yield document.problem((key,), own)
+            yield document.problem((key,), reason)
     for path in strings_with_variables(data):
-        yield document.problem(path, "${…} " + own)
+        yield document.problem(path, "${…} " + reason)
     for name, provider in data.get("providers", {}).items():
         path = ("providers", name)
         for key in ("api_key", "remote"):
             if provider.get(key):
-                yield document.problem((*path, key), own)
+                yield document.problem((*path, key), reason)
         urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])
         for url in urls:
-            if fault := _reaches_too_far(url):
-                yield document.problem((*path, "base_url"), f"{display_url(url)} {fault}: it {own}")
+            if fault := _url_problem(url):
+                yield document.problem(
+                    (*path, "base_url"), f"{display_url(url)} {fault}: it {reason}"
+                )
     # the engine in this process reads it: no file that came with the folder, whatever package it
     # claims to be in
-    known = {
+    allowed_files = {
         model.get("gguf")
         for other in allowed
         for model in other.get("models", ())
         if isinstance(model, dict)
     }
     for index, model in enumerate(data.get("models", [])):
-        if model.get("gguf") and model["gguf"] not in known:
+        if model.get("gguf") and model["gguf"] not in allowed_files:
             yield document.problem(
                 ("models", index, "gguf"),
-                f"{model['gguf']!r} is in no models.yaml of your own: it {own}",
+                f"{model['gguf']!r} is not in your own models.yaml: it {reason}",
             )
         if model.get("remote"):
-            yield document.problem(("models", index, "remote"), own)
+            yield document.problem(("models", index, "remote"), reason)
 
 
-def _is_shipped_once(key: str, value: Any) -> bool:
+def _is_shipped_redaction(key: str, value: Any) -> bool:
     """Whether it is the redaction section of a routing.yaml that an earlier orch shipped: a copy of
     that file sets nothing of its own."""
     return (
@@ -82,7 +84,7 @@ def _is_shipped_once(key: str, value: Any) -> bool:
     )
 
 
-def _reaches_too_far(url: str) -> str | None:
+def _url_problem(url: str) -> str | None:
     """Why a working directory's file may not use a URL, or None. Credentials are not allowed in it
     either."""
     if not is_local_url(url):
@@ -93,5 +95,5 @@ def _reaches_too_far(url: str) -> str | None:
     return (
         None
         if parts.path.rstrip("/") in LOCAL_PATHS
-        else f"has a path that is no model server's ({', '.join(LOCAL_PATHS[1:])})"
+        else f"has a path that no known model server uses ({', '.join(LOCAL_PATHS[1:])})"
     )

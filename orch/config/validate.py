@@ -15,11 +15,11 @@ from orch.errors import ConfigError
 
 
 def validated_data(
-    found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
+    sources: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> dict[str, Any]:
     """The data of both files before interpolation, and under `own` the user's rules. Raises
     ConfigError with every problem."""
-    result, problems = validate_sources(found, base, env)
+    result, problems = validate_sources(sources, base, env)
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise ConfigError(
@@ -36,11 +36,11 @@ def validated_data(
     return {
         **result,
         "own": _own_rules(rules, shipped),
-        "shipped": {"models": _rated(_shipped("models")["models"]), "prefer": prefer},
+        "shipped": {"models": _rating_facts(_shipped("models")["models"]), "prefer": prefer},
     }
 
 
-def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rating_facts(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The quality and speed facts that the shipped file states."""
     keys = ("id", "quality_rating", "speed_rating", "strengths", "weaknesses", "last_resort")
     return [{key: model[key] for key in keys if key in model} for model in models]
@@ -50,31 +50,32 @@ def _own_rules(rules: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]
     """The keywords and patterns of each type that are not in the shipped file."""
     own = {}
     for name, rule in rules.items():
-        known = shipped.get(name, {})
+        shipped_rule = shipped.get(name, {})
         words = {
-            language: _new(
-                rule.get("keywords", {}).get(language), known.get("keywords", {}).get(language)
+            language: _not_shipped(
+                rule.get("keywords", {}).get(language),
+                shipped_rule.get("keywords", {}).get(language),
             )
             for language in ("en", "es")
         }
-        patterns = _new(rule.get("patterns"), known.get("patterns"))
+        patterns = _not_shipped(rule.get("patterns"), shipped_rule.get("patterns"))
         if any((*words.values(), patterns)):
             own[name] = {"keywords": words, "patterns": patterns}
     return own
 
 
-def _new(these: list[str] | None, those: list[str] | None) -> list[str]:
-    return [each for each in these or [] if each not in (those or [])]
+def _not_shipped(own: list[str] | None, shipped: list[str] | None) -> list[str]:
+    return [each for each in own or [] if each not in (shipped or [])]
 
 
 def validate_sources(
-    found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
+    sources: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """The data of both files before interpolation, and every problem as file:line:column: path:
     message."""
     result: dict[str, Any] = {}
     problems: list[yaml_document.Problem] = []
-    for which, file in found.items():
+    for which, file in sources.items():
         document = yaml_document.parse_yaml(
             str(file.path), file.text, shipped=file.origin == "package"
         )
@@ -98,11 +99,11 @@ def validate_sources(
             )
         problems += document.problems
         if not document.problems:
-            result[which] = _typed(which, document, raw, above)
+            result[which] = _cacheable(which, document, raw, above)
     return result, [str(problem) for problem in problems]
 
 
-def _typed(
+def _cacheable(
     which: str, document: yaml_document.YamlDocument, raw: dict[str, Any], base: SourceFile | None
 ) -> dict[str, Any]:
     """Validated data for the cache. `${…}` stays as text: it is interpolated at every load."""

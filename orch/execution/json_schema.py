@@ -1,5 +1,5 @@
-"""Whether an answer follows its JSON Schema: checked by jsonschema, in a bounded time, and without
-looking up anything elsewhere."""
+"""Checks an answer against its JSON Schema, by the jsonschema library: in limited time, and without
+resolving anything outside the schema."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ from typing import Any
 from orch.errors import OrchError
 
 CHECK_TIMEOUT_S = 5.0
-"""A check that takes longer ends the attempt: a pattern may need ages (`(a+)+$`), and references
-that fan out may, too."""
-_MOST_FAULTS = 50
-"""Faults that are looked at for the one that is told."""
-_MOST_CHARS = 160
+"""A check that takes longer fails the attempt: some patterns (`(a+)+$`) and references that fan out
+take practically forever."""
+_MAX_VIOLATIONS = 50
+"""Violations that are compared for the one that is reported."""
+_MAX_CHARS = 160
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_PYTHON = (
-    sys.executable,
-    "-P",
-    "-m",
-    "orch.execution.json_schema",
-)  # -P: a jsonschema.py in the working directory is never imported
+_CHECK_COMMAND = (sys.executable, "-P", "-m", "orch.execution.json_schema")
+"""-P: a jsonschema.py in the working directory is never imported."""
+_OBJECT_KEYWORDS = (
+    "required",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "dependentRequired",
+)
+_TOO_DEEP = "it is nested too deeply to be checked"
+_TOO_SLOW = (
+    f"it could not be checked within {CHECK_TIMEOUT_S:g} s: a pattern or a reference of the schema"
+    " takes very long"
+)
 
 
 def schema_from_format(response_format: dict[str, Any] | None) -> Any:
@@ -37,98 +44,86 @@ def schema_from_format(response_format: dict[str, Any] | None) -> Any:
     if not response_format or kind == "text":
         return None
     if kind == "json_schema":
-        held = response_format.get("json_schema")
-        return held.get("schema") if isinstance(held, dict) else None
+        wrapper = response_format.get("json_schema")
+        return wrapper.get("schema") if isinstance(wrapper, dict) else None
     return response_format.get("schema") if kind == "json_object" else response_format
 
 
 class AnswerSchema:
-    """A JSON Schema (draft by its `$schema`, else 2020-12). Raises OrchError (`bad_input`) for one
-    that is invalid or refers to another place.
+    """A JSON Schema (draft by its `$schema`, else 2020-12). Raises OrchError (`bad_input`) if it is
+    invalid or has external references.
 
-    jsonschema is imported here: 15x `python -c pass`, which a run without a schema need not pay.
+    Imports jsonschema: 15x `python -c pass`, which a run without a schema need not pay.
     """
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
         try:
-            self._apart = _examined(schema)
+            self._needs_process = _validate(schema)
         except RecursionError:
             raise _invalid("it is nested too deeply") from None
         except OrchError:
             raise
-        # addresses that urllib does not read, fragments that no draft foresees: found by random
-        # schemas
+        # URLs that urllib can't parse, fragments that no draft defines: found by random schemas
         except Exception as error:
-            raise _invalid(f"it can't be read ({_cut(str(error))})") from None
+            raise _invalid(f"it can't be read ({_shorten(str(error))})") from None
 
     async def violation(self, text: str) -> str:
-        """What of an answer breaks it, short; empty where nothing does. Never raises for what an
-        answer or a schema may hold."""
-        return await asyncio.to_thread(
-            self._in_own_process if self._apart and sys.executable else self._here, text
-        )
+        """How an answer violates the schema, in one phrase; empty if it does not. Never raises,
+        whatever the answer or the schema contains."""
+        in_process = self._needs_process and sys.executable
+        check = self._check_in_process if in_process else self._check_in_thread
+        return await asyncio.to_thread(check, text)
 
-    def _here(self, text: str) -> str:
-        return _fault(self._schema, text, time.monotonic() + CHECK_TIMEOUT_S)
+    def _check_in_thread(self, text: str) -> str:
+        return _violation(self._schema, text, time.monotonic() + CHECK_TIMEOUT_S)
 
-    def _in_own_process(self, text: str) -> str:
-        """`re` holds the interpreter as long as it likes, and only the end of a process stops
-        it."""
+    def _check_in_process(self, text: str) -> str:
+        """`re` does not release the interpreter, and only the end of its process stops it."""
         try:
-            asked = json.dumps([self._schema, text]).encode()
-            done = subprocess.run(
-                _PYTHON, input=asked, capture_output=True, timeout=CHECK_TIMEOUT_S, check=True
+            checked = subprocess.run(
+                _CHECK_COMMAND,
+                input=json.dumps([self._schema, text]).encode(),
+                capture_output=True,
+                timeout=CHECK_TIMEOUT_S,
+                check=True,
             )
         except (subprocess.SubprocessError, OSError):
-            return _TOO_LONG
-        return done.stdout.decode()
-
-
-_TOO_DEEP = "it is nested too deeply to be checked"
-_TOO_LONG = (
-    f"it could not be checked within {CHECK_TIMEOUT_S:g} s: a pattern or a reference of the schema"
-    " takes very long"
-)
+            return _TOO_SLOW
+        return checked.stdout.decode()
 
 
 # ---------------------------------------------------------------- the schema
 
 
-def _examined(schema: Any) -> bool:
-    """Whether it must be checked in a process of its own: it has patterns, or changes its draft
-    inside. Raises OrchError for an invalid one."""
+def _validate(schema: Any) -> bool:
+    """Whether answers must be checked in another process: the schema has patterns, or changes its
+    draft inside. Raises OrchError for an invalid one."""
     from jsonschema.exceptions import SchemaError
     from referencing.jsonschema import DRAFT202012, specification_with
 
-    if not isinstance(schema, (dict, bool)) or (
-        isinstance(schema, dict) and not isinstance(schema.get("$schema", ""), str)
-    ):
+    is_object = isinstance(schema, dict) and isinstance(schema.get("$schema", ""), str)
+    if not is_object and not isinstance(schema, bool):
         raise _invalid("it must be an object, and its $schema a text")
-    kind = _kind_of(schema)
+    validator = _validator_class(schema)
     try:
-        kind.check_schema(schema, format_checker=None)
+        validator.check_schema(schema, format_checker=None)
     except SchemaError as error:
-        raise _invalid(_words(error)) from None
-    specification = specification_with(kind.META_SCHEMA.get("$schema", ""), default=DRAFT202012)
-    resource = specification.create_resource(schema)
-    apart = False
-    for number, (part, resolver) in enumerate(
-        _parts(resource, _registry().resolver_with_root(resource))
-    ):
-        for reference in (part[name] for name in _REFERENCES if isinstance(part.get(name), str)):
-            _must_be_inside(reference, resolver)
-        apart = (
-            apart
-            or "pattern" in part
-            or "patternProperties" in part
-            or (number > 0 and "$schema" in part)
-        )
-        _must_compile(part)
-    return apart
+        raise _invalid(_describe(error)) from None
+    draft = specification_with(validator.META_SCHEMA.get("$schema", ""), default=DRAFT202012)
+    resource = draft.create_resource(schema)
+    subschemas = _subschemas(resource, _registry().resolver_with_root(resource))
+    needs_process = False
+    for number, (subschema, resolver) in enumerate(subschemas):
+        _check_references(subschema, resolver)
+        _check_patterns(subschema)
+        changes_draft = number > 0 and "$schema" in subschema
+        has_patterns = "pattern" in subschema or "patternProperties" in subschema
+        needs_process = needs_process or changes_draft or has_patterns
+    return needs_process
 
 
-def _kind_of(schema: Any) -> Any:
+def _validator_class(schema: Any) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
 
@@ -136,58 +131,63 @@ def _kind_of(schema: Any) -> Any:
 
 
 def _registry() -> Any:
-    """The drafts' own schemas, and nothing else: it has no way to retrieve what it does not
-    hold."""
+    """The drafts' own schemas and nothing else: it has no function that retrieves others."""
     from jsonschema_specifications import REGISTRY
 
     return REGISTRY
 
 
-def _parts(resource: Any, resolver: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The schema and every schema in it, each with what resolves its references."""
+def _subschemas(resource: Any, resolver: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The schema and every schema inside it, each with the resolver of its references."""
     if isinstance(resource.contents, dict):
         yield resource.contents, resolver
     for inner in resource.subresources():
-        yield from _parts(inner, resolver.in_subresource(inner))
+        yield from _subschemas(inner, resolver.in_subresource(inner))
 
 
-def _must_be_inside(reference: str, resolver: Any) -> None:
+def _check_references(subschema: dict[str, Any], resolver: Any) -> None:
+    for reference in (subschema.get(name) for name in _REFERENCES):
+        if isinstance(reference, str):
+            _check_reference(reference, resolver)
+
+
+def _check_reference(reference: str, resolver: Any) -> None:
     from referencing.exceptions import Unresolvable
 
     try:
         resolver.lookup(reference)
     except (Unresolvable, LookupError, ValueError, TypeError, AttributeError):
         if reference.startswith("#"):
-            raise _invalid(f"its $ref {_short(reference)} points nowhere") from None
-        said = (
-            f"its $ref {_short(reference)} is outside of it: references to other files or addresses"
-            " are never followed"
-        )
-        raise _invalid(said, "put what it names into the schema, under $defs") from None
+            raise _invalid(f"its $ref {_quote(reference)} points nowhere") from None
+        raise _invalid(
+            f"its $ref {_quote(reference)} is outside of it: references to other files or addresses"
+            " are never followed",
+            "put what it names into the schema, under $defs",
+        ) from None
 
 
-def _must_compile(part: dict[str, Any]) -> None:
+def _check_patterns(subschema: dict[str, Any]) -> None:
     import re
 
-    properties = part.get("patternProperties")
-    for pattern in (part.get("pattern"), *(properties if isinstance(properties, dict) else ())):
+    properties = subschema.get("patternProperties")
+    names = properties if isinstance(properties, dict) else ()
+    for pattern in (subschema.get("pattern"), *names):
         try:
             re.compile(pattern if isinstance(pattern, str) else "")
         except (re.error, OverflowError, RecursionError) as error:
             raise _invalid(
-                f"its pattern {_short(pattern)} is not a regular expression that Python reads:"
-                f" {error}"
+                f"its pattern {_quote(pattern)} is not a regular expression of Python: {error}"
             ) from None
 
 
-def _invalid(why: str, hint: str = "") -> OrchError:
-    return OrchError(f"the JSON Schema can't be used: {why}", hint, code="bad_input")
+def _invalid(reason: str, hint: str = "") -> OrchError:
+    return OrchError(f"the JSON Schema can't be used: {reason}", hint, code="bad_input")
 
 
 # ---------------------------------------------------------------- the answer
 
 
-def _fault(schema: Any, text: str, deadline: float) -> str:
+def _violation(schema: Any, text: str, deadline: float) -> str:
     try:
         return first_violation(schema, json.loads(text), deadline)
     except RecursionError:
@@ -197,40 +197,36 @@ def _fault(schema: Any, text: str, deadline: float) -> str:
 
 
 def first_violation(
-    schema: Any, value: Any, deadline: float = math.inf, read_chars: int | None = None
+    schema: Any, value: Any, deadline: float = math.inf, pattern_chars: int | None = None
 ) -> str:
-    """What of a value breaks a schema that was found to be usable, in this thread; empty where
-    nothing does. Patterns read so many characters."""
+    """How a value violates a valid schema, in one phrase; empty if it does not. Runs in this
+    thread. Patterns see the first `pattern_chars` characters only."""
     try:
-        return _breaks(schema, value, deadline, read_chars)
+        return _best_violation(schema, value, deadline, pattern_chars)
     except RecursionError:
         return _TOO_DEEP
     except TimeoutError:
-        return _TOO_LONG
-    except Exception as error:  # numbers that no float holds, keywords that one draft alone knows
-        return f"it could not be checked ({_cut(str(error))})"
+        return _TOO_SLOW
+    except Exception as error:  # numbers that no float holds, keywords of a single draft
+        return f"it could not be checked ({_shorten(str(error))})"
 
 
-def _breaks(schema: Any, value: Any, deadline: float, read_chars: int | None) -> str:
+def _best_violation(schema: Any, value: Any, deadline: float, pattern_chars: int | None) -> str:
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
 
-    kind = _kind_of(schema)
-    checks = {
-        name: _timed(kind.VALIDATORS[name], deadline)
-        for name in _REFERENCES
-        if name in kind.VALIDATORS
-    }
-    if read_chars is not None:
-        checks["pattern"] = _reading(kind.VALIDATORS["pattern"], read_chars)
-    found = extend(kind, checks)(schema, registry=_registry()).iter_errors(value)
-    error = best_match(islice(found, _MOST_FAULTS))
-    return _words(error) if error is not None else ""
+    validator = _validator_class(schema)
+    keywords = validator.VALIDATORS
+    checks = {name: _timed(keywords[name], deadline) for name in _REFERENCES if name in keywords}
+    if pattern_chars is not None:
+        checks["pattern"] = _truncating(keywords["pattern"], pattern_chars)
+    violations = extend(validator, checks)(schema, registry=_registry()).iter_errors(value)
+    error = best_match(islice(violations, _MAX_VIOLATIONS))
+    return _describe(error) if error is not None else ""
 
 
 def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
-    """A keyword that ends when the time is over: references alone can make a small schema fan out
-    without end."""
+    """A keyword with a deadline: references alone can make a small schema fan out without end."""
 
     def timed(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
         if time.monotonic() > deadline:
@@ -240,48 +236,37 @@ def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
     return timed
 
 
-def _reading(check: Callable[..., Any], most: int) -> Callable[..., Any]:
-    def reading(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-        yield from (
-            check(
-                validator, value, instance[:most] if isinstance(instance, str) else instance, schema
-            )
-            or ()
-        )
+def _truncating(check: Callable[..., Any], limit: int) -> Callable[..., Any]:
+    def truncating(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        text = instance[:limit] if isinstance(instance, str) else instance
+        yield from check(validator, value, text, schema) or ()
 
-    return reading
+    return truncating
 
 
-def _words(error: Any) -> str:
-    """Where, and what was expected. jsonschema's own words hold the whole value, which may be
-    megabytes."""
-    path, keyword, wanted = _cut(error.json_path), error.validator, error.validator_value
+def _describe(error: Any) -> str:
+    """The path and what was expected there. jsonschema's own message quotes the whole value, which
+    may be megabytes."""
+    path, keyword, expected = _shorten(error.json_path), error.validator, error.validator_value
     if keyword is None:
         return f"{path} must not be there"
     if keyword == "type":
-        return (
-            f"{path} must be of type {' or '.join(wanted) if isinstance(wanted, list) else wanted}"
-        )
-    if keyword in (
-        "required",
-        "additionalProperties",
-        "unevaluatedProperties",
-        "dependentRequired",
-    ) and isinstance(error.instance, dict):
-        return f"{path}: {_cut(error.message)}"
-    return f"{path} must fit {keyword}: {_short(wanted)}"
+        types = " or ".join(expected) if isinstance(expected, list) else expected
+        return f"{path} must be of type {types}"
+    if keyword in _OBJECT_KEYWORDS and isinstance(error.instance, dict):
+        return f"{path}: {_shorten(error.message)}"
+    return f"{path} must fit {keyword}: {_quote(expected)}"
 
 
-def _short(value: Any) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+def _quote(value: Any) -> str:
+    return _shorten(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else f"{text[:_MAX_CHARS]}…"
 
 
 if __name__ == "__main__":
     schema, text = json.load(sys.stdin)
-    sys.stdout.buffer.write(
-        _fault(schema, text, time.monotonic() + CHECK_TIMEOUT_S).encode("utf-8", "replace")
-    )
+    violation = _violation(schema, text, time.monotonic() + CHECK_TIMEOUT_S)
+    sys.stdout.buffer.write(violation.encode("utf-8", "replace"))

@@ -1,102 +1,112 @@
-"""Brings a model into memory, or out of it, where its provider lets itself be told."""
+"""Loads and unloads models at providers that support it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from orch.errors import RUN_CODES, OrchError, ProviderError
-from orch.execution.runtime import Runtime
-from orch.providers import Loads
+from orch.providers import Loads, ProviderClient
 from orch.providers.remote_models import display_host, remote_not_allowed
-from orch.routing.admission import SlotRequest
+from orch.routing.admission import Admission, SlotRequest
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState, required_memory
+from orch.routing.registry import Registry
 
-_ZERO = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
+_ZERO_DURATION = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
 
 
 def unloads_after_answer(keep_alive: object) -> bool:
-    """Whether a keep_alive, in seconds or as one of Go's durations, lets the model leave memory
-    after its answer."""
-    return (
-        isinstance(keep_alive, int | float | str) and _ZERO.fullmatch(str(keep_alive)) is not None
-    )
+    """Whether a keep_alive, in seconds or as a duration of Go, is zero: the model is unloaded after
+    its answer."""
+    is_duration = isinstance(keep_alive, int | float | str)
+    return is_duration and _ZERO_DURATION.fullmatch(str(keep_alive)) is not None
 
 
-async def load(runtime: Runtime, name: str, keep_alive: str | float | None = None) -> str:
-    """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises
-    OrchError."""
-    state = await require_usable_model(runtime, name)
-    backend = runtime.providers[state.spec.provider]
-    if state.remote_host:
-        raise OrchError(
-            f"{state.spec.id} runs at {display_host(state.remote_host)}: there is nothing to load"
-            " here",
-            "orch models show tells more",
-            code="usage",
-        )
-    if not isinstance(backend, Loads):
-        raise _cannot(state)
-    embeds = state.capabilities is not None and "completion" not in state.capabilities
-    ticket = SlotRequest(
-        f"load {state.spec.id}", state.key, required_memory(state, state.num_ctx), embeds=embeds
-    )
-    try:
-        async with runtime.admission.acquire(ticket):
-            await backend.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
-    except ProviderError as failure:
-        raise provider_failure(state, failure) from None
-    return f"{state.spec.id} is loaded"
+@dataclass(frozen=True, slots=True)
+class ModelLoader:
+    """Finds a model by name, loads it into memory or unloads it."""
+
+    registry: Registry
+    providers: Mapping[str, ProviderClient]
+    admission: Admission
+
+    async def load(self, name: str, keep_alive: str | float | None = None) -> str:
+        """Loads a model with its usual context, once it has a slot; returns a sentence that says
+        so. Raises OrchError."""
+        state = await self.find(name)
+        if state.remote_host:
+            host = display_host(state.remote_host)
+            raise OrchError(
+                f"{state.spec.id} runs at {host}: there is nothing to load here",
+                "orch models show tells more",
+                code="usage",
+            )
+        provider = self.providers[state.spec.provider]
+        if not isinstance(provider, Loads):
+            raise _unsupported(state)
+        embeds = state.capabilities is not None and "completion" not in state.capabilities
+        memory = required_memory(state, state.num_ctx)
+        slot = SlotRequest(f"load {state.spec.id}", state.key, memory, embeds=embeds)
+        try:
+            async with self.admission.acquire(slot):
+                await provider.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
+        except ProviderError as failure:
+            raise provider_failure(state, failure) from None
+        return f"{state.spec.id} is loaded"
+
+    async def unload(self, name: str) -> str:
+        """Frees a model's memory; returns a sentence that says so. Raises OrchError."""
+        state = await self.find(name)
+        provider = self.providers[state.spec.provider]
+        if not isinstance(provider, Loads):
+            raise _unsupported(state)
+        if not state.resident:
+            return f"{state.spec.id} is not loaded"
+        try:
+            await provider.unload(state.spec.id)
+        except ProviderError as failure:
+            raise provider_failure(state, failure) from None
+        return f"{state.spec.id} is unloaded"
+
+    async def find(self, name: str) -> ModelState:
+        """The installed model of that name. Raises OrchError if there is none that may be used."""
+        state = resolve_model(await self.registry.snapshot(with_unlisted=True), name)
+        spec = state.spec
+        if state.is_remote_denied:
+            raise remote_not_allowed(
+                spec.id, spec.provider, state.remote_host, listed=not state.unlisted
+            )
+        if state.unavailable:
+            raise _unavailable(state, *state.unavailable)
+        return state
 
 
-async def unload(runtime: Runtime, name: str) -> str:
-    """Frees a model's memory; says so in a sentence. Raises OrchError."""
-    state = await require_usable_model(runtime, name)
-    backend = runtime.providers[state.spec.provider]
-    if not isinstance(backend, Loads):
-        raise _cannot(state)
-    if not state.resident:
-        return f"{state.spec.id} is not loaded"
-    try:
-        await backend.unload(state.spec.id)
-    except ProviderError as failure:
-        raise provider_failure(state, failure) from None
-    return f"{state.spec.id} is unloaded"
+_CODES = {"provider_down": "no_provider", "not_installed": "model_not_found"}
 
 
-async def require_usable_model(runtime: Runtime, name: str) -> ModelState:
-    """The model of that name, which is there. Raises OrchError."""
-    state = resolve_model(await runtime.registry.snapshot(with_unlisted=True), name)
-    if state.is_remote_denied:
-        raise remote_not_allowed(
-            state.spec.id, state.spec.provider, state.remote_host, listed=not state.unlisted
-        )
-    if state.unavailable:
-        code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(
-            state.unavailable[0], "error"
-        )
-        raise OrchError(
-            f"{state.spec.id}: {state.unavailable[1]}",
-            f"orch models show {state.spec.id}",
-            code=code,
-        )
-    return state
-
-
-def _cannot(state: ModelState) -> OrchError:
+def _unavailable(state: ModelState, code: str, reason: str) -> OrchError:
+    name = state.spec.id
     return OrchError(
-        f"provider {state.spec.provider} loads and unloads its models itself",
-        "it can't be told to",
+        f"{name}: {reason}", f"orch models show {name}", code=_CODES.get(code, "error")
+    )
+
+
+def _unsupported(state: ModelState) -> OrchError:
+    provider = state.spec.provider
+    return OrchError(
+        f"provider {provider} loads and unloads its models itself",
+        "orch models shows what is loaded",
         code="usage",
     )
 
 
 def provider_failure(state: ModelState, failure: ProviderError) -> OrchError:
-    """What a provider did not do, as an error of ours."""
-    code = RUN_CODES.get(failure.code, "all_failed")
+    """A provider's failure as an OrchError."""
     return OrchError(
         f"{state.spec.id}: {failure.message}",
         "orch health shows what is wrong",
-        code=code,
+        code=RUN_CODES.get(failure.code, "all_failed"),
         retry_after_s=failure.retry_after_s,
     )

@@ -1,97 +1,90 @@
-"""Fetches a model into an Ollama, and tells how far it is."""
+"""Downloads a model into an Ollama and reports the progress."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from orch.errors import ConfigError, OrchError, ProviderError
-from orch.execution.runtime import Runtime
-from orch.providers import Pulls
+from orch.providers import ProviderClient, Pulls
 from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS
 
 MAX_LAYERS = 1_000
-"""Of one model; of what a server tells beyond, no sizes are added up."""
+"""Of one model; the sizes of further layers are not added up."""
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
-_CAUSES = {
+_ERRORS = {
     "connect": ("no_provider", "ollama serve, or without Ollama: orch setup {model}"),
     "rejected": _UNKNOWN,
     "model_not_found": _UNKNOWN,
 }
-"""Code of what the provider did not do, to the error's code and hint."""
-_NO_WAY = re.compile(
-    r"dial tcp|no such host|connection (refused|reset)|i/o timeout|TLS handshake|x509|network is"
-    r" unreachable",
+"""Code of the provider's failure to the error's code and hint."""
+_OTHER_ERROR = ("all_failed", "fetch it again: what came is kept")
+_REGISTRY_UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection (refused|reset)|i/o timeout|TLS handshake|x509"
+    r"|network is unreachable",
     re.IGNORECASE,
 )
-"""In what Ollama says where it can't reach its registry: Go's words."""
-_UNREACHED = (
+"""Found in Ollama's message when it can't reach its registry: the words of Go's libraries."""
+_UNREACHABLE_ERROR = (
     "all_failed",
-    (
-        "see to Ollama's way to the internet (its own HTTPS_PROXY counts), then fetch it again:"
-        " what came is kept"
-    ),
+    "check Ollama's way to the internet (its own HTTPS_PROXY counts), then fetch it again: what"
+    " came is kept",
 )
 
 
 class PullProgress(NamedTuple):
-    """How far it is: what is done now in the server's words, and bytes over all layers that were
-    begun."""
+    """How far a download is: the server's word for the current step, and bytes over all layers
+    that were started."""
 
     status: str
     completed_bytes: int
     total_bytes: int
 
 
-def pull_targets(runtime: Runtime) -> dict[str, Pulls]:
-    """The providers into which models can be fetched, in the order of models.yaml."""
-    return {
-        name: backend for name, backend in runtime.providers.items() if isinstance(backend, Pulls)
-    }
+def pull_targets(providers: Mapping[str, ProviderClient]) -> dict[str, Pulls]:
+    """The providers that can download models, in the order of models.yaml."""
+    return {name: each for name, each in providers.items() if isinstance(each, Pulls)}
 
 
 async def pull_model(
-    runtime: Runtime, model: str, provider: str = ""
+    providers: Mapping[str, ProviderClient], model: str, provider: str = ""
 ) -> AsyncGenerator[PullProgress]:
-    """Fetches the model into that Ollama, by default the first one. Closing the generator ends it.
-    Raises OrchError."""
-    known = pull_targets(runtime)
-    chosen = provider or next(iter(known), "")
-    if chosen not in known:
+    """Downloads a model, by default into the first Ollama. Closing the generator cancels it. Raises
+    OrchError."""
+    targets = pull_targets(providers)
+    chosen = provider or next(iter(targets), "")
+    if chosen not in targets:
         raise ConfigError(
             f"models.yaml has no Ollama provider {chosen!r}",
-            f"there are: {', '.join(known) or 'none'}",
+            f"one of: {', '.join(targets) or 'none'}",
         )
     layers: dict[str, tuple[int, int]] = {}
     try:
-        async with aclosing(known[chosen].pull(model)) as lines:  # type: ignore[type-var]
+        async with aclosing(targets[chosen].pull(model)) as lines:  # type: ignore[type-var]
             async for line in lines:
-                _note(
-                    layers,
-                    str(line.get("digest"))[:MOST_NAME_CHARS],
-                    line.get("completed") or 0,
-                    line.get("total"),
-                )
+                digest = str(line.get("digest"))[:MOST_NAME_CHARS]
+                _note_layer(layers, digest, line.get("completed") or 0, line.get("total"))
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
                 yield PullProgress(error_line(line.get("status", "")), done, total)
     except ProviderError as failure:
-        told = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
-        code, hint = (
-            _UNREACHED if failure.code != "connect" and _NO_WAY.search(failure.message) else told
-        )
-        raise OrchError(
-            f"{model} could not be fetched: {failure.message}", hint.format(model=model), code=code
-        ) from None
+        raise _pull_error(model, failure) from None
 
 
-def _note(layers: dict[str, tuple[int, int]], digest: str, completed: Any, total: Any) -> None:
-    """Keeps how far a layer is, where the server tells it in numbers."""
-    if (
-        isinstance(completed, int)
-        and isinstance(total, int)
-        and (digest in layers or len(layers) < MAX_LAYERS)
-    ):
+def _pull_error(model: str, failure: ProviderError) -> OrchError:
+    code, hint = _ERRORS.get(failure.code, _OTHER_ERROR)
+    if failure.code != "connect" and _REGISTRY_UNREACHABLE.search(failure.message):
+        code, hint = _UNREACHABLE_ERROR
+    message = f"{model} could not be fetched: {failure.message}"
+    return OrchError(message, hint.format(model=model), code=code)
+
+
+def _note_layer(
+    layers: dict[str, tuple[int, int]], digest: str, completed: Any, total: Any
+) -> None:
+    """Stores how far a layer is, if the server reports it in numbers."""
+    are_numbers = isinstance(completed, int) and isinstance(total, int)
+    if are_numbers and (digest in layers or len(layers) < MAX_LAYERS):
         layers[digest] = (completed, total)

@@ -249,15 +249,15 @@ def build_record(
     """The journal's row: of the `result` if there is one, else of what came before the `error`."""
     timing, last = state.timing, state.attempts[-1] if state.attempts else None
     answer = result.response.content if result else error.partial if error else ""
-    task, messages = _recorded_task(state, has_answer=bool(answer))
+    task, text, messages = _recorded_task(state, has_answer=bool(answer))
     decision = result.decision if result else state.plan.decision if state.plan else None
-    model = last.key if last else decision.key if result and decision else (None, None)
+    key = last.key if last else decision.key if result and decision else None
     return RunRecord(
         run_id=state.run_id,
         at=state.started_at,
         face=state.face,
         status=status,
-        task=text_to_classify(task),
+        task=text,
         system=task.system_prompt,
         messages=messages,
         answer=answer,
@@ -265,8 +265,8 @@ def build_record(
         confidence=decision.confidence if decision else None,
         decision=decision_to_dict(decision) if decision else None,
         attempts=state.attempts,
-        model=model[1],
-        provider=model[0],
+        model=key.model if key else None,
+        provider=key.provider if key else None,
         session=task.session,
         alternative_to=task.alternative_to,
         client=task.client,
@@ -284,16 +284,17 @@ def build_record(
     )
 
 
-def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, list[Message]]:
-    """The task and its messages as they are recorded: without images, and without earlier turns,
-    which have records of their own. A long task without an answer is shortened."""
+def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, str, list[Message]]:
+    """The task, its text and its messages as they are recorded: without images, and without earlier
+    turns, which have records of their own. A long task without an answer is shortened."""
     task, prepared = state.task, state.prepared
     if not has_answer and text_size(task) > MAX_UNANSWERED_CHARS:
-        task = _shortened(task)
-        messages = build_messages(task)
-    else:
-        messages = prepared.own_messages if prepared else []
-    return task, _without_images(messages) if state.plan else []
+        task, prepared = _shortened(task), None
+    text = prepared.text if prepared else text_to_classify(task)
+    if not state.plan:
+        return task, text, []
+    messages = prepared.own_messages if prepared else build_messages(task)
+    return task, text, _without_images(messages)
 
 
 def _shortened(task: Task) -> Task:

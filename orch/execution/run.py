@@ -25,11 +25,10 @@ from orch.execution.results import (
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.routing.model_state import free_context
-from orch.routing.router import REAL_MODEL_ANSWERED, Plan, with_message
-from orch.routing.router import plan as plan_task
+from orch.routing.router import REAL_MODEL_ANSWERED, Plan
 from orch.storage.answers import CachedAnswer
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, prepare_task, text_size
-from orch.types import Decision, RunResult
+from orch.types import Decision, ModelKey, RunResult
 
 OnPartial = Literal["restart", "continue", "stop"]
 """When a model fails after it gave text: restart (the text was buffered and is dropped), continue
@@ -88,7 +87,7 @@ class Run:
         schema = await self._schema()
         prepared = state.prepared = await self._prepare()
         if text_size(state.task) > LONG_TASK_CHARS:  # first: no model may have room for it
-            state.plan = await plan_task(state.task, runtime)
+            state.plan = await runtime.router.plan(state.task, prepared)
         key = await runtime.answer_cache.key(prepared)
         fresh = state.task.fresh
         async with runtime.answer_cache.single_flight(None if fresh else key):
@@ -124,7 +123,7 @@ class Run:
 
     def _demo_warnings(self, decision: Decision) -> list[str]:
         specs = self._runtime.config.models.models
-        answered = (spec for spec in specs if (spec.provider, spec.id) == decision.key)
+        answered = (spec for spec in specs if ModelKey(spec.provider, spec.id) == decision.key)
         return [warning for spec in answered if (warning := last_resort_warning(spec))]
 
     async def _call_models(
@@ -135,7 +134,7 @@ class Run:
         key: str | None,
     ) -> AsyncGenerator[RunEvent]:
         state, runtime = self._state, self._runtime
-        plan = state.plan = state.plan or await plan_task(state.task, runtime)
+        plan = state.plan = state.plan or await runtime.router.plan(state.task, prepared)
         state.warnings += dict.fromkeys(
             (*runtime.config.notes, *history.warnings, *state.task.warnings, *plan.warnings)
         )
@@ -197,7 +196,7 @@ class Run:
         if message is not None:
             scores = {hit.row.run_id: hit.score for hit in relevant}
             state.recalled = tuple(describe_recalled(row, scores[row.run_id]) for row in rows)
-            state.plan = with_message(plan, message)
+            state.plan = plan.with_message(message)
         return warnings
 
     # ------------------------------------------------------------ the end

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from orch.classifier.classifier import Classifier
 from orch.config.load import Config
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.lifecycle import ModelLoader
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission
+from orch.routing.feedback import FeedbackRecorder
 from orch.routing.registry import Registry
+from orch.routing.router import Router
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
 
@@ -30,6 +33,9 @@ class Runtime:
     memory: OnDemandMemory
     answer_cache: AnswerCache
     admission: Admission
+    loader: ModelLoader
+    router: Router
+    feedback: FeedbackRecorder
     offload: Offload = run_inline
     """Runs what blocks: reads of the journal, long computations."""
 

@@ -35,16 +35,25 @@ _WORD = re.compile(r"[^\W_]+")
 _STEMMERS = {"en": "english", "es": "spanish"}
 _MONTHS = dict(
     zip(
-        """enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre""".split(),
-        """january february march april may june july august september september october november december""".split(),
+        (
+            "enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre"
+            " noviembre diciembre"
+        ).split(),
+        (
+            "january february march april may june july august september september october"
+            " november december"
+        ).split(),
         strict=True,
     )
 )
 """The date of a memory is written in English, and searched in both languages."""
 _SUFFIXES = {
     "en": ("ingly", "edly", "ings", "ing", "ies", "ied", "ed", "es", "ly", "s", "e", "y"),
-    "es": ("amientos", "imientos", "amiento", "imiento", "aciones", "acion", "mente", "ando", "iendo", "aron", "ieron", "ados", "adas", "ado", "ada",
-           "idos", "idas", "ido", "ida", "ar", "er", "ir", "os", "as", "es", "o", "a", "e", "s"),
+    "es": (
+        "amientos", "imientos", "amiento", "imiento", "aciones", "acion", "mente",
+        "ando", "iendo", "aron", "ieron", "ados", "adas", "ado", "ada", "idos", "idas",
+        "ido", "ida", "ar", "er", "ir", "os", "as", "es", "o", "a", "e", "s",
+    ),
 }  # fmt: skip
 _SHORTEST_STEM = 3
 

@@ -26,7 +26,7 @@ from orch.memory.edge_types import (
     to_hit,
     to_sparse_vector,
 )
-from orch.memory.file_lock import FileLock
+from orch.memory.file_lock import IndexLock
 from orch.memory.store import (
     DENSE,
     INDEXED,
@@ -80,7 +80,7 @@ class EdgeStore:
         self.path = folder / name
         self.created, self.notes = False, list[str]()
         self._dimension = dimension
-        self._lock = FileLock(folder / f"{name}.lock", patience_s)
+        self._lock = IndexLock(folder / f"{name}.lock", patience_s)
         self._shard: qdrant.EdgeShard | None = None
         self._unflushed, self._written = 0, False
 
@@ -93,7 +93,7 @@ class EdgeStore:
             return
         with _translated(self.path):
             check_free_space(self.path)
-            self._lock.take(patience_s)
+            self._lock.acquire(patience_s)
         try:
             self._open()
         except BaseException:
@@ -216,14 +216,14 @@ class EdgeStore:
                 with contextlib.suppress(OSError):  # without checksums, the next start checks more
                     checksums.save_checksums(self.path)
         finally:
-            self._lock.give()
+            self._lock.release()
 
     def drop(self) -> None:
         """Removes the index; the lock is held until `close`, so that no other process creates
         one."""
         shard, self._shard = self._shard, None
         with _translated(self.path):
-            self._lock.take()
+            self._lock.acquire()
             if shard is not None:
                 shard.close()
             gone = self.path.with_name(f"{self.path.name}.gone")

@@ -1,73 +1,51 @@
-"""A lock file that one process holds at a time; it ends with the process, however that ends."""
+"""The lock of a memory index, held by one process at a time; it ends with the process, however that
+ends."""
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from orch.config import paths
 from orch.memory.store import StoreError
 
+if TYPE_CHECKING:
+    import filelock
+
 _POLL_S = 0.02
 
-if sys.platform == "win32":
-    import msvcrt
 
-    def _try(stream: IO[bytes]) -> bool:
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+class IndexLock:
+    """The lock at a path, not yet acquired. The file is never removed, or two processes could hold
+    the lock."""
 
-else:
-    import fcntl
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        self._path, self._timeout_s = path, timeout_s
+        self._lock: filelock.BaseFileLock | None = None
 
-    def _try(stream: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
-class FileLock:
-    """The lock at a path, not yet taken. `take` waits up to `patience_s`; the file is never
-    removed, or two could hold it."""
-
-    def __init__(self, path: Path, patience_s: float) -> None:
-        self._path, self._patience_s = path, patience_s
-        self._stream: IO[bytes] | None = None
-
-    def take(self, patience_s: float | None = None) -> None:
-        """Takes the lock, waiting its own patience or another; nothing where it is held. Raises
+    def acquire(self, timeout_s: float | None = None) -> None:
+        """Waits for the lock, up to its own timeout or another; does nothing if it is held. Raises
         OSError, and StoreError with the code `locked`."""
-        if self._stream is not None:
+        if self._lock is not None:
             return
+        import filelock  # as long as `python -c pass`, which only commands that use memory pay
+
         paths.touch_private(self._path)
-        stream = self._path.open("r+b")
+        timeout = self._timeout_s if timeout_s is None else timeout_s
+        # a server closes its memory in another thread than the one that opened it
+        lock = filelock.FileLock(self._path, mode=0o600, thread_local=False)
         try:
-            self._wait(stream, self._patience_s if patience_s is None else patience_s)
-        except BaseException:
-            stream.close()
-            raise
-        self._stream = stream
+            lock.acquire(timeout=timeout, poll_interval=_POLL_S)
+        except filelock.Timeout:
+            raise StoreError(
+                "another orch process is using the memory",
+                "try again when it has ended",
+                code="locked",
+            ) from None
+        self._lock = lock
 
-    def _wait(self, stream: IO[bytes], patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while not _try(stream):
-            if time.monotonic() >= deadline:
-                raise StoreError(
-                    "another orch process is using the memory",
-                    "try again when it has ended",
-                    code="locked",
-                )
-            time.sleep(_POLL_S)
-
-    def give(self) -> None:
-        """Gives the lock free; nothing where it is not held."""
-        if self._stream is not None:
-            self._stream.close()  # the system ends the lock with its file
-            self._stream = None
+    def release(self) -> None:
+        """Releases the lock; does nothing if it is not held."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

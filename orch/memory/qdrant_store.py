@@ -17,7 +17,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from orch.config import paths
 from orch.config.urls import display_url
 from orch.errors import ProviderError
-from orch.memory.file_lock import FileLock
+from orch.memory.file_lock import IndexLock
 from orch.memory.store import (
     DENSE,
     INDEXED,
@@ -64,7 +64,7 @@ class QdrantStore:
         self.collection, self.created, self.notes = collection, False, list[str]()
         self._dimension, self._url, self._api_key, self._path = dimension, url, api_key, path
         self._lock = (
-            FileLock(path.with_name(f"{path.name}.lock"), patience_s) if path is not None else None
+            IndexLock(path.with_name(f"{path.name}.lock"), patience_s) if path is not None else None
         )
         self._client: QdrantClient | None = None
 
@@ -76,7 +76,7 @@ class QdrantStore:
         try:
             with self._translated():
                 if self._lock is not None:
-                    self._lock.take(patience_s)
+                    self._lock.acquire(patience_s)
                 if self._client is None:
                     self._client = self._connect()
                 self._prepare(self._client)
@@ -163,13 +163,13 @@ class QdrantStore:
                     client.close()
         finally:
             if self._lock is not None:
-                self._lock.give()
+                self._lock.release()
 
     def drop(self) -> None:
         """Removes the collection, whatever its dimension."""
         with self._translated():
             if self._lock is not None:
-                self._lock.take()
+                self._lock.acquire()
             if self._client is None:
                 self._client = self._connect()
             self._client.delete_collection(self.collection)

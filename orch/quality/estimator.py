@@ -25,7 +25,11 @@ RERUN_STEP = 0.3
 """How far below its expected quality an answer is scored whose task was run again with another
 model, at most half: between as expected and bad. The user probably did not like it, and an absolute
 score would raise a model with a lower expectation."""
-_BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "guessed": "guessed"}
+_PRIOR_WORDS = {
+    "benchmarks": "benchmarked",
+    "known_models.yaml": "benchmarked",
+    "guessed": "guessed",
+}
 """How the estimate of a model with a little evidence is described, by the first word of its prior's
 source."""
 TypeShares = Mapping[TaskType, float]
@@ -56,13 +60,15 @@ class QualityEstimator:
 
     def __init__(
         self,
-        judgements: FeedbackStore,
+        feedback: FeedbackStore,
         specs: Sequence[ModelSpec],
         shares: Callable[[str], TypeShares],
     ) -> None:
-        self._judgements, self._shares = judgements, shares
+        self._feedback, self._shares = feedback, shares
         self._rated = {
-            qualified_name((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10)
+            qualified_name(ModelKey(spec.provider, spec.id)): _uniform_prior(
+                spec.quality_rating / 10
+            )
             for spec in specs
             if spec.quality_rating is not None
         }
@@ -72,43 +78,43 @@ class QualityEstimator:
     ) -> dict[ModelKey, Estimate]:
         """Estimates for each model with evidence, for a text of these types; empty without any
         evidence."""
-        graded, rated = self._judgements.last_ids()
+        graded, rated = self._feedback.last_ids()
         if not graded and not rated:
             return {}
 
         def kinds(other: str) -> dict[str, float]:
-            return _plain(shares if other == text else self._shares(other))
+            return _by_name(shares if other == text else self._shares(other))
 
         states = tuple(states)
         priors = self._rated | current_priors(states)
-        model, stamp = self._kept(graded, priors, kinds) or self._fit(priors, kinds)
+        model, stamp = self._stored(graded, priors, kinds) or self._fit(priors, kinds)
         self._catch_up(model, stamp, priors)
-        return _told(by_key(model.predict(text)), states)
+        return _with_prior_sources(by_key(model.predict(text)), states)
 
     def fit(self, states: Iterable[RatedModel]) -> None:
         """Fits a model to all evidence and stores it."""
-        self._fit(self._rated | current_priors(states), lambda text: _plain(self._shares(text)))
+        self._fit(self._rated | current_priors(states), lambda text: _by_name(self._shares(text)))
 
-    def _kept(
+    def _stored(
         self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]
     ) -> tuple[QualityModel, dict[str, Any]] | None:
         """The stored model; None if the evidence has changed, or the prior of a model with
         evidence."""
         from orch.quality import QualityModel  # only if there is evidence
 
-        kept = self._judgements.load_learned(NAME)
-        stamp: dict[str, Any] = json.loads(kept[0]) if kept else {}
+        stored = self._feedback.load_learned(NAME)
+        stamp: dict[str, Any] = json.loads(stored[0]) if stored else {}
         if (
-            kept is None
+            stored is None
             or stamp["graded"] != graded
             or "priors" not in stamp
-            or stamp["counted"] != self._judgements.count_ratings_up_to(stamp["ratings"])
+            or stamp["counted"] != self._feedback.count_ratings_up_to(stamp["ratings"])
         ):
             return None
         if any(priors.get(name, prior) != prior for name, prior in stamp["priors"].items()):
             return None
         try:
-            return QualityModel.from_bytes(kept[1], kinds), stamp
+            return QualityModel.from_bytes(stored[1], kinds), stamp
         except ValueError:
             return None
 
@@ -117,45 +123,45 @@ class QualityEstimator:
     ) -> tuple[QualityModel, dict[str, Any]]:
         from orch.quality import QualityModel
 
-        kept, marks = self._judgements.load_learned(NAME), self._judgements.last_ids()
+        stored, marks = self._feedback.load_learned(NAME), self._feedback.last_ids()
         # a model whose provider is down now keeps its earlier prior
-        known = {**(json.loads(kept[0]).get("priors", {}) if kept else {}), **priors}
+        known = {**(json.loads(stored[0]).get("priors", {}) if stored else {}), **priors}
         model = fit_quality_model(
-            self._judgements.graded_answers(),
-            self._judgements.ratings(),
+            self._feedback.graded_answers(),
+            self._feedback.ratings(),
             known,
-            lambda text: _plain(self._shares(text)),
+            lambda text: _by_name(self._shares(text)),
         )
         stamp = {
             "graded": marks[0],
             "priors": {name: known.get(name, UNKNOWN_PRIOR) for name in model.models},
         }
-        return QualityModel.from_bytes(self._keep(model, stamp, marks[1]), kinds), stamp
+        return QualityModel.from_bytes(self._store(model, stamp, marks[1]), kinds), stamp
 
     def _catch_up(
         self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, Prior]
     ) -> None:
         """Learns the ratings since the model was stored, and stores it again."""
-        later = self._judgements.ratings(after=stamp["ratings"])
+        later = self._feedback.ratings(after=stamp["ratings"])
         for rating in later:
-            name = qualified_name((rating.provider, rating.model))
+            name = qualified_name(ModelKey(rating.provider, rating.model))
             prior = stamp["priors"].setdefault(name, priors.get(name, UNKNOWN_PRIOR))
             model.meet(name, prior)
             apply_rating(model, rating)
         if later:
-            self._keep(model, stamp, later[-1].id)
+            self._store(model, stamp, later[-1].id)
 
-    def _keep(self, model: QualityModel, stamp: dict[str, Any], last: int) -> bytes:
-        stamp |= {"ratings": last, "counted": self._judgements.count_ratings_up_to(last)}
+    def _store(self, model: QualityModel, stamp: dict[str, Any], last: int) -> bytes:
+        stamp |= {"ratings": last, "counted": self._feedback.count_ratings_up_to(last)}
         data = model.to_bytes()
-        self._judgements.save_learned(NAME, json.dumps(stamp), data)
+        self._feedback.save_learned(NAME, json.dumps(stamp), data)
         return data
 
 
 def current_priors(states: Iterable[RatedModel]) -> dict[str, Prior]:
     """The priors by task type, 0 to 1, of the models that their provider reports now."""
     return {
-        qualified_name(state.key): _plain(state.prior.quality)
+        qualified_name(state.key): _by_name(state.prior.quality)
         for state in states
         if state.prior is not None
     }
@@ -182,22 +188,27 @@ def fit_quality_model(
         (
             each.prompt,
             each.task_type,
-            qualified_name((each.provider, each.model)),
+            qualified_name(ModelKey(each.provider, each.model)),
             float(each.score or 0.0),
         )
         for each in answered
     ]
     rows += [
-        (each.task, each.task_type or "", qualified_name((each.provider, each.model)), each.score)
+        (
+            each.task,
+            each.task_type or "",
+            qualified_name(ModelKey(each.provider, each.model)),
+            each.score,
+        )
         for each in words
     ]
     models = sorted({row[2] for row in rows})
     rated = {name: priors.get(name, UNKNOWN_PRIOR) for name in models}
     model = QualityModel.fit(
-        rows, models, rated, kinds=kinds, moves=[_move(answered, priors)] * len(answered)
+        rows, models, rated, kinds=kinds, moves=[_grade_offset(answered, priors)] * len(answered)
     )
     for each in (each for each in ratings if each.kind == RERUN):
-        name = qualified_name((each.provider, each.model))
+        name = qualified_name(ModelKey(each.provider, each.model))
         model.meet(name, priors.get(name, UNKNOWN_PRIOR))
         apply_rating(model, each)
     return model
@@ -206,19 +217,19 @@ def fit_quality_model(
 def apply_rating(model: QualityModel, rating: Rating) -> None:
     """Applies one more rating of a known model. The stored score of a rerun is ignored: earlier
     versions stored an absolute one."""
-    name, score = qualified_name((rating.provider, rating.model)), rating.score
+    name, score = qualified_name(ModelKey(rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
         expected = model.predict(rating.task)[name].mean
         score = expected - min(RERUN_STEP, expected / 2)
     model.update(rating.task, name, score)
 
 
-def _told(
+def _with_prior_sources(
     estimates: dict[ModelKey, Estimate], states: Iterable[RatedModel]
 ) -> dict[ModelKey, Estimate]:
     """The estimates with the source of each prior named beside the measurement."""
     words = {
-        state.key: _BESIDE.get(state.prior.source.split()[0].rstrip(","))
+        state.key: _PRIOR_WORDS.get(state.prior.source.split()[0].rstrip(","))
         for state in states
         if state.prior
     }
@@ -242,22 +253,22 @@ def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
     return {_key(name): each for name, each in estimates.items()}
 
 
-def _move(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -> float:
+def _grade_offset(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -> float:
     """What is added to grades so that the mean of the graded models equals that of their priors at
     these types; 0 if no graded model has a prior."""
     from orch.quality.table import prior_at
 
     distances: dict[str, list[float]] = {}
     for each in graded:
-        name = qualified_name((each.provider, each.model))
+        name = qualified_name(ModelKey(each.provider, each.model))
         if name in priors:
             distances.setdefault(name, []).append(
                 prior_at(priors[name], each.task_type) - float(each.score or 0.0)
             )
-    return _mean([_mean(found) for found in distances.values()]) if distances else 0.0
+    return _mean([_mean(values) for values in distances.values()]) if distances else 0.0
 
 
-def _everywhere(rating: float) -> Prior:
+def _uniform_prior(rating: float) -> Prior:
     """The prior of a rating: the same at every type."""
     return dict.fromkeys(map(str, TaskType), rating)
 
@@ -266,7 +277,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _plain(shares: TypeShares) -> dict[str, float]:
+def _by_name(shares: TypeShares) -> dict[str, float]:
     return {str(kind): share for kind, share in shares.items()}
 
 
@@ -277,4 +288,4 @@ def qualified_name(key: ModelKey) -> str:
 
 def _key(name: str) -> ModelKey:
     provider, _, model = name.partition("/")
-    return provider, model
+    return ModelKey(provider, model)

@@ -54,9 +54,8 @@ def _surface(read: str, tokens: list[str], low: list[str]) -> Iterator[str]:
     yield f"sl{int(2.5 * math.log2(count))}"
     yield f"sL{count.bit_length()}"
     yield f"sb{min(read.count(chr(10)).bit_length(), 5)}"
-    yield (
-        f"sc{tokens[0][:1].isupper() if tokens else ''}{sum(word[0].isupper() for word in tokens) * 10 // count}"
-    )
+    capitals = sum(word[0].isupper() for word in tokens)
+    yield f"sc{tokens[0][:1].isupper() if tokens else ''}{capitals * 10 // count}"
     yield f"se{low[-1] if low and not low[-1][0].isalnum() else 'w'}"
     yield f"sn{min(sum(word[0].isdigit() for word in low), 6)}"
     yield f"sq{read.count('?').bit_length()}"

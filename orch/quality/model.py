@@ -106,23 +106,23 @@ class QualityModel:
 
     def predict(self, text: str) -> dict[str, Estimate]:
         """An estimate for every model. Accepts any text; a bounded part of it is read."""
-        reading = self._read(text)
-        return {model: self._estimate(reading, model, at) for model, at in self._at.items()}
+        features = self._features(text)
+        return {model: self._estimate(features, model, at) for model, at in self._at.items()}
 
     def update(self, text: str, model_name: str, score: float) -> None:
         """Learns one more graded answer, in constant time. Raises ValueError for an unknown
         model."""
         if model_name not in self._at:
-            raise ValueError(f"no model is called {model_name!r}")
+            raise ValueError(f"unknown model {model_name!r}")
         model, score = self._at[model_name], checked_score(score)
         for label in self._kinds(text) if self._kinds else ():
-            self._open(label)
-        reading = self._read(text)
-        error = score - self._mean(reading, model)
-        self._table.add(reading.shares, model, score)
+            self._add_kind(label)
+        features = self._features(text)
+        error = score - self._mean(features, model)
+        self._table.add(features.shares, model, score)
         if self._lines.models:
             column = self._lines.models[model]
-            for at, value in reading.groups:
+            for at, value in features.groups:
                 for bucket in at:
                     column[bucket] += error * value / STEP
 
@@ -136,7 +136,7 @@ class QualityModel:
             if self._lines.models:
                 self._lines.models.append(array("f", bytes(4 * BUCKETS)))
 
-    def _open(self, label: str) -> None:
+    def _add_kind(self, label: str) -> None:
         """Adds a kind that the graded answers did not have."""
         if label not in self._labels:
             self._labels[label] = len(self._labels)
@@ -162,7 +162,7 @@ class QualityModel:
         means = {model: each.mean for model, each in self.predict(text).items()}
         return max(means, key=lambda model: (means[model] - dial * shares[model], -shares[model]))
 
-    def _read(self, text: str) -> TextFeatures:
+    def _features(self, text: str) -> TextFeatures:
         """Sums the columns over the buckets of the text."""
         lines = self._lines
         groups = hash_text(text) if lines.columns() else []
@@ -186,26 +186,28 @@ class QualityModel:
         given = self._kinds(text)
         return [float(given.get(label, 0.0)) for label in self._labels]
 
-    def _mean(self, reading: TextFeatures, model: int) -> float:
+    def _mean(self, features: TextFeatures, model: int) -> float:
         """The model's own mean, plus the contributions of kind and words as far as they are
         trusted."""
         base = self._table.base(model)
         words = (
-            column_sum(self._lines.models[model], reading.groups)
+            column_sum(self._lines.models[model], features.groups)
             * self._table.share(model, WORDS_WEIGHT)
             if self._lines.models
             else 0.0
         )
-        kind = (self._table.mean(reading.shares, model) - base) * (
-            reading.trust if self._kinds is None else 1.0
+        kind = (self._table.mean(features.shares, model) - base) * (
+            features.trust if self._kinds is None else 1.0
         )
-        return min(max(base + kind + reading.trust * words, 0.0), 1.0)
+        return min(max(base + kind + features.trust * words, 0.0), 1.0)
 
-    def _estimate(self, reading: TextFeatures, name: str, model: int) -> Estimate:
-        n = round(self._table.evidence(reading.shares, model))
-        variance = self._table.variance(reading.shares, model) + (1 - reading.trust) * KIND_VARIANCE
+    def _estimate(self, features: TextFeatures, name: str, model: int) -> Estimate:
+        n = round(self._table.evidence(features.shares, model))
+        variance = (
+            self._table.variance(features.shares, model) + (1 - features.trust) * KIND_VARIANCE
+        )
         return Estimate(
-            self._mean(reading, model), math.sqrt(variance), n, self._source(name, model, n)
+            self._mean(features, model), math.sqrt(variance), n, self._source(name, model, n)
         )
 
     def _source(self, name: str, model: int, n: int) -> str:

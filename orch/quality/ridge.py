@@ -65,10 +65,10 @@ def fit_columns(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]
     )
     if graded.given is not None:
         return lines, graded.given
-    told = {at: share for at, share in zip(order, shares.tolist(), strict=True)}
+    predicted = {at: share for at, share in zip(order, shares.tolist(), strict=True)}
     return lines, [
-        _told(kind, len(graded.labels))
-        or told.get(at)
+        _one_hot_line(kind, len(graded.labels))
+        or predicted.get(at)
         or lines.shares(lines.scores(hash_text(text)))
         for at, (text, kind) in enumerate(zip(graded.texts, graded.kind, strict=True))
     ]
@@ -141,17 +141,17 @@ def _sums(places: Any, values: Any, size: int = 0) -> Any:
     return np.bincount(places, values, minlength=size).astype(float)
 
 
-def _told(kind: int | None, count: int) -> list[float]:
+def _one_hot_line(kind: int | None, count: int) -> list[float]:
     return [] if kind is None else [float(at == kind) for at in range(count)]
 
 
 def _one_hot(kinds: list[int | None], count: int) -> Any:
     """A line for each text; the mean where the kind is unknown."""
-    wanted = np.array([_told(kind, count) or [0.0] * count for kind in kinds]).reshape(
+    wanted = np.array([_one_hot_line(kind, count) or [0.0] * count for kind in kinds]).reshape(
         len(kinds), count
     )
-    told = np.array([kind is not None for kind in kinds])
-    wanted[~told] = wanted[told].mean(axis=0) if told.any() else 0.0
+    known = np.array([kind is not None for kind in kinds])
+    wanted[~known] = wanted[known].mean(axis=0) if known.any() else 0.0
     return wanted
 
 
@@ -209,11 +209,11 @@ def _learn_models(
     rest = np.where(known, scores - means, 0.0)
     inverse = np.linalg.inv(gram + REST_RIDGE * np.eye(design.size))
     weights = inverse @ rest
-    told = rest - weights / np.diag(inverse)[:, None]
-    shared = told.mean(axis=1, keepdims=True)
+    predicted = rest - weights / np.diag(inverse)[:, None]
+    shared = predicted.mean(axis=1, keepdims=True)
     scales = [
         _scale(rest[known], np.broadcast_to(shared, rest.shape)[known]),
-        REST_SHARE * _scale(rest[known], (told - shared)[known]),
+        REST_SHARE * _scale(rest[known], (predicted - shared)[known]),
     ]
     common = weights.mean(axis=1, keepdims=True)
     weights = scales[0] * common + scales[1] * (weights - common)
@@ -230,10 +230,14 @@ def _left_out_means(scores: Any, known: Any, shares: Any, own: Any) -> Any:
     return out
 
 
-def _scale(wanted: Any, told: Any) -> float:
+def _scale(wanted: Any, predicted: Any) -> float:
     """The factor for predictions, 0 to 1 (least squares, shrunk towards 0)."""
     return min(
-        max(float((wanted * told).sum()) / (float((told * told).sum()) + UNPROVEN), 0.0), 1.0
+        max(
+            float((wanted * predicted).sum()) / (float((predicted * predicted).sum()) + UNPROVEN),
+            0.0,
+        ),
+        1.0,
     )
 
 

@@ -196,14 +196,14 @@ def fill_table(
     the priors, else a half."""
     seen = [score for each in graded.scores for many in each.values() for score in many]
     known = seen or [prior_mean(prior) for prior in rated if prior is not None] or [0.5]
-    believed: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]
+    priors: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]
     weight = [ASSUMED_WEIGHT if prior is None else RATED_WEIGHT for prior in rated]
     zeros = [0.0] * len(rated)
     table = GradeTable(
-        [prior_mean(prior) for prior in believed], weight, zeros[:], zeros[:], [], [], []
+        [prior_mean(prior) for prior in priors], weight, zeros[:], zeros[:], [], [], []
     )
     for label in labels:
-        table.add_kind([prior_at(prior, label) for prior in believed])
+        table.add_kind([prior_at(prior, label) for prior in priors])
     for each, own in zip(graded.scores, shares, strict=True):
         for model, many in each.items():
             for score in many:

@@ -1,18 +1,20 @@
-"""Who may ask a provider now: every run passes here before each model it asks. Alone, orch lets all
-through; the server lets them queue."""
+"""Admission control: every model call acquires a slot first. A command never waits; the server
+queues."""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
+from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
 from orch.routing.registry import Inventory
-from orch.types import ModelKey
+from orch.text.prompt import Task
+from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need
 
 
 class SlotRequest(NamedTuple):
-    """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded;
-    `client` is who asks, for fairness."""
+    """A request for a slot at a model's provider. `footprint_bytes` is the memory that the model
+    takes when it is loaded; slots are shared fairly among clients."""
 
     run_id: str
     model: ModelKey
@@ -20,40 +22,51 @@ class SlotRequest(NamedTuple):
     client: str = ""
     batch: bool = False
     embeds: bool = False
-    timeout_s: float = 300.0
+    timeout_s: float = FIRST_TOKEN_TIMEOUT_S
+
+
+def slot_request(state: ModelState, need: Need, task: Task, run_id: str = "") -> SlotRequest:
+    """The request for a slot to ask this model for this task."""
+    return SlotRequest(
+        run_id,
+        state.key,
+        required_memory(state, choose_num_ctx(state, need)),
+        client=task.client,
+        batch=task.batch,
+        timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
+    )
 
 
 class Admission(Protocol):
-    """Lets requests to providers through, one by one or together."""
+    """Grants slots for model calls."""
 
-    def observe(self, survey: Inventory) -> None:
-        """Learns what is loaded, how much memory it takes, and how much there is."""
+    def observe(self, inventory: Inventory) -> None:
+        """Takes over which models are loaded, and how much memory there is."""
         ...
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Waits for the ticket's turn; leaving gives the place free.
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
+        """Waits for a slot; leaving the context releases it.
 
-        Raises BackendError `busy`, with `retry_after_s`, where too many wait already or the
-        ticket's patience ends.
+        Raises ProviderError `busy`, with `retry_after_s`, if the queue is full or the request's
+        timeout ends.
         """
         ...
 
-    def wait_reason(self, ticket: SlotRequest) -> str:
-        """Why the model could not be loaded now beside what is in use, in words; empty where it
-        could."""
+    def wait_reason(self, request: SlotRequest) -> str:
+        """Why the model can't be loaded now beside the models in use; empty if it can."""
         ...
 
 
 class NoQueue:
-    """A process of its own asks for itself alone: nobody waits."""
+    """Grants every slot at once: a process of its own has no other requests."""
 
-    def observe(self, survey: Inventory) -> None:
-        """Nothing is learned."""
+    def observe(self, inventory: Inventory) -> None:
+        """Does nothing."""
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """At once."""
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
+        """A slot, at once."""
         return nullcontext()
 
-    def wait_reason(self, ticket: SlotRequest) -> str:
-        """Never."""
+    def wait_reason(self, request: SlotRequest) -> str:
+        """Empty: nothing waits."""
         return ""

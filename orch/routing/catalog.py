@@ -1,18 +1,19 @@
-"""What was measured of each model by task type, beside what it is rated; and which models are new
-here."""
+"""What is known of each model, as plain values and as a table of measured speed and quality by task
+type; and which models are new."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from orch.config.spec import DEFAULT_RATING
-from orch.execution.runtime import Runtime
+from orch.quality.estimator import QualityEstimator
 from orch.routing.expected_time import rated_tps
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from orch.storage.journal import Journal
 from orch.storage.stats import percentile
 from orch.storage.timings import RECENT_ANSWERS
 from orch.types import ModelKey, TaskType
@@ -20,11 +21,45 @@ from orch.types import ModelKey, TaskType
 NEW_S = 7 * 86_400
 """A model is new for a week after it was first seen."""
 FIRST_LOOK_S = 60
-"""What is seen this soon after the very first model was there before orch."""
+"""Models seen this soon after the very first model were installed before orch, and are not new."""
+
+
+def describe(state: ModelState) -> dict[str, Any]:
+    """Everything known about a model, as plain values. Sizes in bytes, times in seconds."""
+    spec, measured, prior = state.spec, state.measured, state.prior
+    by_type = prior.quality.items() if prior else ()
+    quality = {str(task_type): round(value * 10, 1) for task_type, value in by_type}
+    return {
+        "id": spec.id,
+        "name": spec.label,
+        "provider": spec.provider,
+        "installed": state.is_installed,
+        "unavailable": state.unavailable[1] if state.unavailable else None,
+        "resident": state.resident,
+        "unlisted": state.unlisted,
+        "last_resort": spec.last_resort,
+        "remote": bool(state.remote_host),
+        "remote_host": state.remote_host or None,
+        "size_bytes": state.size_bytes or None,
+        "context_window": state.context_window,
+        "num_ctx": state.num_ctx,
+        "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
+        "strengths": list(spec.strengths),
+        "weaknesses": list(spec.weaknesses),
+        "quality": quality or None,
+        "quality_source": prior.source if prior else None,
+        "quality_rating": spec.quality_rating,
+        "speed_rating": spec.speed_rating,
+        "measured": asdict(measured) if measured else None,
+        "digest": state.digest or None,
+    }
+
+
+# ---------------------------------------------------------------- measured by task type
 
 
 class MeasuredValue(NamedTuple):
-    """What was measured, and of how many answers."""
+    """A measured value and the number of answers behind it."""
 
     value: float
     n: int
@@ -32,7 +67,8 @@ class MeasuredValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelPerformance:
-    """One model: speed in tokens/s, quality from 0 to 10. `rated_quality` is over all types."""
+    """One model: speed in tokens/s, quality from 0 to 10. `rated_quality` is the mean over all
+    types."""
 
     state: ModelState
     rated_speed: float
@@ -41,67 +77,50 @@ class ModelPerformance:
     quality: Mapping[TaskType, MeasuredValue]
 
     def prior_at(self, task_type: TaskType) -> float:
-        """What is believed of its quality at a type, whatever was measured."""
+        """The expected quality at a type before any measurement."""
         return self.state.prior.quality[task_type] * 10 if self.state.prior else self.rated_quality
 
 
-def performance_table(runtime: Runtime, survey: Inventory) -> list[ModelPerformance]:
-    """Every installed model that chats. Reads the journal: not on an event loop."""
-    states = [
-        state
-        for state in survey.states
-        if not state.unavailable
-        and (state.capabilities is None or "completion" in state.capabilities)
-    ]
-    speeds, qualities = _speeds(runtime), _qualities(runtime, survey)
+def performance_table(
+    inventory: Inventory, journal: Journal, estimator: QualityEstimator
+) -> list[ModelPerformance]:
+    """Every installed model that chats. Reads the journal: not for an event loop."""
+    speeds, qualities = _speeds(journal), _qualities(estimator, inventory)
     return [
         ModelPerformance(
             state,
-            rated_speed(state),
-            _rated_quality(state),
+            rated_tps(state),
+            state.prior.mean * 10 if state.prior else DEFAULT_RATING,
             speeds.get(state.key, {}),
             qualities.get(state.key, {}),
         )
-        for state in states
+        for state in inventory.states
+        if not state.unavailable and state.can_chat
     ]
 
 
-def rated_speed(state: ModelState) -> float:
-    """Tokens/s that the router expects of the model by its rating alone."""
-    return rated_tps(state)
-
-
-def _rated_quality(state: ModelState) -> float:
-    return state.prior.mean * 10 if state.prior else DEFAULT_RATING
-
-
-def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
-    """Medians over each model's last answers of each type."""
-    rates = runtime.journal.timings.decode_rates(RECENT_ANSWERS)
-    found: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
-    for (key, task_type), values in rates.items():
-        found.setdefault(key, {})[task_type] = MeasuredValue(
-            percentile(values, 50) or 0.0, len(values)
-        )
-    return found
+def _speeds(journal: Journal) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
+    """Medians over the last answers of each model and type."""
+    speeds: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
+    for (key, task_type), values in journal.timings.decode_rates(RECENT_ANSWERS).items():
+        median = percentile(values, 50) or 0.0
+        speeds.setdefault(key, {})[task_type] = MeasuredValue(median, len(values))
+    return speeds
 
 
 def _qualities(
-    runtime: Runtime, survey: Inventory
+    estimator: QualityEstimator, inventory: Inventory
 ) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
-    """What the router makes of grades and of the user's word, for a task of which only the type is
-    known."""
-    found: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
+    """Quality learned from grades and feedback, for a task of which only the type is known."""
+    qualities: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
     for task_type in TaskType:
-        for key, estimate in runtime.estimator.estimates(
-            "", {task_type: 1.0}, survey.states
-        ).items():
-            if estimate.n:
-                found.setdefault(key, {})[task_type] = MeasuredValue(estimate.mean * 10, estimate.n)
-    return found
+        estimates = estimator.estimates("", {task_type: 1.0}, inventory.states)
+        for key, each in estimates.items():
+            if each.n:
+                qualities.setdefault(key, {})[task_type] = MeasuredValue(each.mean * 10, each.n)
+    return qualities
 
 
-def new_digests(runtime: Runtime) -> frozenset[str]:
-    """Of the models that were first seen within the last week; not of those that were there when
-    orch came."""
-    return runtime.journal.digests_first_seen(time.time() - NEW_S, FIRST_LOOK_S)
+def new_digests(journal: Journal) -> frozenset[str]:
+    """The digests of models that were first seen within the last week, after orch itself came."""
+    return journal.digests_first_seen(time.time() - NEW_S, FIRST_LOOK_S)

@@ -65,7 +65,7 @@ class ModelState:
     @property
     def key(self) -> ModelKey:
         """Provider and id."""
-        return self.spec.provider, self.spec.id
+        return ModelKey(self.spec.provider, self.spec.id)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -89,6 +89,11 @@ class ModelState:
     def is_remote_denied(self) -> bool:
         """Whether it runs elsewhere, and models.yaml does not allow it."""
         return self.unavailable is not None and self.unavailable[0] == "remote"
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether the model generates text, as far as its provider tells; others only embed."""
+        return self.capabilities is None or "completion" in self.capabilities
 
     @property
     def num_ctx(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orch.errors import OrchError
 from orch.providers.kinds import is_server
@@ -107,7 +107,7 @@ def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Inve
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 
-def pinned_model_error(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:
+def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState]) -> OrchError:
     """The error of a model that was named and can't be asked."""
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     if code == "remote":

@@ -177,7 +177,10 @@ class QualityPriors:
     def _distance(self, specs: Iterable[ModelSpec]) -> float:
         """By the name of a model that is not there; models of an unknown size say nothing."""
         seen = [
-            (spec.quality_rating, self._seen.get((spec.provider, spec.id), Identity(spec.id)))
+            (
+                spec.quality_rating,
+                self._seen.get(ModelKey(spec.provider, spec.id), Identity(spec.id)),
+            )
             for spec in specs
             if spec.quality_rating is not None
         ]

@@ -3,9 +3,10 @@ weighted terms make a score (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from orch.config.spec import Routing, Weights
+from orch.config.spec import Routing
+from orch.errors import UsageError
 from orch.providers.remote_models import display_host
 from orch.routing.expected_time import estimate_time
 from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
@@ -19,7 +20,11 @@ from orch.routing.scoring import (
     preference_of,
     within_quality_margin,
 )
+from orch.text.prompt import Task
 from orch.types import Candidate, Classification, Need
+
+BALANCED = "balanced"
+"""The profile that the `weights` of routing.yaml belong to."""
 
 
 def rank_candidates(
@@ -192,22 +197,38 @@ def _day(at: float) -> str:
 # ---------------------------------------------------------------- weights
 
 
-def profile_weights(routing: Routing, profile: str, dial: float | None) -> dict[str, float]:
-    """The weights of a profile, or of the dial: 0 is speed alone, 5 the balanced weights, 10
-    quality alone, straight lines between.
+def requested_weights(routing: Routing, task: Task) -> dict[str, float]:
+    """The weights of a task's profile or dial. Raises UsageError for an unknown profile and for a
+    dial out of bounds."""
+    if task.dial is not None and task.profile != BALANCED:
+        raise UsageError("profile and dial say the same thing twice", "give one of them")
+    if task.dial is not None and not 0 <= task.dial <= 10:
+        message = f"dial must be between 0 and 10, not {task.dial:g}"
+        raise UsageError(message, "0 is speed alone, 10 is quality alone")
+    try:
+        return profile_weights(routing, task.profile, task.dial)
+    except KeyError:
+        known = ", ".join(dict.fromkeys((BALANCED, *routing.profiles)))
+        message = f"no profile is called {task.profile!r}"
+        raise UsageError(message, f"one of: {known}") from None
 
-    Raises KeyError for a profile that routing.yaml does not have.
-    """
-    balanced = routing.weights.as_dict()
+
+def profile_weights(routing: Routing, profile: str, dial: float | None = None) -> dict[str, float]:
+    """The weights of a profile, or of the dial. Raises KeyError for a profile that routing.yaml
+    does not have."""
     if dial is not None:
-        end: dict[str, float] = dict.fromkeys(balanced, 0.0) | (
-            {"quality": 1.0} if dial > 5 else {"speed": 1.0}
-        )
-        share = abs(dial - 5) / 5
-        return {term: balanced[term] * (1 - share) + end[term] * share for term in balanced}
-    chosen: Weights = (
-        routing.weights
-        if profile == "balanced" and profile not in routing.profiles
-        else routing.profiles[profile]
-    )
-    return chosen.as_dict()
+        return _dial_weights(routing.weights.as_dict(), dial)
+    if profile == BALANCED and profile not in routing.profiles:
+        return routing.weights.as_dict()
+    return routing.profiles[profile].as_dict()
+
+
+def _dial_weights(balanced: Mapping[str, float], dial: float) -> dict[str, float]:
+    """The weights of the dial: 0 is speed alone, 5 the balanced weights, 10 quality alone; linear
+    between."""
+    end = "quality" if dial > 5 else "speed"
+    share = abs(dial - 5) / 5
+    return {
+        term: weight * (1 - share) + (share if term == end else 0.0)
+        for term, weight in balanced.items()
+    }

@@ -67,7 +67,7 @@ class Registry:
             priors,
         )
         self._aside = aside
-        self._listed = {(spec.provider, spec.id) for spec in models.models}
+        self._listed = {ModelKey(spec.provider, spec.id) for spec in models.models}
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
@@ -100,7 +100,7 @@ class Registry:
         )
         measured = await self._aside(
             self._journal.timings.speed_stats,
-            [(spec.provider, spec.id) for spec, item in pairs if item],
+            [ModelKey(spec.provider, spec.id) for spec, item in pairs if item],
         )
         take_part = self._models.unlisted == "use"
         identities = {
@@ -225,8 +225,8 @@ class Registry:
             context_window=min(window, info.context_window or window),
             kv_bytes_per_token=info.kv_bytes_per_token,
             modelfile_ctx=info.num_ctx,
-            measured=measured.get((spec.provider, spec.id)),
-            unlisted=(spec.provider, spec.id) not in self._listed,
+            measured=measured.get(ModelKey(spec.provider, spec.id)),
+            unlisted=ModelKey(spec.provider, spec.id) not in self._listed,
             fixed_ctx=backend.fixed_ctx,
             remote_host=host,
         )

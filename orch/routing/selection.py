@@ -1,13 +1,29 @@
-"""Which of the ranked models goes first: a conversation's own, or one that is loaded, where another
-is not better by a margin (pure)."""
+"""Orders the ranked models: last resorts last, a named model first, then the session's model or a
+loaded one where another is not better by a margin (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from orch.config.spec import Routing
+from orch.routing.lookup import find_model, unknown_model_error
+from orch.routing.model_state import ModelState
+from orch.routing.no_candidate import pinned_model_error
 from orch.routing.ranking import remote_note
+from orch.routing.registry import Inventory
 from orch.types import Candidate, ModelKey
+
+_OVERRIDABLE = ("memory", "quality_floor", "last_resort")
+"""Codes of eliminations that do not count for a model that the user named."""
+
+Order = tuple[Candidate, ...]
+States = Mapping[ModelKey, ModelState]
+
+
+def move_to_front(order: Sequence[Candidate], first: Candidate) -> Order:
+    """The same models with this one at the front."""
+    return (first, *(each for each in order if each.key != first.key))
 
 
 def with_remote_note(reason: str, candidate: Candidate) -> str:
@@ -15,80 +31,144 @@ def with_remote_note(reason: str, candidate: Candidate) -> str:
     return ", ".join(filter(None, (reason, remote_note(candidate.remote_host))))
 
 
-def move_to_front(order: Sequence[Candidate], first: Candidate) -> tuple[Candidate, ...]:
-    """The same models with this one at the front."""
-    return (first, *(each for each in order if each.key != first.key))
+# ---------------------------------------------------------------- last resorts
 
 
-def prefer_session_model(
-    order: tuple[Candidate, ...], former: ModelKey | None, margin: float
-) -> tuple[Candidate, ...]:
-    """A conversation's model first, unless the best one scores better by more than the margin: a
+def last_resort_keys(states: States) -> frozenset[ModelKey]:
+    """The models marked `last_resort` in models.yaml."""
+    return frozenset(key for key, state in states.items() if state.spec.last_resort)
+
+
+def place_last_resorts(
+    candidates: Sequence[Candidate], resorts: frozenset[ModelKey], allowed: bool
+) -> Order:
+    """Puts last resorts behind all other models where they are allowed, else eliminates them. A
+    quality floor does not eliminate them."""
+    real = [c for c in candidates if c.key not in resorts]
+    last = [_as_last_resort(c, allowed) for c in candidates if c.key in resorts]
+    able = [c for c in (*real, *last) if not c.eliminated]
+    return (*able, *(c for c in (*real, *last) if c.eliminated))
+
+
+def _as_last_resort(candidate: Candidate, allowed: bool) -> Candidate:
+    if candidate.eliminated_code not in ("", "quality_floor"):
+        return candidate
+    if allowed:
+        return replace(candidate, eliminated=None, eliminated_code="")
+    why = "last resort: it answers only where nothing else can"
+    return replace(candidate, eliminated=why, eliminated_code="last_resort")
+
+
+# ---------------------------------------------------------------- a named model
+
+
+def pin_model(
+    name: str, candidates: Sequence[Candidate], states: States, inventory: Inventory
+) -> tuple[Order, tuple[str, ...]]:
+    """The model of that name first, then the models that may answer if it fails; and warnings.
+    Raises OrchError for an unknown name and for a model that can't take the task."""
+    state = find_model(name, [states[c.key] for c in candidates])
+    if state is None:
+        raise unknown_model_error(inventory, name)
+    pinned = next(c for c in candidates if c.key == state.key)
+    warnings: tuple[str, ...] = ()
+    if pinned.eliminated_code in _OVERRIDABLE:
+        if pinned.eliminated_code == "memory":
+            why = f"{pinned.model_id}: {pinned.eliminated}"
+            warnings = (f"{why}; it is asked all the same, since it was named",)
+        pinned = replace(pinned, eliminated=None, eliminated_code="")
+    if pinned.eliminated:
+        raise pinned_model_error(pinned, states)
+    pinned = replace(pinned, reason=with_remote_note("named by you", pinned))
+    others = (c for c in candidates if not c.eliminated and c.key != pinned.key)
+    return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings
+
+
+# ---------------------------------------------------------------- the session, what is loaded
+
+
+def apply_preferences(
+    order: Order,
+    resorts: frozenset[ModelKey],
+    session_model: ModelKey | None,
+    routing: Routing,
+) -> Order:
+    """The session's model first, then a loaded one, each unless another is better by its margin.
+    A last resort never moves to the front for being loaded."""
+    order = prefer_session_model(order, session_model, routing.session_margin)
+    return prefer_loaded(order, routing.swap_margin, resorts)
+
+
+def prefer_session_model(order: Order, session_model: ModelKey | None, margin: float) -> Order:
+    """The session's model first, unless the best one scores better by more than the margin: a
     switch loses the prompt cache."""
     best = order[0]
-    kept = next((c for c in order if c.key == former), best)
+    kept = next((c for c in order if c.key == session_model), best)
     if kept is best or kept.score < best.score - margin:
         return order
-    said = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
-    return move_to_front(order, replace(kept, reason=with_remote_note(said, kept)))
+    why = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
+    return move_to_front(order, replace(kept, reason=with_remote_note(why, kept)))
 
 
 def prefer_loaded(
-    order: tuple[Candidate, ...], margin: float, passed_over: frozenset[ModelKey] = frozenset()
-) -> tuple[Candidate, ...]:
-    """A loaded model first where the first one is slower and no better than it, or unloads another
-    one without a score that is better by the margin.
+    order: Order, margin: float, excluded: frozenset[ModelKey] = frozenset()
+) -> Order:
+    """A loaded model first, if the first one is slower and of no better quality, or if it evicts
+    another model without a score that is better by the margin.
 
-    Better means `quality` alone: a strength, or a place in `prefer`, excuses no slower model that
-    is no better. `passed_over` are never put first.
+    Quality alone counts in the first case: a strength, or a place in `prefer`, does not excuse a
+    slower model that is not better. `excluded` models never move to the front.
     """
-    loaded = [c for c in order if c.resident and not c.eliminated and c.key not in passed_over]
+    loaded = [c for c in order if c.resident and not c.eliminated and c.key not in excluded]
     first = order[0]
-    while (better := _instead(first, loaded, margin)) is not None:
+    while (better := _loaded_instead(first, loaded, margin)) is not None:
         first = better
     return order if first is order[0] else move_to_front(order, first)
 
 
-def only_loaded(
-    order: tuple[Candidate, ...], passed_over: frozenset[ModelKey] = frozenset()
-) -> tuple[tuple[Candidate, ...], str]:
-    """The loaded models but those that are passed over; where none can take the task all models,
-    with a sentence that says so."""
-    loaded = tuple(c for c in order if c.resident and c.key not in passed_over)
-    return (
-        (loaded, "")
-        if loaded
-        else (order, f"no loaded model can take this task; {order[0].model_name} is loaded for it")
-    )
-
-
-def find_swap(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
-    """The best loaded model and the one that was chosen, where that is not loaded and another one
-    is unloaded for it."""
-    chosen = order[0]
-    loaded = next((c for c in order if c.resident and not c.eliminated), None)
-    return (loaded, chosen) if loaded and chosen.evicts and not chosen.resident else None
-
-
-def _instead(first: Candidate, loaded: Sequence[Candidate], margin: float) -> Candidate | None:
-    """The loaded model that should go before this one. Each step is to a sooner model that is no
-    worse, or from an unloaded to a loaded one: this ends."""
+def _loaded_instead(
+    first: Candidate, loaded: Sequence[Candidate], margin: float
+) -> Candidate | None:
+    """The loaded model that should go before this one. Terminates: each step leads to a faster
+    model that is not worse, or from an unloaded model to a loaded one."""
     for each in loaded:
-        if (
-            each.key != first.key
-            and each.quality >= first.quality
-            and each.expected_s < first.expected_s
-        ):
-            return replace(
-                each, reason=f"{each.reason}; {first.model_name} would be slower and no better"
-            )
+        faster = each.expected_s < first.expected_s
+        if each.key != first.key and faster and each.quality >= first.quality:
+            why = f"{first.model_name} would be slower and no better"
+            return replace(each, reason=f"{each.reason}; {why}")
     kept = next(iter(loaded), None)
     if kept is None or first.resident or not first.evicts or first.score >= kept.score + margin:
         return None
-    return replace(
-        kept,
-        reason=(
-            f"{kept.reason}; {first.model_name} is better by less than {margin:g}, which loading it"
-            " would take"
-        ),
-    )
+    why = f"{first.model_name} is better by less than {margin:g}, which loading it would take"
+    return replace(kept, reason=f"{kept.reason}; {why}")
+
+
+def only_loaded(order: Order, states: States, *, required: bool) -> tuple[Order, tuple[str, ...]]:
+    """The loaded models, last resorts apart; all models, with a warning, if none of the loaded
+    ones can take the task. Unless it is `required`, the first load of all gives no warning."""
+    resorts = last_resort_keys(states)
+    loaded = tuple(c for c in order if c.resident and c.key not in resorts)
+    if loaded:
+        return loaded, ()
+    if not required and not any(state.resident for state in states.values()):
+        return order, ()
+    first, why = order[0], "no loaded model can take this task"
+    warning = f"{why}; {first.model_name} is loaded for it"
+    return (replace(first, reason=f"{first.reason}; {why}"), *order[1:]), (warning,)
+
+
+def prefer_ready(order: Order, resorts: frozenset[ModelKey], wait_reason: str) -> Order:
+    """A loaded model first, if the first one would have to wait for memory, which `wait_reason`
+    then says."""
+    ready = next((c for c in order[1:] if c.resident and c.key not in resorts), None)
+    if not wait_reason or ready is None:
+        return order
+    why = f"{order[0].model_name} would wait for memory: {wait_reason}"
+    return move_to_front(order, replace(ready, reason=f"{ready.reason}; {why}"))
+
+
+def find_swap(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
+    """The best loaded model and the chosen one, if choosing it evicts a loaded model."""
+    chosen = order[0]
+    loaded = next((c for c in order if c.resident and not c.eliminated), None)
+    return (loaded, chosen) if loaded and chosen.evicts and not chosen.resident else None

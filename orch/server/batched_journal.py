@@ -51,15 +51,14 @@ class PendingRuns:
     def __init__(self) -> None:
         self.runs: list[RunRecord] = []
         self.refused, self._chars = 0, 0
-        self._noting, self.writing = threading.Lock(), threading.Lock()
+        self._lock, self.writing = threading.Lock(), threading.Lock()
 
     def add(self, run: RunRecord) -> bool:
         """Adds a run. Returns whether there was room."""
         size = _chars(run)
-        with self._noting:
-            if len(self.runs) >= MAX_PENDING_RUNS or (
-                self.runs and self._chars + size > MAX_PENDING_CHARS
-            ):
+        with self._lock:
+            is_too_large = bool(self.runs) and self._chars + size > MAX_PENDING_CHARS
+            if is_too_large or len(self.runs) >= MAX_PENDING_RUNS:
                 self.refused += 1
                 return False
             self.runs.append(run)
@@ -68,13 +67,13 @@ class PendingRuns:
 
     def discard(self, count: int) -> None:
         """Removes the first `count` runs."""
-        with self._noting:
+        with self._lock:
             self._chars -= sum(map(_chars, self.runs[:count]))
             del self.runs[:count]
 
 
 class BatchedJournal(Journal):
-    """A journal whose `record` only enqueues a run. `told` is called with each run in the writing
+    """A journal whose `record` only enqueues a run. `on_run` is called with each run in the writing
     thread."""
 
     def __init__(
@@ -83,40 +82,37 @@ class BatchedJournal(Journal):
         redactor: Redactor,
         mode: str,
         keep_s: int,
-        told: RunCallback,
-        unwritten: PendingRuns | None = None,
+        on_run: RunCallback,
+        pending: PendingRuns | None = None,
     ) -> None:
         super().__init__(path, redactor, mode, keep_s, cache_s=CORRECTIONS_TTL_S)
-        self._told, self._unwritten = told, unwritten or PendingRuns()
-        self._untold: list[RunRecord] = []
-        self._trouble, self._retry_at = "", 0.0
+        self._on_run, self._pending = on_run, pending or PendingRuns()
+        self._unreported: list[RunRecord] = []
+        self._failure, self._retry_at = "", 0.0
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def warnings(self) -> list[str]:
         """Problems with the file so far, and the number of runs waiting for it."""
-        said = super().warnings
-        if self._trouble:
-            said.append(
-                f"{len(self._unwritten.runs):,} runs wait in memory until the journal can be"
-                f" written ({self._trouble})"
-            )
-        if self._unwritten.refused:
-            said.append(
-                f"{self._unwritten.refused:,} runs were not recorded: too many waited for the"
-                " journal"
-            )
-        return said
+        warnings = super().warnings
+        if self._failure:
+            waiting = _runs(len(self._pending.runs))
+            reason = f"until the journal can be written ({self._failure})"
+            warnings.append(f"{waiting} kept in memory {reason}")
+        if self._pending.refused:
+            lost = _runs(self._pending.refused)
+            warnings.append(f"{lost} not recorded: too many were waiting for the journal")
+        return warnings
 
     def record(self, run: RunRecord) -> bool:
         """Enqueues a run to be written soon. Returns whether there was room for it."""
-        self._untold.append(run)
-        noted = self._unwritten.add(run)
+        self._unreported.append(run)
+        has_room = self._pending.add(run)
         if self._thread is None:
             self._begin()
         self._wake.set()
-        return noted
+        return has_room
 
     def _begin(self) -> None:
         self._closing.clear()
@@ -125,7 +121,7 @@ class BatchedJournal(Journal):
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait(RETRY_S if self._trouble else None)
+            self._wake.wait(RETRY_S if self._failure else None)
             self._wake.clear()
             self._closing.wait(max(BATCH_S, self._retry_at - time.monotonic()))
             self.flush()
@@ -133,25 +129,25 @@ class BatchedJournal(Journal):
     def flush(self) -> None:
         """Writes pending runs now, so that a read sees them. While the file can't be written, that
         is left to the writing thread."""
-        if self._trouble and threading.current_thread() is not self._thread:
+        if self._failure and threading.current_thread() is not self._thread:
             return
-        if self._unwritten.writing.acquire(timeout=FLUSH_TIMEOUT_S):
+        if self._pending.writing.acquire(timeout=FLUSH_TIMEOUT_S):
             try:
                 self._flush()
             finally:
-                self._unwritten.writing.release()
+                self._pending.writing.release()
 
     def _flush(self) -> None:
-        untold, self._untold = self._untold, []
-        for run in untold:
-            self._told(run)
-        if self._trouble:
-            self.database.close()  # a file that could not be opened is tried again at once
-        # the first alone tells whether the trouble is over: to redact all of them again for each
-        # try would cost seconds
-        while waiting := self._unwritten.runs[: 1 if self._trouble else BATCH_RUNS]:
+        unreported, self._unreported = self._unreported, []
+        for run in unreported:
+            self._on_run(run)
+        if self._failure:
+            self.database.close()  # so that a file that could not be opened is opened again
+        # while the file fails, one run is enough to test it: redacting all of them again for each
+        # attempt would take seconds
+        while waiting := self._pending.runs[: 1 if self._failure else BATCH_RUNS]:
             written = self._write(waiting)
-            self._unwritten.discard(written)
+            self._pending.discard(written)
             if written < len(waiting):
                 break
 
@@ -162,7 +158,7 @@ class BatchedJournal(Journal):
         except _RUN_ERRORS as error:
             if len(runs) == 1:
                 self.database.file.add_warning(
-                    f"run {runs[0].run_id} could not be written down: {error}"
+                    f"run {runs[0].run_id} could not be written to the journal: {error}"
                 )
                 return 1
             return self._write_each(runs)
@@ -179,17 +175,19 @@ class BatchedJournal(Journal):
                 return done
         return len(runs)
 
-    def _fail(self, why: str, count: int) -> None:
-        if not self._trouble:
+    def _fail(self, reason: str, count: int) -> None:
+        if not self._failure:
             LOG.warning(
-                "the journal can't be written (%s): %d runs wait in memory until it can", why, count
+                "the journal can't be written (%s): %d runs are kept in memory until it can",
+                reason,
+                count,
             )
-        self._trouble, self._retry_at = why, time.monotonic() + RETRY_S
+        self._failure, self._retry_at = reason, time.monotonic() + RETRY_S
 
     def _recover(self, count: int) -> None:
-        if self._trouble:
-            LOG.warning("the journal can be written again: %d runs were", count)
-            self._trouble, self._retry_at = "", 0.0
+        if self._failure:
+            LOG.warning("the journal can be written again: wrote %d runs", count)
+            self._failure, self._retry_at = "", 0.0
             self.database.clear_warnings()
 
     def close(self) -> None:
@@ -199,20 +197,20 @@ class BatchedJournal(Journal):
             self._closing.set()
             self._wake.set()
             thread.join(timeout=10)
-        self._trouble = ""  # one more try
+        self._failure = ""  # try once more
         self.flush()
-        if self._unwritten.runs:
-            LOG.error(
-                "%d runs were never written to the journal: %s",
-                len(self._unwritten.runs),
-                self._trouble,
-            )
+        if self._pending.runs:
+            count = len(self._pending.runs)
+            were = "was" if count == 1 else "were"
+            reason = self._failure
+            LOG.error("%s %s never written to the journal: %s", _runs(count), were, reason)
         super().close()
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
 def _chars(run: RunRecord) -> int:
-    return (
-        len(run.task)
-        + len(run.answer)
-        + sum(len(str(message.get("content", ""))) for message in run.messages)
-    )
+    messages = sum(len(str(message.get("content", ""))) for message in run.messages)
+    return len(run.task) + len(run.answer) + messages

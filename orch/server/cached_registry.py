@@ -35,88 +35,86 @@ class CachedRegistry(Registry):
     def __init__(
         self,
         models: Models,
-        backends: Mapping[str, ProviderClient],
+        providers: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
-        gate: Admission,
-        aside: Offload,
+        admission: Admission,
+        offload: Offload,
     ) -> None:
-        super().__init__(models, backends, journal, budget_gb, priors, aside)
-        self._gate = gate
-        self._kept: _Kept | None = None
-        self._making: asyncio.Task[_Kept] | None = None
+        super().__init__(models, providers, journal, budget_gb, priors, offload)
+        self._admission = admission
+        self._cached: _CachedInventory | None = None
+        self._refresh: asyncio.Task[_CachedInventory] | None = None
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """An inventory that is at most some seconds old."""
-        kept = self._kept
-        age = time.monotonic() - kept.at if kept else STALE_S
-        if kept is None or age >= FRESH_S:
-            making = self._making or self._make()
-            kept = kept if kept and age < STALE_S else await asyncio.shield(making)
-        wish = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
-        return kept.whole if wish else kept.listed
+        cached = self._cached
+        age = time.monotonic() - cached.at if cached else STALE_S
+        if cached is None or age >= FRESH_S:
+            refresh = self._refresh or self._start_refresh()
+            cached = cached if cached and age < STALE_S else await asyncio.shield(refresh)
+        use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
+        return cached.all if use_unlisted else cached.listed
 
     def invalidate(self) -> None:
         """Makes the next call ask the providers: the inventory proved wrong, or a model was loaded
         or pulled."""
-        self._kept = self._making = None
+        self._cached = self._refresh = None
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Marks a model as loaded with that context until the next inventory, so that the next
         request does not load it with another."""
-        if self._kept is not None:
-            whole = _with_loaded(self._kept.whole, model, num_ctx)
-            if whole is not self._kept.whole:
-                self._kept = _Kept(
-                    self._kept.at, whole, _with_loaded(self._kept.listed, model, num_ctx)
-                )
+        cached = self._cached
+        if cached is None:
+            return
+        inventory = _with_loaded(cached.all, model, num_ctx)
+        if inventory is not cached.all:
+            listed = _with_loaded(cached.listed, model, num_ctx)
+            self._cached = _CachedInventory(cached.at, inventory, listed)
 
     def note_remote(self, state: ModelState, host: str) -> None:
         """Records that a model runs elsewhere, and invalidates the inventory."""
         super().note_remote(state, host)
         self.invalidate()
 
-    def _make(self) -> asyncio.Task[_Kept]:
-        self._making = asyncio.create_task(self._survey())
-        self._making.add_done_callback(self._made)
-        return self._making
+    def _start_refresh(self) -> asyncio.Task[_CachedInventory]:
+        self._refresh = asyncio.create_task(self._ask_providers())
+        self._refresh.add_done_callback(self._end_refresh)
+        return self._refresh
 
-    def _made(self, making: asyncio.Task[_Kept]) -> None:
-        if making is self._making:
-            self._making = None
+    def _end_refresh(self, refresh: asyncio.Task[_CachedInventory]) -> None:
+        if refresh is self._refresh:
+            self._refresh = None
 
-    async def _survey(self) -> _Kept:
-        whole = await super().snapshot(with_unlisted=True)
-        listed = replace(whole, states=tuple(state for state in whole.states if not state.unlisted))
-        kept = _Kept(time.monotonic(), whole, listed)
-        if (
-            asyncio.current_task() is self._making
-        ):  # one that was forgotten while it was made may know less than what is kept
-            self._kept = kept
-            self._gate.observe(whole)
-        return kept
+    async def _ask_providers(self) -> _CachedInventory:
+        inventory = await super().snapshot(with_unlisted=True)
+        states = tuple(state for state in inventory.states if not state.unlisted)
+        cached = _CachedInventory(time.monotonic(), inventory, replace(inventory, states=states))
+        # a refresh that was invalidated meanwhile may know less than a later one
+        if asyncio.current_task() is self._refresh:
+            self._cached = cached
+            self._admission.observe(inventory)
+        return cached
 
 
-def _with_loaded(survey: Inventory, model: ModelKey, num_ctx: int | None) -> Inventory:
+def _with_loaded(inventory: Inventory, model: ModelKey, num_ctx: int | None) -> Inventory:
     """The inventory with the model loaded; the same object if it says so already."""
-    found = next((state for state in survey.states if state.key == model), None)
-    if found is None or (found.resident and found.resident_ctx == num_ctx):
-        return survey
+    loaded = next((state for state in inventory.states if state.key == model), None)
+    if loaded is None or (loaded.resident and loaded.resident_ctx == num_ctx):
+        return inventory
 
-    def loaded(state: ModelState) -> ModelState:
-        return (
-            replace(state, resident=True, resident_ctx=num_ctx)
-            if state.identity == found.identity
-            else state
-        )
+    def updated(state: ModelState) -> ModelState:
+        if state.identity != loaded.identity:
+            return state
+        return replace(state, resident=True, resident_ctx=num_ctx)
 
-    return replace(survey, states=tuple(map(loaded, survey.states)))
+    return replace(inventory, states=tuple(map(updated, inventory.states)))
 
 
-class _Kept(NamedTuple):
+class _CachedInventory(NamedTuple):
     """An inventory, when it was made, and the part of it that models.yaml lists."""
 
     at: float
-    whole: Inventory
+    all: Inventory
     listed: Inventory

@@ -35,34 +35,33 @@ class Downloads:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.known: dict[ModelKey, Download] = {}
+        self.by_model: dict[ModelKey, Download] = {}
 
     def start(self, model: str, provider: str) -> Download:
         """Starts downloading a model, unless that is in progress."""
-        key = provider, model
-        there = self.known.get(key)
-        if there is not None and there.is_active:
-            return there
-        begun = self.known[key] = Download(key)
-        begun.task = asyncio.create_task(self._fetch(begun))
-        return begun
+        key = ModelKey(provider, model)
+        existing = self.by_model.get(key)
+        if existing is not None and existing.is_active:
+            return existing
+        download = self.by_model[key] = Download(key)
+        download.task = asyncio.create_task(self._fetch(download))
+        return download
 
-    async def _fetch(self, begun: Download) -> None:
-        provider, model = begun.key
+    async def _fetch(self, download: Download) -> None:
+        provider, model = download.key
         try:
-            async with aclosing(
-                pull_model(self._service.orchestrator.runtime, model, provider)
-            ) as steps:
-                async for begun.progress in steps:
+            providers = self._service.orchestrator.runtime.providers
+            async with aclosing(pull_model(providers, model, provider)) as steps:
+                async for download.progress in steps:
                     pass
         except OrchError as error:
-            begun.error = error
+            download.error = error
         else:
-            begun.is_done = True
+            download.is_done = True
             self._service.invalidate_inventory()
 
     def dismiss(self, key: ModelKey) -> None:
         """Removes a download, cancelling it if it is active."""
-        gone = self.known.pop(key, None)
-        if gone is not None and gone.task is not None:
-            gone.task.cancel()
+        removed = self.by_model.pop(key, None)
+        if removed is not None and removed.task is not None:
+            removed.task.cancel()

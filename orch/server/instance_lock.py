@@ -25,11 +25,11 @@ def lock_path() -> Path:
 if sys.platform == "win32":
 
     @contextlib.contextmanager
-    def held() -> Iterator[bool]:
+    def hold_lock() -> Iterator[bool]:
         """Commands do not look for a server where there are no Unix sockets."""
         yield True
 
-    def holder() -> int | None:
+    def lock_holder() -> int | None:
         """None."""
         return None
 
@@ -37,7 +37,7 @@ else:
     import fcntl
 
     @contextlib.contextmanager
-    def held() -> Iterator[bool]:
+    def hold_lock() -> Iterator[bool]:
         """Tries to take the lock for the duration of the block; yields whether it did. The file is
         never removed, or two processes could hold it. Raises OSError."""
         path = lock_path()
@@ -50,7 +50,7 @@ else:
         finally:
             os.close(descriptor)
 
-    def holder() -> int | None:
+    def lock_holder() -> int | None:
         """The id of the server's process, which lives as long as it holds the lock; None without a
         server, 0 if the id is unknown here (another container)."""
         if not is_private_folder(lock_path().parent):

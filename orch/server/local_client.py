@@ -12,14 +12,14 @@ from typing import Any
 from orch.config.socket_path import is_private_folder, socket_path
 
 CONNECT_TIMEOUT_S = 2.0
-ALIVE_S = 3.0
+PROBE_TIMEOUT_S = 3.0
 """A server whose event loop does not answer a trivial request within this time is stopped or
 frozen."""
 SEND_TIMEOUT_S = 30.0
 """For the server to read a whole request."""
 _READ = 65_536
 _PING = b"HEAD / HTTP/1.1\r\nhost: localhost\r\n\r\n"
-_ALIVE = 200
+_OK = 200
 
 
 class NoServerError(Exception):
@@ -48,11 +48,11 @@ class LocalConnection:
         timeout_s: float | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._socket, self.status, self.headers, self._rest = _awake(
-            ALIVE_S if timeout_s is None else min(timeout_s, ALIVE_S)
+        self._socket, self.status, self.headers, self._rest = _connect_to_responsive(
+            PROBE_TIMEOUT_S if timeout_s is None else min(timeout_s, PROBE_TIMEOUT_S)
         )
-        if self.status != _ALIVE:
-            return  # it takes no more connections
+        if self.status != _OK:
+            return  # it accepts no more connections
         data = b"" if body is None else json.dumps(body).encode()
         head = [
             f"{method} {path} HTTP/1.1",
@@ -67,8 +67,8 @@ class LocalConnection:
             self._socket.sendall(
                 "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data
             )
-            self._socket.settimeout(ALIVE_S if timeout_s is None else timeout_s)
-            self.status, self.headers, self._rest = _head(self._more)
+            self._socket.settimeout(PROBE_TIMEOUT_S if timeout_s is None else timeout_s)
+            self.status, self.headers, self._rest = _head(self._receive_more)
         except (OSError, ValueError, IndexError) as error:
             self.close()
             raise NoServerError(str(error)) from None
@@ -80,44 +80,42 @@ class LocalConnection:
         """The lines of the body; the last one may lack its newline. Raises OSError if the
         connection breaks before the end, and StuckServerError."""
         rest = b""
-        for piece in (
-            self._pieces()
-            if self.headers.get("transfer-encoding") == "chunked"
-            else self._sized(int(self.headers.get("content-length", 0)))
-        ):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from whole
+        is_chunked = self.headers.get("transfer-encoding") == "chunked"
+        length = int(self.headers.get("content-length", 0))
+        for piece in self._chunks() if is_chunked else self._counted(length):
+            *complete, rest = (rest + piece).split(b"\n")
+            yield from complete
         if rest:
             yield rest
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytes]:
         """The chunks of a chunked body: each is its length in hexadecimal, CRLF, the bytes, CRLF; a
         length of 0 ends it."""
         while True:
             while b"\r\n" not in self._rest:
-                self._rest += self._more()
+                self._rest += self._receive_more()
             size, _, self._rest = self._rest.partition(b"\r\n")
             if not (length := int(size, 16)):
                 return
             while len(self._rest) < length + 2:
-                self._rest += self._more()
+                self._rest += self._receive_more()
             yield self._rest[:length]
             self._rest = self._rest[length + 2 :]
 
-    def _sized(self, left: int) -> Iterator[bytes]:
+    def _counted(self, left: int) -> Iterator[bytes]:
         while left > 0:
-            piece, self._rest = self._rest or self._more(), b""
+            piece, self._rest = self._rest or self._receive_more(), b""
             left -= len(piece)
             yield piece
 
-    def _more(self) -> bytes:
+    def _receive_more(self) -> bytes:
         while True:
             try:
-                return _received(self._socket)
+                return _receive(self._socket)
             except TimeoutError:
                 if self._timeout_s is not None:
                     raise
-                _awake(ALIVE_S)[0].close()
+                _connect_to_responsive(PROBE_TIMEOUT_S)[0].close()
 
     def json(self) -> dict[str, Any]:
         """The whole body as an object."""
@@ -129,23 +127,23 @@ class LocalConnection:
         self._socket.close()
 
 
-def _awake(limit_s: float) -> tuple[socket.socket, int, dict[str, str], bytes]:
+def _connect_to_responsive(limit_s: float) -> tuple[socket.socket, int, dict[str, str], bytes]:
     """Connects to a server that responds now: socket, status, headers and the rest of that
     response. Raises NoServerError."""
-    connection = _connected()
+    connection = _connect()
     connection.settimeout(limit_s)
     try:
         connection.sendall(_PING)
-        return (connection, *_head(lambda: _received(connection)))
+        return (connection, *_head(lambda: _receive(connection)))
     except TimeoutError:
         connection.close()
-        raise StuckServerError(f"the server at {socket_path()} does not answer") from None
+        raise StuckServerError(f"the server at {socket_path()} does not respond") from None
     except (OSError, ValueError, IndexError) as error:
         connection.close()
         raise NoServerError(str(error)) from None
 
 
-def _received(connection: socket.socket) -> bytes:
+def _receive(connection: socket.socket) -> bytes:
     data = connection.recv(_READ)
     if not data:
         raise OSError("the server closed the connection")
@@ -159,17 +157,12 @@ def _head(more: Callable[[], bytes]) -> tuple[int, dict[str, str], bytes]:
         data += more()
     head, _, rest = data.partition(b"\r\n\r\n")
     first, *others = head.decode("latin-1").split("\r\n")
-    return (
-        int(first.split(" ")[1]),
-        {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in others)
-        },
-        rest,
-    )
+    fields = (line.partition(":") for line in others)
+    headers = {name.lower(): value.strip() for name, _, value in fields}
+    return int(first.split(" ")[1]), headers, rest
 
 
-def _connected() -> socket.socket:
+def _connect() -> socket.socket:
     path = socket_path()
     if not hasattr(socket, "AF_UNIX") or not path.exists() or not is_private_folder(path.parent):
         raise NoServerError("no server is running")
@@ -179,7 +172,7 @@ def _connected() -> socket.socket:
         connection.connect(os.fspath(path))
     except OSError as error:
         connection.close()
-        raise NoServerError(f"no server answers at {path}: {error}") from None
+        raise NoServerError(f"no server responds at {path}: {error}") from None
     return connection
 
 
@@ -195,6 +188,6 @@ def request_json(
     try:
         return connection.status, connection.json()
     except (OSError, ValueError) as error:
-        raise NoServerError(f"the server broke off: {error}") from None
+        raise NoServerError(f"the connection to the server broke: {error}") from None
     finally:
         connection.close()

@@ -21,13 +21,13 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self._runs = Counter(
             "orch_runs",
-            "Runs by how they ended.",
+            "Runs by status.",
             ("model", "task_type", "status", "face", "client"),
             registry=registry,
         )
         self._errors = Counter(
             "orch_errors",
-            "Models that failed, by code.",
+            "Failed model calls, by code.",
             ("model", "task_type", "code"),
             registry=registry,
         )
@@ -39,13 +39,13 @@ class Metrics:
         )
         self._cached = Counter(
             "orch_cache_hits",
-            "Runs that an earlier answer served.",
+            "Runs answered from the cache.",
             ("model", "task_type"),
             registry=registry,
         )
         self._tokens = Counter(
             "orch_tokens",
-            "Tokens as the models' servers counted them.",
+            "Tokens as counted by the model servers.",
             ("model", "task_type", "kind"),
             registry=registry,
         )
@@ -58,7 +58,7 @@ class Metrics:
         )
         self._rate = Histogram(
             "orch_tokens_per_second",
-            "Tokens of answer a second.",
+            "Answer tokens per second.",
             ("model", "task_type"),
             buckets=RATE_BUCKETS,
             registry=registry,
@@ -66,26 +66,26 @@ class Metrics:
 
     def record(self, run: RunRecord) -> None:
         """Counts a finished run."""
-        of = (run.model or "", run.task_type or "")
-        self._runs.labels(*of, run.status, run.face, run.client).inc()
+        labels = (run.model or "", run.task_type or "")
+        self._runs.labels(*labels, run.status, run.face, run.client).inc()
         if run.source == "cache":
-            self._cached.labels(*of).inc()
+            self._cached.labels(*labels).inc()
         for number, attempt in enumerate(run.attempts):
-            here = (attempt.model, run.task_type or "")
+            labels = (attempt.model, run.task_type or "")
             if attempt.code:
-                self._errors.labels(*here, attempt.code).inc()
+                self._errors.labels(*labels, attempt.code).inc()
             if number:
-                self._fallbacks.labels(*here, run.attempts[number - 1].model).inc()
-            self._tokens.labels(*here, "prompt").inc(attempt.prompt_tokens)
-            self._tokens.labels(*here, "completion").inc(attempt.completion_tokens)
+                self._fallbacks.labels(*labels, run.attempts[number - 1].model).inc()
+            self._tokens.labels(*labels, "prompt").inc(attempt.prompt_tokens)
+            self._tokens.labels(*labels, "completion").inc(attempt.completion_tokens)
             if attempt.ttft_s is not None:
-                self._ttft.labels(*here).observe(attempt.ttft_s)
+                self._ttft.labels(*labels).observe(attempt.ttft_s)
             if attempt.decode_s and attempt.completion_tokens:
-                self._rate.labels(*here).observe(attempt.completion_tokens / attempt.decode_s)
+                self._rate.labels(*labels).observe(attempt.completion_tokens / attempt.decode_s)
 
-    def observe_scheduler(self, gate: Scheduler) -> None:
+    def observe_scheduler(self, scheduler: Scheduler) -> None:
         """Reads queue lengths and resident models from the scheduler at each scrape."""
-        self.registry.register(_Gauges(gate))
+        self.registry.register(_Gauges(scheduler))
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
@@ -93,23 +93,23 @@ class Metrics:
 
 
 class _Gauges:
-    def __init__(self, gate: Scheduler) -> None:
-        self._gate = gate
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
 
     def collect(self) -> Iterator[Metric]:
-        status = self._gate.status()
+        status = self._scheduler.status()
         waiting = GaugeMetricFamily(
-            "orch_queue_waiting", "Requests that wait for a provider.", labels=("provider",)
+            "orch_queue_waiting", "Requests waiting for a provider.", labels=("provider",)
         )
         running = GaugeMetricFamily(
-            "orch_queue_running", "Requests that a provider answers.", labels=("provider",)
+            "orch_queue_running", "Requests that a provider is serving.", labels=("provider",)
         )
         resident = GaugeMetricFamily(
             "orch_resident_bytes", "Memory of each loaded model.", labels=("provider", "model")
         )
-        for name, lane in status["providers"].items():
-            waiting.add_metric((name,), len(lane["waiting"]))
-            running.add_metric((name,), len(lane["running"]))
+        for name, queue in status["providers"].items():
+            waiting.add_metric((name,), len(queue["waiting"]))
+            running.add_metric((name,), len(queue["running"]))
         for model in status["memory"]["resident"]:
             resident.add_metric((model["provider"], model["model"]), model["gb"] * 1e9)
         yield from (waiting, running, resident)

@@ -8,13 +8,12 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
 
-from orch.cli import render
 from orch.config import paths
 from orch.config.socket_path import is_private_folder, socket_path
 from orch.errors import OrchError, UsageError
@@ -25,7 +24,7 @@ from orch.server.http.peer_user import IDENTIFIES_PEERS
 from orch.server.http.protocol import protocol_class
 from orch.server.http.rules import Rules
 from orch.server.http.sessions import LOGIN_PATH, LOGOUT_PATH, LoginSessions
-from orch.server.instance_lock import held, holder
+from orch.server.instance_lock import hold_lock, lock_holder
 from orch.server.local_client import NoServerError, StuckServerError, request_json
 from orch.server.service import Service
 
@@ -54,9 +53,11 @@ def run_server(
     limits: ConnectionLimits,
     *,
     with_page: bool,
+    announce: Callable[[str], None],
 ) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OrchError if it can't start."""
-    with _only_one(), _bound(address) as listener, _own_socket() as own:
+    """Serves until SIGINT or SIGTERM; passes its address to `announce` once it accepts requests.
+    Raises OrchError if it can't start."""
+    with _hold_instance_lock(), _listen(address) as listener, _prepare_owner_socket() as own:
         service = Service.create(config_dir)
         port = listener.getsockname()[1]
         service.url = ListenAddress(address.host, port).url
@@ -73,7 +74,7 @@ def run_server(
             loop="auto",
             lifespan="on",
             log_level="warning",
-            # by colorama's sequences, which do not reach a terminal (orch.text.terminal)
+            # colorama's escape sequences do not reach a terminal (orch.text.terminal)
             use_colors=False,
             access_log=False,
             proxy_headers=False,
@@ -84,65 +85,68 @@ def run_server(
             timeout_keep_alive=75,
             timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         )
-        _Server(config, own, _said(service.url, rules)).run(sockets=[listener])
+        message = _startup_message(service.url, rules)
+        _Server(config, own, lambda: announce(message)).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which also listens on the owner's Unix socket."""
 
-    def __init__(self, config: uvicorn.Config, own: Path | None, said: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, owner_socket: Path | None, on_start: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._own, self._said = own, said
+        self._owner_socket, self._on_start = owner_socket, on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Opens both sockets."""
         await super().startup(sockets)
-        if self._own is not None and self.started:
+        if not self.started:
+            return
+        if self._owner_socket is not None:
+            await self._listen_at(self._owner_socket)
+        self._on_start()
 
-            def connection() -> asyncio.Protocol:
-                made = self.config.http_protocol_class(
-                    config=self.config,
-                    server_state=self.server_state,
-                    app_state=self.lifespan.state,
-                )  # type: ignore[call-arg]
-                return made
+    async def _listen_at(self, path: Path) -> None:
+        def connection() -> asyncio.Protocol:
+            protocol = self.config.http_protocol_class(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )  # type: ignore[call-arg]
+            return protocol
 
-            before = os.umask(0o177)
-            try:
-                self.servers.append(
-                    await asyncio.get_running_loop().create_unix_server(
-                        connection, path=os.fspath(self._own), backlog=BACKLOG
-                    )
-                )
-            finally:
-                os.umask(before)
-        if self.started:
-            render.print_stdout(self._said)
+        loop, before = asyncio.get_running_loop(), os.umask(0o177)
+        try:
+            server = await loop.create_unix_server(
+                connection, path=os.fspath(path), backlog=BACKLOG
+            )
+        finally:
+            os.umask(before)
+        self.servers.append(server)
 
 
-def _said(url: str, rules: Rules) -> str:
+def _startup_message(url: str, rules: Rules) -> str:
     """The startup message: the URL, and a login link for the owner where the system does not
     identify peers."""
-    link = (
-        f"\nits page, for one browser, once: {url}{rules.logins.create_link()}"
-        if rules.logins is not None and rules.keys is None and not IDENTIFIES_PEERS
-        else ""
-    )
-    return f"orch serves at {url}{link}"
+    needs_link = rules.keys is None and not IDENTIFIES_PEERS
+    if rules.logins is None or not needs_link:
+        return f"orch serves at {url}"
+    link = f"{url}{rules.logins.create_link()}"
+    return f"orch serves at {url}\nlogin link for its page, valid once: {link}"
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[None]:
+def _hold_instance_lock() -> Iterator[None]:
     """Holds the instance lock. Raises OrchError if another server of this ORCH_HOME has it."""
-    with held() as alone:
-        if not alone:
-            raise OrchError(
-                f"orch serves already{_where()} (process {holder()})", "orch serve stop"
-            )
+    with hold_lock() as is_held:
+        if not is_held:
+            where = f"{_running_server()} (process {lock_holder()})"
+            raise OrchError(f"orch serves already{where}", "orch serve stop")
         yield
 
 
-def _where() -> str:
+def _running_server() -> str:
     try:
         return f", at {request_json('GET', '/orch/server', timeout_s=5)[1].get('url')}"
     except StuckServerError:
@@ -152,7 +156,7 @@ def _where() -> str:
 
 
 @contextlib.contextmanager
-def _bound(address: ListenAddress) -> Iterator[socket.socket]:
+def _listen(address: ListenAddress) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
     try:
@@ -161,7 +165,7 @@ def _bound(address: ListenAddress) -> Iterator[socket.socket]:
         yield listener
     except socket.gaierror:
         raise UsageError(
-            f"{address.host!r} is no address of this machine", "such as --host 127.0.0.1"
+            f"{address.host!r} is not an address of this machine", "such as --host 127.0.0.1"
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -180,7 +184,7 @@ def _bound(address: ListenAddress) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _own_socket() -> Iterator[Path | None]:
+def _prepare_owner_socket() -> Iterator[Path | None]:
     """The path of the owner's socket, free to be bound; None where Unix sockets are not
     supported."""
     path = socket_path()

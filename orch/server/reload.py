@@ -38,16 +38,10 @@ def _folders(service: Service) -> list[Path]:
     """Every folder whose files would count."""
     own = paths.config_dir()
     paths.make_private(own)
-    named = (
-        [service.config_dir]
-        if service.config_dir
-        else [Path(os.environ["ORCH_CONFIG"])]
-        if os.environ.get("ORCH_CONFIG")
-        else [Path.cwd()]
-    )
-    return list(
-        dict.fromkeys((*named, own, *(source.path.parent for source in service.config.sources)))
-    )
+    variable = os.environ.get("ORCH_CONFIG")
+    chosen = service.config_dir or (Path(variable) if variable else Path.cwd())
+    sources = (source.path.parent for source in service.config.sources)
+    return list(dict.fromkeys((chosen, own, *sources)))
 
 
 async def poll_while_waiting(service: Service) -> None:
@@ -55,5 +49,5 @@ async def poll_while_waiting(service: Service) -> None:
     server notifies nobody."""
     while True:
         await asyncio.sleep(POLL_S)
-        if any(lane["waiting"] for lane in service.gate.status()["providers"].values()):
+        if service.scheduler.has_waiting():
             await service.orchestrator.runtime.registry.snapshot()

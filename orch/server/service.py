@@ -40,8 +40,8 @@ class ConfigGeneration:
     ends."""
 
     orchestrator: Orchestrator
-    uses: int = 0
-    retired: bool = False
+    run_count: int = 0
+    is_replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ class RunInProgress:
 
     run: Run
     task: asyncio.Task[object]
-    house: ConfigGeneration
-    leaves: bool
+    generation: ConfigGeneration
+    unloads_model: bool
     """Whether the client wants the model unloaded after the answer."""
 
 
@@ -60,13 +60,13 @@ class Service:
     """The server's state. Created by `Service.create`."""
 
     config_dir: Path | None
-    gate: Scheduler
+    scheduler: Scheduler
     metrics: Metrics
     wiring: ServerWiring
-    house: ConfigGeneration
+    generation: ConfigGeneration
     config: Config
     fingerprint: str
-    conversations: ConversationAffinity = field(default_factory=ConversationAffinity)
+    affinity: ConversationAffinity = field(default_factory=ConversationAffinity)
     running: dict[str, RunInProgress] = field(default_factory=dict)
     config_fault: OrchError | None = None
     _unloading: set[asyncio.Task[None]] = field(default_factory=set)
@@ -77,66 +77,65 @@ class Service:
     def create(cls, config_dir: Path | None) -> Service:
         """A service for the current configuration. Raises ConfigError."""
         config = load_config(config_dir)
-        gate, metrics = Scheduler(config), Metrics()
-        wiring = ServerWiring(gate, metrics.record)
-        metrics.observe_scheduler(gate)
-        house = ConfigGeneration(Orchestrator(config=config, face="server", wiring=wiring))
+        scheduler, metrics = Scheduler(config), Metrics()
+        wiring = ServerWiring(scheduler, metrics.record)
+        metrics.observe_scheduler(scheduler)
+        generation = ConfigGeneration(Orchestrator(config=config, face="server", wiring=wiring))
         return cls(
-            config_dir,
-            gate,
-            metrics,
-            wiring,
-            house,
-            config,
-            fingerprint(config.sources, config.notes, os.environ),
+            config_dir=config_dir,
+            scheduler=scheduler,
+            metrics=metrics,
+            wiring=wiring,
+            generation=generation,
+            config=config,
+            fingerprint=fingerprint(config.sources, config.notes, os.environ),
         )
 
     @property
     def orchestrator(self) -> Orchestrator:
         """The orchestrator of the current configuration."""
-        return self.house.orchestrator
+        return self.generation.orchestrator
 
     # ---------------------------------------------------------------- runs
 
     def start_run(self, task: Task, on_partial: OnPartial, face: str) -> Run:
         """Starts a run on the current configuration, which stays open until `finish_run`."""
-        house, current = self.house, asyncio.current_task()
+        generation, current = self.generation, asyncio.current_task()
         assert current is not None
-        leaves = any(
+        unloads_model = any(
             unloads_after_answer(fields.get("keep_alive")) for fields in (task.extra, task.options)
         )
-        if leaves:  # the model's server would put it out also where others wait for it here
-            task = replace(
-                task, extra=without_keep_alive(task.extra), options=without_keep_alive(task.options)
-            )
-        run = Run(task, house.orchestrator.runtime, on_partial, face)
-        house.uses += 1
-        self.running[run.run_id] = RunInProgress(run, current, house, leaves)
+        if unloads_model:
+            # the provider would unload it even if other requests are waiting for it
+            extra, options = without_keep_alive(task.extra), without_keep_alive(task.options)
+            task = replace(task, extra=extra, options=options)
+        run = Run(task, generation.orchestrator.runtime, on_partial, face)
+        generation.run_count += 1
+        self.running[run.run_id] = RunInProgress(run, current, generation, unloads_model)
         return run
 
     async def finish_run(self, run: Run) -> None:
         """Releases what a run holds; the last run of a replaced configuration closes it."""
         running = self.running.pop(run.run_id)
-        if running.leaves and run.decision is not None:
-            self.unload_when_idle(
-                running.house.orchestrator.runtime, (run.decision.provider, run.decision.model_id)
-            )
-        running.house.uses -= 1
-        await self._close_if_done(running.house)
+        if running.unloads_model and run.decision is not None:
+            model = run.decision.key
+            self.unload_when_idle(running.generation.orchestrator.runtime, model)
+        running.generation.run_count -= 1
+        await self._close_if_done(running.generation)
 
     def unload_when_idle(self, runtime: Runtime, model: ModelKey) -> None:
         """Starts unloading a model that a client wants unloaded, unless other requests use it or
         wait for it."""
-        backend = runtime.providers[model[0]]
-        if not self.gate.is_needed(model) and isinstance(backend, Loads):
-            task = asyncio.create_task(self._unload(backend, model[1]))
+        provider = runtime.providers[model[0]]
+        if not self.scheduler.is_needed(model) and isinstance(provider, Loads):
+            task = asyncio.create_task(self._unload(provider, model[1]))
             self._unloading.add(task)
             task.add_done_callback(self._unloading.discard)
 
-    async def _unload(self, backend: Loads, model: str) -> None:
+    async def _unload(self, provider: Loads, model: str) -> None:
         """Unloads in the background; if the provider fails, the model stays loaded."""
         with suppress(ProviderError):
-            await backend.unload(model)
+            await provider.unload(model)
         self.invalidate_inventory()
 
     def cancel_run(self, run_id: str, code: str) -> bool:
@@ -174,7 +173,7 @@ class Service:
         assert isinstance(registry, CachedRegistry)
         registry.invalidate()
 
-    # ---------------------------------------------------------------- the configuration
+    # ---------------------------------------------------------------- configuration
 
     async def reload(self) -> None:
         """Loads the configuration files; keeps the current configuration and records the fault if
@@ -187,42 +186,38 @@ class Service:
         self.config_fault = None
         if config.hash == self.config.hash and config == self.config:
             return
-        before, self.house = (
-            self.house,
-            ConfigGeneration(Orchestrator(config=config, face="server", wiring=self.wiring)),
-        )
-        self.config, self.fingerprint = (
-            config,
-            fingerprint(config.sources, config.notes, os.environ),
-        )
-        self.gate.configure(config)
-        before.retired = True
-        # the index can be held once only; a run that is still to recall says that it answered
-        # without
+        orchestrator = Orchestrator(config=config, face="server", wiring=self.wiring)
+        before, self.generation = self.generation, ConfigGeneration(orchestrator)
+        self.config = config
+        self.fingerprint = fingerprint(config.sources, config.notes, os.environ)
+        self.scheduler.configure(config)
+        before.is_replaced = True
+        # only one process part can hold the index; a run that has yet to recall answers without it
+        # and warns
         await self._memory_of(before).aclose()
         await self._close_if_done(before)
 
-    async def _close_if_done(self, house: ConfigGeneration) -> None:
-        if not house.retired or house.uses:
+    async def _close_if_done(self, generation: ConfigGeneration) -> None:
+        if not generation.is_replaced or generation.run_count:
             return
-        runtime = house.orchestrator.runtime
-        for backend in runtime.providers.values():
-            if not self.wiring.is_reused(backend):
-                await backend.aclose()
-        await self._memory_of(house).aclose()
+        runtime = generation.orchestrator.runtime
+        for provider in runtime.providers.values():
+            if not self.wiring.is_reused(provider):
+                await provider.aclose()
+        await self._memory_of(generation).aclose()
         await asyncio.to_thread(runtime.answer_cache.store.close)
         await asyncio.to_thread(runtime.journal.close)
 
     @staticmethod
-    def _memory_of(house: ConfigGeneration) -> ResidentMemory:
-        memory = house.orchestrator.runtime.memory
+    def _memory_of(generation: ConfigGeneration) -> ResidentMemory:
+        memory = generation.orchestrator.runtime.memory
         assert isinstance(memory, ResidentMemory)
         return memory
 
     @property
     def memory(self) -> ResidentMemory:
         """The memory of the current configuration, which stays open."""
-        return self._memory_of(self.house)
+        return self._memory_of(self.generation)
 
     async def aclose(self) -> None:
         """Cancels every run as terminated and closes everything."""

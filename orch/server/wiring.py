@@ -25,57 +25,60 @@ from orch.server.worker_threads import WorkerThreads
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.types import ModelKey
 from orch.wiring import Wiring
 
-_Held = tuple[Provider, tuple[ModelSpec, ...]]
+_Settings = tuple[Provider, tuple[ModelSpec, ...]]
 
 
 class ServerWiring(Wiring):
     """Builds a runtime for each configuration; a provider whose settings did not change is
     reused."""
 
-    def __init__(self, gate: Admission, told: RunCallback) -> None:
-        super().__init__(gate)
-        self._told, self._unwritten, self.threads = told, PendingRuns(), WorkerThreads()
+    def __init__(self, admission: Admission, on_run: RunCallback) -> None:
+        super().__init__(admission)
+        self._on_run, self._pending, self.threads = on_run, PendingRuns(), WorkerThreads()
         self.offload = self.threads
-        self._backends: dict[str, tuple[_Held, ProviderClient]] = {}
+        self._clients: dict[str, tuple[_Settings, ProviderClient]] = {}
 
     def build(self, config: Config) -> Runtime:
         """The runtime for a configuration."""
         runtime = super().build(config)
-        self._backends = {
-            name: held for name, held in self._backends.items() if name in config.models.providers
+        self._clients = {
+            name: client
+            for name, client in self._clients.items()
+            if name in config.models.providers
         }
         return runtime
 
-    def is_reused(self, backend: ProviderClient) -> bool:
+    def is_reused(self, client: ProviderClient) -> bool:
         """Whether a provider belongs to the current runtime."""
-        return any(backend is kept for _, kept in self._backends.values())
+        return any(client is each for _, each in self._clients.values())
 
     def create_journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """A journal that writes in batches."""
-        return BatchedJournal(path, redactor, mode, keep_s, self._told, self._unwritten)
+        return BatchedJournal(path, redactor, mode, keep_s, self._on_run, self._pending)
 
     def create_registry(
         self,
         models: Models,
-        backends: Mapping[str, ProviderClient],
+        providers: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
     ) -> Registry:
         """A registry that caches its inventory."""
         return CachedRegistry(
-            models, backends, journal, budget_gb, priors, self.admission, self.offload
+            models, providers, journal, budget_gb, priors, self.admission, self.offload
         )
 
     def embedding_providers(
-        self, backends: Mapping[str, ProviderClient], registry: Registry
+        self, providers: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
         """Embedding models whose requests are scheduled like a client's."""
         return {
-            name: QueuedEmbedder(name, backend, registry, self.admission)
-            for name, backend in backends.items()
+            name: QueuedEmbedder(name, client, registry, self.admission)
+            for name, client in providers.items()
         }
 
     def create_memory(
@@ -95,11 +98,11 @@ class ServerWiring(Wiring):
         is_embedded = not KINDS[provider.kind].is_server
         specs = (spec for spec in models.models if spec.provider == name)
         used = (provider, tuple(spec for spec in specs if is_embedded or spec.remote))
-        before = self._backends.get(name)
+        before = self._clients.get(name)
         if before and before[0] == used:
             return before[1]
         client = open_client(name, provider, models, concurrent=True)
-        self._backends[name] = (used, client)
+        self._clients[name] = (used, client)
         return client
 
 
@@ -108,34 +111,31 @@ class QueuedEmbedder:
     holds no slot while it recalls."""
 
     def __init__(
-        self, name: str, backend: ProviderClient, registry: Registry, gate: Admission
+        self, name: str, client: ProviderClient, registry: Registry, admission: Admission
     ) -> None:
-        self._name, self._backend, self._registry, self._gate = name, backend, registry, gate
+        self._name, self._client = name, client
+        self._registry, self._admission = registry, admission
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text. Raises ProviderError; `busy` at once if the model does not fit beside
         the loaded ones, where waiting would be in vain."""
-        ticket = SlotRequest(
+        request = SlotRequest(
             f"memory {model}",
-            (self._name, model),
+            ModelKey(self._name, model),
             await self._footprint(model),
             embeds=True,
             timeout_s=WAIT_S,
         )
-        if lack := self._gate.wait_reason(ticket):
-            raise ProviderError("busy", lack)
-        async with self._gate.acquire(ticket):
-            return await self._backend.embed(model, texts)
+        if reason := self._admission.wait_reason(request):
+            raise ProviderError("busy", reason)
+        async with self._admission.acquire(request):
+            return await self._client.embed(model, texts)
 
     async def _footprint(self, model: str) -> int:
         """Bytes; 0 for an unknown model, which its provider then reports."""
         key = self._name, canonical_model_name(model)
-        survey = await self._registry.snapshot(with_unlisted=True)
-        return next(
-            (
-                required_memory(state, state.num_ctx)
-                for state in survey.states
-                if (state.spec.provider, canonical_model_name(state.spec.id)) == key
-            ),
-            0,
-        )
+        inventory = await self._registry.snapshot(with_unlisted=True)
+        for state in inventory.states:
+            if (state.spec.provider, canonical_model_name(state.spec.id)) == key:
+                return required_memory(state, state.num_ctx)
+        return 0

@@ -1,5 +1,5 @@
-"""Answers that were given before, by the exact question: one SQLite file, bounded in age and size,
-safe between processes."""
+"""Caches answers by the exact request in one SQLite file, limited in age and size, safe between
+processes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.storage.database import database_at
+from orch.storage.database import database_at, insert_row
 from orch.storage.sqlite_file import transaction
 from orch.text.prompt import PreparedTask, Task
 from orch.text.slices import SLICE_CHARS
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
 
 MAX_BYTES = 64_000_000
-"""Of answers in all; the least recently used go first."""
+"""Of all answers; the least recently used are deleted first."""
 _MIGRATIONS = (
     """
     CREATE TABLE answers (
-        key TEXT PRIMARY KEY, at REAL NOT NULL, used_at REAL NOT NULL, uses INTEGER NOT NULL, size INTEGER NOT NULL, run_id TEXT NOT NULL,
-        task TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL,
-        single INTEGER NOT NULL, embedder TEXT, vector BLOB);
+        key TEXT PRIMARY KEY, at REAL NOT NULL, used_at REAL NOT NULL, uses INTEGER NOT NULL,
+        size INTEGER NOT NULL, run_id TEXT NOT NULL, task TEXT NOT NULL, provider TEXT NOT NULL,
+        model TEXT NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, single INTEGER NOT NULL,
+        embedder TEXT, vector BLOB);
     CREATE INDEX answers_used ON answers (used_at);
     """,
 )
-_COUNTS = "at > ? AND at <= ?"
+_IS_VALID = "at > ? AND at <= ?"
+"""An answer from the future was stored while the clock was wrong."""
 _COLUMNS = "key, at, uses, size, run_id, task, provider, model, digest, result"
 
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """One answer with the model that gave it. `at` is seconds since the epoch, `size` bytes;
-    `result` is the run's as JSON."""
+    """One cached answer and its model. `at` is seconds since the epoch, `size` bytes; `result` is
+    the run's result as JSON."""
 
     key: str
     at: float
@@ -51,15 +53,15 @@ class CachedAnswer:
 
     @property
     def id(self) -> str:
-        """The name people type."""
+        """The prefix of the key that commands show and accept."""
         return self.key[:12]
 
-    def to_result(self, run_id: str, began: float) -> RunResult:
-        """The result of a run that this answers; `began` is its beginning by the performance
+    def to_result(self, run_id: str, started: float) -> RunResult:
+        """The result of a run that this answers; `started` is its start by the performance
         counter."""
         data = json.loads(self.result)
         decision = _decision(data["decision"])
-        elapsed = time.perf_counter() - began
+        elapsed = time.perf_counter() - started
         return RunResult(
             decision=decision,
             task_type=decision.task_type,
@@ -80,8 +82,8 @@ def _decision(data: dict[str, Any]) -> Decision:
 
 
 def answer_key(prepared: PreparedTask, config_hash: str) -> str:
-    """The hash of everything that an answer depends on: exact messages, tools, format, options,
-    pin, fallback, type, profile, dial, configuration."""
+    """Hashes everything that an answer depends on: exact messages, tools, format, options, pin,
+    fallback, task type, profile, dial and configuration."""
     task = prepared.task
     depends_on = [
         _hashable(prepared.messages),
@@ -101,12 +103,12 @@ def answer_key(prepared: PreparedTask, config_hash: str) -> str:
 
 
 def _hashable(value: Any) -> Any:
-    """The same value with each long text, such as an image, as its hash: JSON would copy it twice
-    more, in calls that keep the interpreter."""
+    """Replaces each long string, such as an image, by its hash: JSON would copy it twice, in calls
+    that block the interpreter."""
     if isinstance(value, str) and len(value) > SLICE_CHARS:
         digest = hashlib.sha256()
-        for begin in range(0, len(value), SLICE_CHARS):
-            digest.update(value[begin : begin + SLICE_CHARS].encode("utf-8", "replace"))
+        for start in range(0, len(value), SLICE_CHARS):
+            digest.update(value[start : start + SLICE_CHARS].encode("utf-8", "replace"))
         return f"{len(value)} {digest.hexdigest()}"
     if isinstance(value, dict):
         return {key: _hashable(entry) for key, entry in value.items()}
@@ -114,8 +116,8 @@ def _hashable(value: Any) -> Any:
 
 
 class AnswerStore:
-    """The answers of one machine. What goes wrong with the file is said in `warnings`; a run goes
-    on without."""
+    """The cached answers of one machine. A file that can't be used never fails a run: `warnings`
+    says what is wrong."""
 
     def __init__(self, path: Path, ttl_s: int) -> None:
         self.ttl_s = ttl_s
@@ -123,104 +125,85 @@ class AnswerStore:
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong with the file so far."""
+        """What is or was wrong with the file."""
         return self.database.warnings
 
     def open(self) -> None:
-        """Opens the file, for who has nothing to tell without it. Raises JournalError where it
-        can't be read."""
+        """Opens the file now. Raises JournalError if it can't be read."""
         self.database.open()
 
     def close(self) -> None:
-        """Closes the file; a later use opens it again."""
+        """Closes the file; the next use opens it again."""
         self.database.close()
 
     def get(self, key: str) -> CachedAnswer | None:
-        """The answer, if it is there and not too old."""
+        """The answer, if it exists and has not expired."""
+        answers = self._select(f"key = ? AND {_IS_VALID}", (key, *self._valid_span()))
+        return answers[0] if answers else None
 
-        def read(connection: sqlite3.Connection) -> CachedAnswer | None:
-            return _one(connection, f"key = ? AND {_COUNTS}", (key, *self._span()))
+    def _select(self, condition: str, values: tuple[Any, ...]) -> list[CachedAnswer]:
+        query = f"SELECT {_COLUMNS} FROM answers WHERE {condition}"
+        rows: list[tuple[Any, ...]] = self.database.run_or_default(
+            lambda c: c.execute(query, values).fetchall(), []
+        )
+        return [CachedAnswer(*row) for row in rows]
 
-        return self.database.run_or_default(read, None)
-
-    def _span(self) -> tuple[float, float]:
-        """From when to when an answer must have been given to count: one of the future was kept
-        while the clock was wrong."""
+    def _valid_span(self) -> tuple[float, float]:
+        """The times between which a valid answer was given."""
         now = time.time()
         return now - self.ttl_s, now
 
     def mark_used(self, key: str) -> None:
-        """Marks an answer as given once more."""
-        self.database.run_or_default(
-            lambda c: c.execute(
-                "UPDATE answers SET uses = uses + 1, used_at = ? WHERE key = ?", (time.time(), key)
-            ),
-            None,
-        )
+        """Counts a cache hit."""
+        query = "UPDATE answers SET uses = uses + 1, used_at = ? WHERE key = ?"
+        values = (time.time(), key)
+        self.database.run_or_default(lambda c: c.execute(query, values), None)
 
     def put(self, key: str, task: Task, result: RunResult, digest: str) -> None:
-        """Keeps an answer; makes room for it."""
-        text, asked = json.dumps(_packed(result)), task.text.encode("utf-8", "replace").decode()
-        now, single = time.time(), int(is_standalone(task))
-        row = (
-            key,
-            now,
-            now,
-            0,
-            len(text) + len(asked),
-            result.run_id,
-            asked,
-            result.decision.provider,
-            result.decision.model_id,
-            digest,
-            text,
-            single,
-        )
+        """Stores an answer; deletes expired ones, and others as far as space requires."""
+        text, now = json.dumps(_to_dict(result)), time.time()
+        row = {
+            "key": key,
+            "at": now,
+            "used_at": now,
+            "uses": 0,
+            "size": len(text) + len(task.text),
+            "run_id": result.run_id,
+            "task": task.text,
+            "provider": result.decision.provider,
+            "model": result.decision.model_id,
+            "digest": digest,
+            "result": text,
+            "single": int(is_standalone(task)),
+        }
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                names = (
-                    "key, at, used_at, uses, size, run_id, task, provider, model, digest, result,"
-                    " single"
-                )
-                connection.execute(
-                    f"INSERT OR REPLACE INTO answers ({names}) VALUES ({','.join('?' * len(row))})",
-                    row,
-                )
+                insert_row(connection, "answers", row, replace=True)
                 connection.execute("DELETE FROM answers WHERE at <= ?", (now - self.ttl_s,))
-                _make_room(connection)
+                _evict(connection)
 
         self.database.run_or_default(write, None)
 
     def find(self, prefix: str) -> list[CachedAnswer]:
-        """The answers whose id begins so, at most two."""
-
-        def read(connection: sqlite3.Connection) -> list[CachedAnswer]:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM answers WHERE substr(key, 1, ?) = ? LIMIT 2",
-                (len(prefix), prefix),
-            )
-            return [CachedAnswer(*row) for row in rows]
-
-        return self.database.run_or_default(read, [])
+        """The answers whose key starts with `prefix`, at most two."""
+        return self._select("substr(key, 1, ?) = ? LIMIT 2", (len(prefix), prefix))
 
     def forget(self, *, keys: Sequence[str] = (), run_ids: Sequence[str] | None = None) -> int:
-        """Deletes answers by key or by the run that gave them (`run_ids`), everything where neither
-        is named; also from free pages and WAL."""
+        """Deletes answers by key or by run, all if neither is given, also from free pages and WAL.
+        Returns how many."""
+
+        def delete(connection: sqlite3.Connection) -> int:
+            if not keys and run_ids is None:
+                return connection.execute("DELETE FROM answers").rowcount
+            column, names = ("key", keys) if keys else ("run_id", run_ids or ())
+            query = f"DELETE FROM answers WHERE {column} = ?"
+            return connection.executemany(query, [(name,) for name in names]).rowcount
 
         def write(connection: sqlite3.Connection) -> int:
             connection.execute("PRAGMA secure_delete=ON")
             with transaction(connection):
-                if keys:
-                    count = connection.executemany(
-                        "DELETE FROM answers WHERE key = ?", [(key,) for key in keys]
-                    ).rowcount
-                elif run_ids is not None:
-                    count = connection.executemany(
-                        "DELETE FROM answers WHERE run_id = ?", [(run_id,) for run_id in run_ids]
-                    ).rowcount
-                else:
-                    count = connection.execute("DELETE FROM answers").rowcount
+                count = delete(connection)
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return count
@@ -228,7 +211,7 @@ class AnswerStore:
         return self.database.run_or_default(write, 0)
 
     def stats(self) -> dict[str, Any]:
-        """How many answers, how large, how often given, how old the oldest is (seconds)."""
+        """Number, size and hits of all answers, and the age of the oldest in seconds."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Any]:
             row = connection.execute(
@@ -244,45 +227,37 @@ class AnswerStore:
 
         return self.database.run_or_default(read, {})
 
-    # ------------------------------------------------------------ vectors, for the nearest earlier
-    # task
+    # ------------------------------------------------------------ vectors, for similar tasks
 
     def tasks_without_vector(self, embedder: str, limit: int) -> list[tuple[str, str]]:
-        """Keys and tasks of single-turn answers that have no vector of this embedder yet, newest
-        first."""
+        """Keys and tasks of standalone answers without a vector of this embedder, newest first."""
         query = (
-            f"SELECT key, task FROM answers WHERE single = 1 AND {_COUNTS} AND coalesce(embedder,"
-            " '') != ? ORDER BY at DESC LIMIT ?"
+            f"SELECT key, task FROM answers WHERE single = 1 AND {_IS_VALID}"
+            " AND coalesce(embedder, '') != ? ORDER BY at DESC LIMIT ?"
         )
-        return self.database.run_or_default(
-            lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
-        )
+        values = (*self._valid_span(), embedder, limit)
+        return self.database.run_or_default(lambda c: c.execute(query, values).fetchall(), [])
 
     def set_vectors(self, embedder: str, vectors: Sequence[tuple[str, bytes]]) -> None:
-        """Keeps vectors (float32) by key."""
+        """Stores vectors (float32) by key."""
         rows = [(embedder, vector, key) for key, vector in vectors]
-        self.database.run_or_default(
-            lambda c: c.executemany(
-                "UPDATE answers SET embedder = ?, vector = ? WHERE key = ?", rows
-            ),
-            None,
-        )
+        query = "UPDATE answers SET embedder = ?, vector = ? WHERE key = ?"
+        self.database.run_or_default(lambda c: c.executemany(query, rows), None)
 
     def vectors(self, embedder: str, limit: int) -> list[tuple[str, str, bytes]]:
-        """Keys, tasks and vectors, newest first."""
+        """Keys, tasks and vectors of an embedder, newest first."""
         query = (
-            f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_COUNTS} AND embedder = ?"
-            " ORDER BY at DESC LIMIT ?"
+            f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_IS_VALID}"
+            " AND embedder = ? ORDER BY at DESC LIMIT ?"
         )
-        return self.database.run_or_default(
-            lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
-        )
+        values = (*self._valid_span(), embedder, limit)
+        return self.database.run_or_default(lambda c: c.execute(query, values).fetchall(), [])
 
 
 def is_standalone(task: Task) -> bool:
-    """Whether a task is one short question and nothing beside it: only such ones are compared with
-    each other."""
-    beside = (
+    """Whether a task is a question without anything else: only such tasks are compared with each
+    other."""
+    others = (
         task.history,
         task.messages,
         task.attachments,
@@ -291,23 +266,23 @@ def is_standalone(task: Task) -> bool:
         task.response_format,
         task.system_prompt,
     )
-    return not any(beside)
+    return not any(others)
 
 
 def is_cacheable(result: RunResult) -> bool:
-    """Whether an answer may be given again: complete, not empty, of text alone, and from no last
-    resort that was not named."""
+    """Whether an answer may be used again: complete, not empty, only text, and not from a last
+    resort unless that was named."""
     response = result.response
-    beside = response.tool_calls or response.logprobs
     return (
         response.finish_reason == "stop"
         and bool(response.content.strip())
-        and not beside
+        and not response.tool_calls
+        and not response.logprobs
         and (not result.degraded or result.decision.pinned)
     )
 
 
-def _packed(result: RunResult) -> dict[str, Any]:
+def _to_dict(result: RunResult) -> dict[str, Any]:
     response = result.response
     return {
         "decision": asdict(result.decision),
@@ -318,15 +293,8 @@ def _packed(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _one(
-    connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]
-) -> CachedAnswer | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM answers WHERE {condition}", values).fetchone()
-    return CachedAnswer(*row) if row else None
-
-
-def _make_room(connection: sqlite3.Connection) -> None:
-    """Deletes the least recently used answers until the rest is small enough."""
+def _evict(connection: sqlite3.Connection) -> None:
+    """Deletes the least recently used answers until the rest fits into MAX_BYTES."""
     connection.execute(
         "DELETE FROM answers WHERE key IN (SELECT key FROM (SELECT key, sum(size) OVER (ORDER BY"
         " used_at DESC, key) AS so_far FROM answers) WHERE so_far > ?)",

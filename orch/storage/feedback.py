@@ -155,7 +155,9 @@ class FeedbackStore:
         if not runs:
             return False
         first = runs[0]
-        return self.set_ratings(first, {(first["provider"], first["model"]): RERUN_SCORE}, RERUN)
+        return self.set_ratings(
+            first, {ModelKey(first["provider"], first["model"]): RERUN_SCORE}, RERUN
+        )
 
     def ratings(self, after: int = 0) -> list[Rating]:
         """Ratings with an id above `after`, oldest first."""
@@ -201,7 +203,7 @@ class FeedbackStore:
             " WHERE score IS NOT NULL AND how != 'static' GROUP BY provider, model"
         )
         rows = self._database.rows(query)
-        return {(row["provider"], row["model"]): (row["mean"], row["n"]) for row in rows}
+        return {ModelKey(row["provider"], row["model"]): (row["mean"], row["n"]) for row in rows}
 
     def last_ids(self) -> tuple[int, int]:
         """The highest ids of graded answers and of ratings, which identify the evidence."""

@@ -230,7 +230,7 @@ def _condition(outcome: str, task_type: str, model: str, text: str) -> tuple[str
 
 
 def _without_retried(rows: list[Row]) -> list[Row]:
-    pairs = zip(rows, [*rows[1:], {}], strict=True)
+    pairs = zip(rows, [*rows[1:], {}], strict=False)  # no rows, but one {}, where there are none
     return [
         row for row, next_ in pairs if row["status"] == "ok" or row["task"] != next_.get("task")
     ]

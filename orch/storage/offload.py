@@ -1,5 +1,4 @@
-"""Protocol for blocking work: runs it inline here, or in worker threads where a server supplies its
-own."""
+"""Protocol for running blocking work: inline in a command, in worker threads in a server."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ _Args = TypeVarTuple("_Args")
 
 
 class Offload(Protocol):
-    """Does a piece of work and gives its result. Who is cancelled meanwhile is let go; what has not
-    begun is not begun then."""
+    """Runs a function and returns its result. A cancelled caller does not wait for a function that
+    is running; one that has not started is not run."""
 
     async def __call__(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T: ...
 
 
 async def run_inline(work: Callable[[*_Args], _T], *args: *_Args) -> _T:
-    """Here and now: a command has nobody else to serve."""
+    """Runs the function at once: a command serves nobody else meanwhile."""
     return work(*args)

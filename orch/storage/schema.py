@@ -1,5 +1,5 @@
-"""The journal's tables, as numbered migrations: a migration that was released is never changed,
-only followed by another."""
+"""The journal's tables as numbered migrations. A released migration is never changed, only followed
+by another."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@ client (pure)."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orch.storage.timings import COLD_LOAD_S
-from orch.types import display_names
+from orch.types import ModelKey, display_names
 
 Row = dict[str, Any]
 
@@ -20,9 +20,10 @@ def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
     `fallbacks` counts how often the model failed and another attempt followed, `takeovers` how
     often it was asked after a failure.
     """
-    names = display_names((row["provider"], row["model"]) for row in attempts)
+    names = display_names(_key(row) for row in attempts)
     return _grouped(
-        [{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model"
+        [{**row, "model": names[_key(row)]} for row in attempts],
+        "model",
     )
 
 
@@ -47,25 +48,25 @@ def by_client(runs: Sequence[Row]) -> dict[str, Row]:
 def count_fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
     """Counts fallbacks by (failed model, error code, model that took over). The attempts of a run
     must be in order."""
-    names = display_names((row["provider"], row["model"]) for row in attempts)
+    names = display_names(_key(row) for row in attempts)
     previous: dict[str, Row] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
     for row in attempts:
         failed = previous.get(row["run_id"])
         if failed is not None:
-            failed_name = names[failed["provider"], failed["model"]]
-            counts[failed_name, failed["code"] or "", names[row["provider"], row["model"]]] += 1
+            failed_name = names[_key(failed)]
+            counts[failed_name, failed["code"] or "", names[_key(row)]] += 1
         previous[row["run_id"]] = row
     return counts
 
 
 def cold_loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
     """Seconds of every cold load by model."""
-    names = display_names((row["provider"], row["model"]) for row in attempts)
+    names = display_names(_key(row) for row in attempts)
     loads: dict[str, list[float]] = {}
     for row in attempts:
         if (row["load_s"] or 0.0) > COLD_LOAD_S:
-            loads.setdefault(names[row["provider"], row["model"]], []).append(row["load_s"])
+            loads.setdefault(names[_key(row)], []).append(row["load_s"])
     return dict(sorted(loads.items()))
 
 
@@ -111,3 +112,7 @@ def _statistics(rows: list[Row], last: dict[str, int]) -> Row:
 
 def _known(rows: Iterable[Row], key: str) -> list[float]:
     return [row[key] for row in rows if row[key] is not None]
+
+
+def _key(row: Mapping[str, Any]) -> ModelKey:
+    return ModelKey(row["provider"], row["model"])

@@ -125,14 +125,14 @@ class TimingStore:
     def recent_answer_counts(self) -> dict[ModelKey, int]:
         """How many of the last RECENT_CHOICES answers each model gave."""
         rows = self._database.rows(_CHOICES, (RECENT_CHOICES,))
-        return {(row["provider"], row["model"]): row["count"] for row in rows}
+        return {ModelKey(row["provider"], row["model"]): row["count"] for row in rows}
 
     def decode_rates(self, limit: int) -> dict[tuple[ModelKey, TaskType], list[float]]:
         """Tokens per second of the last `limit` answers of each model and task type."""
         rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
         for row in self._database.rows(_DECODE_RATES, (limit,)):
             if row["task_type"] in _TYPES:
-                key = (row["provider"], row["model"]), TaskType(row["task_type"])
+                key = ModelKey(row["provider"], row["model"]), TaskType(row["task_type"])
                 rates.setdefault(key, []).append(row["rate"])
         return rates
 
@@ -161,7 +161,7 @@ class TimingStore:
         rows = self._database.rows(
             "SELECT DISTINCT provider, model FROM speeds WHERE error IS NULL"
         )
-        return {(row["provider"], row["model"]) for row in rows}
+        return {ModelKey(row["provider"], row["model"]) for row in rows}
 
 
 # ---------------------------------------------------------------- statistics

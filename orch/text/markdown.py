@@ -45,14 +45,14 @@ class BlockSplitter:
         """The end of the incomplete part, up to some lines and characters; a truncated code block
         starts with its fence again."""
         self._partial = ["".join(self._partial)]  # called several times a second while a line grows
-        kept = "".join(
+        shown = "".join(
             (
                 *self._lines[-lines:],
                 self._partial[0][-most_chars:] if most_chars else self._partial[0],
             )
         )
-        kept = kept[-most_chars:] if most_chars else kept
-        return self._opening + kept if self._opening and self._opening not in kept else kept
+        shown = shown[-most_chars:] if most_chars else shown
+        return self._opening + shown if self._opening and self._opening not in shown else shown
 
     def flush(self) -> str:
         """The incomplete part; empty afterwards."""

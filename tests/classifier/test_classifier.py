@@ -31,7 +31,7 @@ PLAIN = "What is the capital of France?"
         ("Find all Python files that import requests", "exploration"),
     ],
 )
-def test_plain_tasks_are_told_apart(text: str, wanted: str) -> None:
+def test_plain_tasks_are_classified(text: str, wanted: str) -> None:
     found = classify(text)
     assert found.task_type == wanted
     assert sum(found.scores.values()) == pytest.approx(1)
@@ -47,7 +47,7 @@ def test_a_keyword_of_the_users_own_is_a_strong_vote_and_evidence() -> None:
     assert ("keyword", "frobnicate") in [(each.kind, each.feature) for each in found.evidence]
 
 
-def test_two_own_rules_outvote_the_learned_part() -> None:
+def test_two_own_rules_outvote_the_trained_classifier() -> None:
     own = {
         TaskType.RESEARCH: TaskTypeRule(
             keywords=Keywords(en=("capital", "france")), patterns=(r"\bcapital of\b",)
@@ -78,13 +78,13 @@ def test_rating_the_last_run_counts_at_once(ollama: FakeOllama) -> None:
 @pytest.mark.parametrize(
     "words", [["last"], ["last", "--type", "codng"], ["nope", "--type", "coding"]]
 )
-def test_a_rating_that_means_nothing_is_told(ollama: FakeOllama, words: list[str]) -> None:
+def test_an_invalid_rating_is_refused(ollama: FakeOllama, words: list[str]) -> None:
     done = orch("rate", *words)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
 
 
-def test_why_shows_what_spoke_for_the_first_two_types(ollama: FakeOllama) -> None:
+def test_why_shows_the_evidence_for_the_first_two_types(ollama: FakeOllama) -> None:
     shown = orch("route", "--why", "Debug this Python function").stdout.decode()
     assert shown.count("\nfor ") == 2
     assert "learned" in shown

@@ -43,7 +43,7 @@ def test_a_shortened_file_is_refused() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300))
-def test_any_text_gets_a_whole_answer(text: str) -> None:
+def test_any_text_gets_a_complete_classification(text: str) -> None:
     found = LEARNED.classify(text)
     assert math.isclose(sum(found.scores.values()), 1.0, abs_tol=1e-9)
     assert set(found.scores) == set(TaskType)
@@ -52,7 +52,7 @@ def test_any_text_gets_a_whole_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t ", "\x00\x01\x02", "?!?", "😀😀😀", "\ud800"])
-def test_where_nothing_speaks_it_is_simple_and_unsure(text: str) -> None:
+def test_a_text_without_evidence_is_simple_and_unsure(text: str) -> None:
     found = LEARNED.classify(text)
     assert found.task_type is TaskType.SIMPLE
     assert found.unsure
@@ -74,7 +74,7 @@ def test_where_nothing_speaks_it_is_simple_and_unsure(text: str) -> None:
         "Skriv en kort dikt om havet",
     ],
 )
-def test_an_unknown_language_is_never_sure(text: str) -> None:
+def test_a_text_in_an_unknown_language_is_unsure(text: str) -> None:
     found = LEARNED.classify(text)
     assert found.unsure
     assert found.confidence < 0.3
@@ -112,20 +112,20 @@ def test_accents_and_case_change_nothing(text: str) -> None:
         ("traducee", "traduce"),
     ],
 )
-def test_a_slip_of_the_fingers_is_read_as_the_word_that_was_meant(typed: str, meant: str) -> None:
+def test_a_typing_error_is_corrected(typed: str, meant: str) -> None:
     assert WORDS.corrected([typed]) == [meant]
 
 
-def test_known_short_and_odd_words_are_left_as_they_are() -> None:
+def test_known_short_and_unusual_words_are_not_corrected() -> None:
     words = ["write", "teh", "x1", "qzxwvk", "größe", "__init__"]
     assert WORDS.corrected(words) == words
 
 
-def test_of_two_words_that_were_meant_the_more_frequent_is_taken() -> None:
+def test_of_two_corrections_the_more_frequent_word_is_taken() -> None:
     assert Vocabulary(["string", "strong"]).corrected(["strng", "strxng"]) == ["strng", "string"]
 
 
-def test_a_vocabulary_comes_back_from_its_bytes() -> None:
+def test_a_vocabulary_survives_serialization() -> None:
     again = Vocabulary.from_bytes(WORDS.to_bytes())
     assert len(again) == len(WORDS) > 5_000
     with pytest.raises(ValueError, match="not a vocabulary"):
@@ -139,13 +139,13 @@ def test_politeness_is_not_part_of_the_request() -> None:
     )
 
 
-def test_a_pasted_block_is_told_from_the_request() -> None:
+def test_a_pasted_block_is_separated_from_the_request() -> None:
     part = split_request("Why does this fail?\n\n```\nraise ValueError(1)\n```")
     assert part.asked == "why does this fail?"
     assert "valueerror" in part.pasted
 
 
-def test_the_former_turn_is_a_vote_for_a_short_text_only() -> None:
+def test_the_previous_turn_is_a_vote_for_a_short_text_only() -> None:
     short, long = (
         "shorter please",
         "write a python function that reverses a linked list of words and then counts the vowels",
@@ -164,7 +164,7 @@ def test_the_evidence_names_words_of_the_text() -> None:
     )
 
 
-def test_predicting_needs_no_numpy() -> None:
+def test_classification_needs_no_numpy() -> None:
     code = (
         "import sys; from orch.classifier.linear_model import LinearClassifier as L;"
         " L.shipped().classify('hi'); print('numpy' in sys.modules)"

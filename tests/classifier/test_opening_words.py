@@ -42,7 +42,7 @@ def test_the_words_type_is_first_or_second_in_95_of_100() -> None:
     assert share(found) >= GOAL, [each.sentence.text for each in found if not each.right]
 
 
-def test_no_single_word_is_given_up() -> None:
+def test_no_single_word_fails() -> None:
     assert {word: right for word, right in by_word(placed()).items() if right < LEAST_OF_TEN} == {}
 
 
@@ -62,7 +62,7 @@ def test_each_word_has_ten_sentences_in_both_languages() -> None:
         ("Audita este contrato", "analysis"),
     ],
 )
-def test_the_command_reads_a_request_by_its_verb(task: str, wanted: str) -> None:
+def test_the_command_classifies_a_request_by_its_verb(task: str, wanted: str) -> None:
     done = json.loads(orch("classify", "--json", task).stdout)
     assert wanted in sorted(done["scores"], key=done["scores"].__getitem__)[-2:]
     assert "opening" in {each["kind"] for each in done["evidence"]}
@@ -82,16 +82,16 @@ def test_a_request_that_opens_with_a_word_has_its_vote(task: str) -> None:
     assert _votes(task) == [(TaskType.ANALYSIS, OPENING)]
 
 
-def test_a_word_shortly_after_the_opening_counts_less_and_one_far_on_nothing() -> None:
+def test_a_word_after_the_opening_counts_less_and_a_later_one_not_at_all() -> None:
     assert _votes("Help Ana and me decide") == [(TaskType.REASONING, NEAR)]
     assert _votes("The report of last year that you should audit") == []
 
 
-def test_a_noun_tells_as_much_further_on() -> None:
+def test_a_noun_counts_the_same_later_in_a_request() -> None:
     assert _votes("Give me a good strategy") == [(TaskType.REASONING, OPENING)]
 
 
-def test_a_document_is_a_thing_unless_the_request_opens_with_it() -> None:
+def test_document_is_a_noun_unless_the_request_opens_with_it() -> None:
     assert _votes("Document the cellar") == [(TaskType.WRITING, OPENING)]
     assert _votes("Shorten this document") == []
 
@@ -113,7 +113,7 @@ def test_the_type_of_the_first_word_is_kept_second(task: str, kind: str) -> None
     assert TaskType(kind) in sorted(scores, key=scores.__getitem__)[-2:]
 
 
-def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
+def test_a_type_is_raised_above_the_third_but_not_above_the_first() -> None:
     logits = {kind: float(at) for at, kind in enumerate(TaskType)}
     [lift] = keep_second(["find"], logits)
     assert (
@@ -124,13 +124,13 @@ def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
     assert list(keep_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
 
 
-def test_a_lift_never_makes_a_type_the_first() -> None:
+def test_keeping_a_type_second_never_makes_it_first() -> None:
     logits = dict.fromkeys(TaskType, 0.0) | {TaskType.CODING: 5.02, TaskType.WRITING: 5.0}
     [lift] = keep_second(["find"], logits)
     assert 5.0 < lift.weight < 5.02
 
 
-def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word() -> None:
+def test_an_own_keyword_counts_the_same_after_an_opening_word() -> None:
     own = Classifier({TaskType.CODING: TaskTypeRule(keywords=Keywords(en=("cellar",)))})
     found = own.classify("Investigate the cellar")
     assert found.task_type is TaskType.CODING

@@ -74,7 +74,7 @@ BROKEN = {
     "bad address": (
         "providers:\n  x: {kind: openai, base_url: 'http://°'}\n",
         "",
-        ("models.yaml:2:", "is not an address"),
+        ("models.yaml:2:", "is not a valid URL"),
     ),
     "key": (f"{GOOD}    speed_ratin: 3\n", "", ("models.yaml:6:", "did you mean speed_rating?")),
 }

@@ -187,6 +187,7 @@ def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -
         "pydantic",
         "yaml",
         "ruamel",
+        "filelock",
         "orch.routing.known_models.catalogue",
     )
     code = (

@@ -151,7 +151,7 @@ async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path)
     )
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="no such host") as caught:
-            [step async for step in pull_model(orchestrator.runtime, "qwen3:4b")]
+            [step async for step in pull_model(orchestrator.runtime.providers, "qwen3:4b")]
     assert ("way to the internet" in caught.value.hint, caught.value.code) == (True, "all_failed")
 
 

@@ -3,7 +3,6 @@ command's output through a pseudo-terminal."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -12,13 +11,10 @@ import select
 import socket
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
-from typing import TextIO, cast
 
 import pytest
 
-from orch.text.terminal import SanitizedStream, sanitize_json, sanitize_streams, sanitize_text
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import Forked, run
@@ -300,44 +296,3 @@ def test_what_clients_send_drives_no_terminal_of_a_server(evil: str) -> None:
         shown = begun + _read(mine)
     os.close(mine)
     assert driving(shown) == []
-
-
-# ---------------------------------------------------------------- the one place
-
-
-def test_marks_that_right_to_left_text_and_emoji_need_stay() -> None:
-    text = "שלום\u200f 1\u200e \u061c نمی\u200cخواهم 👨\u200d👩\u200d👧 🏳️\u200d🌈\tx\n"
-    assert sanitize_text(text) == text
-
-
-def test_bytes_that_are_no_utf_8_are_replaced() -> None:
-    assert sanitize_text(b"\x9b31m".decode("utf-8", "surrogateescape")) == "?31m"
-
-
-def test_harmless_json_is_the_same_value() -> None:
-    text = json.dumps({f"k{EVIL}": f"{EVIL}\udc9b"}, ensure_ascii=False)
-    assert driving(sanitize_json(text)) == []
-    assert json.loads(sanitize_json(text)) == json.loads(text)
-
-
-def test_a_stream_of_a_terminal_is_harmless_as_text_and_as_bytes() -> None:
-    written = io.StringIO()
-    stream = cast(TextIO, SanitizedStream(written))
-    stream.write(f"a{EVIL}")
-    stream.writelines([f"b{EVIL}"])
-    for byte in f"é{EVIL}".encode():
-        stream.buffer.write(bytes([byte]))
-    assert driving(written.getvalue()) == []
-    assert "é" in written.getvalue()
-
-
-def test_only_a_terminal_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Tty(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setattr(sys, "stdout", Tty())
-    monkeypatch.setattr(sys, "stderr", pipe := io.StringIO())
-    sanitize_streams()
-    assert isinstance(sys.stdout, SanitizedStream)
-    assert sys.stderr is pipe

@@ -11,6 +11,7 @@ import pytest
 from orch.config import edit_models
 from orch.config.load import load_config
 from orch.errors import ConfigError
+from orch.types import ModelKey
 from tests.conftest import LLAMA
 
 PROVIDERS = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
@@ -69,7 +70,9 @@ def entry(name: str) -> dict[str, Any]:
 def test_listing_a_removed_model_again_restores_the_file(own: Write, text: str) -> None:
     file = own("")
     file.write_bytes(text.encode())
-    edit_models.write_change(edit_models.propose_listing(None, [], [("ollama", LLAMA)], "use"))
+    edit_models.write_change(
+        edit_models.propose_listing(None, [], [ModelKey("ollama", LLAMA)], "use")
+    )
     assert {spec.id for spec in load_config().models.models} == {"qwen3"} - (
         {"qwen3"} if text == OWN else set()
     )
@@ -83,7 +86,7 @@ def test_each_removed_model_is_its_own_comment_and_other_comments_stay(
 ) -> None:
     own(HELD)
     change = edit_models.propose_listing(
-        None, [], [("ollama", LLAMA), ("ollama", "qwen3:latest")], "use"
+        None, [], [ModelKey("ollama", LLAMA), ModelKey("ollama", "qwen3:latest")], "use"
     )
     assert "\n    # Above all" not in change.after
     assert "\n# clever\n#- name: Clever\n#  id: qwen3\n" in change.after
@@ -97,7 +100,7 @@ def test_an_entry_of_a_flow_list_is_removed_and_guessed_keys_are_marked(
     own: Write,
 ) -> None:
     own(f"{PROVIDERS}models: [{{id: {LLAMA}}}, {{id: x}}]\n")
-    change = edit_models.propose_listing(None, [entry("new:1b")], [("ollama", "x")], "use")
+    change = edit_models.propose_listing(None, [entry("new:1b")], [ModelKey("ollama", "x")], "use")
     assert LLAMA in change.after
     assert "id: x" not in change.after
     assert any("guessed from its size" in line for line in change.diff() if line.startswith("+"))
@@ -125,7 +128,7 @@ def test_a_change_is_not_written_to_a_file_that_was_changed(own: Write, home: Pa
     change = edit_models.propose_listing(None, [], [], "ignore")
     file.write_text(HELD)
     for each in (new_file, change):
-        with pytest.raises(ConfigError, match="changed meanwhile"):
+        with pytest.raises(ConfigError, match="has changed since"):
             edit_models.write_change(each)
     assert file.read_text() == HELD
     file.unlink()
@@ -146,5 +149,5 @@ def test_an_impossible_change_is_refused_before_anything_is_written(
 ) -> None:
     file = own(text)
     with pytest.raises(ConfigError):
-        edit_models.propose_listing(None, [], [("ollama", dropped)], "ignore")
+        edit_models.propose_listing(None, [], [ModelKey("ollama", dropped)], "ignore")
     assert file.read_text() == text

@@ -1,4 +1,4 @@
-"""Weights are changed in routing.yaml and nothing else is."""
+"""Saving weights changes nothing else in routing.yaml."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def own(home: Path) -> Path:
         ),
     ],
 )
-def test_only_the_numbers_become_others(own: Path, before: str, after: str) -> None:
+def test_only_the_numbers_change(own: Path, before: str, after: str) -> None:
     own.write_bytes(before.encode())
     own.chmod(0o640)
     WeightsFile.read().save(WEIGHTS)
@@ -62,7 +62,7 @@ def test_only_the_numbers_become_others(own: Path, before: str, after: str) -> N
     assert [path.name for path in own.parent.glob(".routing*")] == []
 
 
-def test_where_the_shipped_file_is_in_force_the_users_own_is_begun(home: Path) -> None:
+def test_the_users_file_is_created_if_the_shipped_one_is_in_use(home: Path) -> None:
     file = WeightsFile.read()
     assert (file.path, file.is_new, home.exists()) == (home / "routing.yaml", True, False)
     assert [line for line in file.diff(WEIGHTS) if line.startswith("+w")] == [f"+{LINE}"]
@@ -96,7 +96,7 @@ def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
         ("weights: [", "not valid YAML"),
     ],
 )
-def test_a_file_that_a_program_can_not_change_is_told_and_left(
+def test_a_file_that_can_not_be_edited_is_refused_and_unchanged(
     own: Path, text: str, said: str
 ) -> None:
     own.write_text(text)
@@ -105,27 +105,27 @@ def test_a_file_that_a_program_can_not_change_is_told_and_left(
     assert own.read_text() == text
 
 
-def test_what_would_not_be_valid_is_not_written(own: Path) -> None:
+def test_an_invalid_result_is_not_written(own: Path) -> None:
     own.write_text("version: 1\n")
     with pytest.raises(ConfigError, match=r"sum to 1\.1"):
         WeightsFile.read().save({**WEIGHTS, "speed": 0.4})
     assert own.read_text() == "version: 1\n"
 
 
-def test_what_an_editor_wrote_meanwhile_is_not_overwritten(own: Path) -> None:
+def test_a_concurrent_change_is_not_overwritten(own: Path) -> None:
     own.write_text("version: 1\n")
     file = WeightsFile.read()
     own.write_text("version: 1\njournal: off\n")
-    with pytest.raises(ConfigError, match="in the meantime"):
+    with pytest.raises(ConfigError, match="has changed since"):
         file.save(WEIGHTS)
     own.unlink()
     begun = WeightsFile.read()
     own.write_text("version: 1\n")
-    with pytest.raises(ConfigError, match="in the meantime"):
+    with pytest.raises(ConfigError, match="has changed since"):
         begun.save(WEIGHTS)
 
 
-def test_proportions_are_kept_when_a_sum_becomes_1() -> None:
+def test_normalizing_keeps_proportions() -> None:
     assert normalize_weights({"fit": 0.5, "quality": 0.5, "speed": 0.5, "confidence": 0.0}) == {
         "fit": 0.34,
         "quality": 0.33,

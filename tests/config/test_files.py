@@ -23,17 +23,17 @@ def huge() -> Path:
 
 
 PLACES = [
-    (("--config", "conf", "models"), b"it has over 1,000,000 bytes"),
+    (("--config", "conf", "models"), b"larger than 1,000,000 bytes"),
     (("run", "--schema", "FILE", "hi"), b"over 8 MB"),
     (("bench", "--quality", "--suite", "FILE"), b"over 4 MB"),
-    (("replay", "--models", "FILE"), b"it has over 1,000,000 bytes"),
+    (("replay", "--models", "FILE"), b"larger than 1,000,000 bytes"),
 ]
 
 
 @pytest.mark.parametrize(
     ("words", "said"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
 )
-def test_no_command_reads_a_file_beyond_its_bound(
+def test_no_command_reads_more_than_its_limit(
     huge: Path, words: tuple[str, ...], said: bytes
 ) -> None:
     Path("conf").mkdir()
@@ -47,12 +47,12 @@ def test_no_command_reads_a_file_beyond_its_bound(
     PLACES[1:],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-def test_a_device_without_an_end_is_read_up_to_it(words: tuple[str, ...], said: bytes) -> None:
+def test_an_endless_device_is_read_up_to_the_limit(words: tuple[str, ...], said: bytes) -> None:
     done = run(*("/dev/zero" if word == "FILE" else word for word in words))
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
-def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(
+def test_huge_files_of_a_cloned_folder_are_ignored_with_a_note(
     ollama: FakeOllama, huge: Path
 ) -> None:
     huge.rename("models.yaml")
@@ -60,17 +60,17 @@ def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(
     done = run("run", "-m", LLAMA, "hi")
     assert (
         done.returncode,
-        b"models.yaml: it has over 200,000 bytes" in run("config", "validate").stderr,
+        b"models.yaml: larger than 200,000 bytes" in run("config", "validate").stderr,
     ) == (0, True)
 
 
-def test_values_without_end_are_counted_before_they_are_kept() -> None:
+def test_values_are_counted_before_they_are_stored() -> None:
     document = yaml_document.parse_yaml("f", f"a: [{'1,' * 490_000}]")
     assert ["too many values" in str(problem) for problem in document.problems] == [True]
     assert document.data is None
 
 
-def test_a_pipe_that_nobody_writes_into_holds_no_keys() -> None:
+def test_a_pipe_without_a_writer_is_not_a_key_file() -> None:
     os.mkfifo("keys", 0o600)
     done = run("serve", "--no-ui", "--port", "0", "--api-key", "keys")
     assert (done.returncode, b"there is no key in it" in done.stderr) == (2, True)

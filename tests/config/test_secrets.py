@@ -1,5 +1,4 @@
-"""Secrets of the configuration are shown and written nowhere: keys, and what stands in an address
-besides its place."""
+"""No command, file or endpoint shows a secret of the configuration."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ SECRET = "hunter2"
         (f"http:\\\\ana:{SECRET}@host", "http:/…"),
     ],
 )
-def test_an_address_is_shown_without_what_is_secret_in_it(url: str, seen: str) -> None:
+def test_a_url_is_shown_without_secrets(url: str, seen: str) -> None:
     assert display_url(url) == seen
 
 
@@ -58,7 +57,7 @@ def test_an_address_is_shown_without_what_is_secret_in_it(url: str, seen: str) -
         "keys",
     ],
 )
-def test_a_secrets_name_is_known_in_any_spelling(name: str) -> None:
+def test_the_name_of_a_secret_is_recognized_in_any_spelling(name: str) -> None:
     assert is_secret_key(name)
 
 
@@ -77,11 +76,11 @@ def test_a_secrets_name_is_known_in_any_spelling(name: str) -> None:
         "compass",
     ],
 )
-def test_a_name_that_only_looks_like_one_is_none(name: str) -> None:
+def test_a_similar_name_is_not_a_secret(name: str) -> None:
     assert not is_secret_key(name)
 
 
-def test_the_rule_holds_at_any_depth_and_leaves_the_rest() -> None:
+def test_secrets_are_masked_at_any_depth_and_the_rest_stays() -> None:
     data = {
         "a": [
             {
@@ -140,7 +139,9 @@ def test_no_command_shows_a_secret_of_the_configuration(ollama: FakeOllama) -> N
     assert all(each.stdout + each.stderr for each in done)
 
 
-def test_nothing_that_a_run_leaves_behind_holds_one(ollama: FakeOllama, home: Path) -> None:
+def test_no_file_of_a_run_holds_a_secret_of_the_configuration(
+    ollama: FakeOllama, home: Path
+) -> None:
     configured(ollama.url)
     run("--config", "conf", "run", "hi")
     run("--config", "conf", "run", "-m", "gone", "hi")
@@ -149,7 +150,9 @@ def test_nothing_that_a_run_leaves_behind_holds_one(ollama: FakeOllama, home: Pa
     assert [path.name for path in kept if SECRET.encode() in path.read_bytes()] == []
 
 
-def test_no_endpoint_tells_one(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_endpoint_shows_a_secret_of_the_configuration(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configured(ollama.url)
     monkeypatch.setenv("ORCH_CONFIG", "conf")
     ask = {"messages": [{"role": "user", "content": "hi"}]}
@@ -182,7 +185,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("text", FAULTS)
-def test_a_fault_of_the_configuration_is_told_without_it(text: str) -> None:
+def test_a_configuration_problem_is_reported_without_the_secret(text: str) -> None:
     Path("conf").mkdir()
     Path("conf/models.yaml").write_text(text.replace("SECRET", SECRET))
     done = run("--config", "conf", "config", "validate", "--json")
@@ -190,7 +193,7 @@ def test_a_fault_of_the_configuration_is_told_without_it(text: str) -> None:
     assert SECRET.encode() not in done.stdout + done.stderr
 
 
-def test_a_line_that_is_no_yaml_is_not_shown(home: Path) -> None:
+def test_an_invalid_line_of_yaml_is_not_shown(home: Path) -> None:
     home.mkdir()
     (home / "models.yaml").write_text(
         f"providers: {{p: {{kind: ollama, base_url: 'http://h', api_key: \"{SECRET}\" oops}}}}\n"

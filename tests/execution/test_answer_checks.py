@@ -1,20 +1,24 @@
-"""JSON that ends at a limit: given as it is where the caller set the limit, a failure where he did
-not."""
+"""Checks of a finished answer: JSON that was cut, empty answers, invalid JSON."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.errors import ProviderError
+from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
+from orch.execution.json_schema import AnswerSchema
+from orch.types import ChatRequest, Completion
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
 TASK = "Write a Python function that sorts a list"
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 OBJECT: dict[str, Any] = {"type": "json_object"}
 SCHEMA: dict[str, Any] = {
     "type": "json_schema",
@@ -25,13 +29,13 @@ HALF = '{"a": '
 
 @pytest.fixture(autouse=True)
 def object_in_two_tokens(ollama: FakeOllama) -> None:
-    """The coder says an object, whose half is none."""
+    """The coder answers with an object; half of it is invalid JSON."""
     ollama.models[CODER].reply = [HALF, "1}"]
 
 
 @pytest.mark.parametrize("form", [OBJECT, SCHEMA], ids=["object", "schema"])
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens", "num_predict"])
-async def test_json_that_is_cut_where_the_caller_wished_is_given_as_it_is(
+async def test_json_cut_at_the_callers_own_limit_is_returned_as_is(
     ollama: FakeOllama, form: dict[str, Any], limit: str
 ) -> None:
     async with Orchestrator() as orchestrator:
@@ -42,15 +46,17 @@ async def test_json_that_is_cut_where_the_caller_wished_is_given_as_it_is(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_openai_gets_the_half_and_length(url: str, stream: bool) -> None:
-    asked = {
+def test_an_openai_client_gets_the_cut_json_with_finish_reason_length(
+    url: str, stream: bool
+) -> None:
+    body = {
         "model": CODER,
-        "messages": SAID,
+        "messages": MESSAGES,
         "response_format": OBJECT,
         "max_tokens": 1,
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/v1/chat/completions", json=asked)
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body)
     assert answer.status_code == 200
     if stream:
         *events, end = answer.text.strip().split("\n\n")
@@ -66,15 +72,15 @@ def test_a_client_of_openai_gets_the_half_and_length(url: str, stream: bool) -> 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_ollama_gets_the_half_and_length(url: str, stream: bool) -> None:
-    asked = {
+def test_an_ollama_client_gets_the_cut_json_with_done_reason_length(url: str, stream: bool) -> None:
+    body = {
         "model": CODER,
-        "messages": SAID,
+        "messages": MESSAGES,
         "format": "json",
         "options": {"num_predict": 1},
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/api/chat", json=asked)
+    answer = httpx.post(f"{url}/api/chat", json=body)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert ("".join(line["message"]["content"] for line in lines), lines[-1]["done_reason"]) == (
         HALF,
@@ -82,7 +88,7 @@ def test_a_client_of_ollama_gets_the_half_and_length(url: str, stream: bool) -> 
     )
 
 
-async def test_json_that_is_cut_at_a_limit_of_models_yaml_is_a_failure(ollama: FakeOllama) -> None:
+async def test_json_cut_at_a_limit_of_models_yaml_fails(ollama: FakeOllama) -> None:
     models = {
         "providers": {"ollama": {"kind": "ollama", "base_url": ollama.url}},
         "models": [{"id": CODER, "max_tokens": 1}],
@@ -96,9 +102,7 @@ async def test_json_that_is_cut_at_a_limit_of_models_yaml_is_a_failure(ollama: F
 @pytest.mark.parametrize(
     "fault", [Fault("empty"), Fault("thinking_only")], ids=lambda fault: str(fault.kind)
 )
-async def test_an_answer_without_a_word_is_a_failure_at_any_limit(
-    ollama: FakeOllama, fault: Fault
-) -> None:
+async def test_an_empty_answer_fails_at_any_limit(ollama: FakeOllama, fault: Fault) -> None:
     ollama.models[CODER].faults.append(fault)
     ollama.models[LLAMA].reply = ["{}"]
     async with Orchestrator() as orchestrator:
@@ -109,7 +113,7 @@ async def test_an_answer_without_a_word_is_a_failure_at_any_limit(
     ]
 
 
-async def test_what_is_no_json_though_it_was_not_cut_is_a_failure(ollama: FakeOllama) -> None:
+async def test_invalid_json_that_was_not_cut_fails(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [HALF], ["{}"]
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, response_format=OBJECT, options={"max_tokens": 9})
@@ -117,3 +121,53 @@ async def test_what_is_no_json_though_it_was_not_cut_is_a_failure(ollama: FakeOl
         (CODER, "invalid_json"),
         (LLAMA, ""),
     ]
+
+
+# ---------------------------------------------------------------- the checks themselves
+
+
+def finished(text: str = "", **fields: Any) -> FinishedAnswer:
+    """An answer without thinking or tool calls, unless named."""
+    usual: dict[str, Any] = {"completion": Completion(), "thinking": "", "has_tool_calls": False}
+    request = ChatRequest("a:1b", [], response_format=fields.pop("form", None))
+    return FinishedAnswer(request=request, text=text, **usual | fields)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        (finished(), "empty", "the answer was empty"),
+        (finished(thinking="hm"), "empty", "the answer was empty (it only thought)"),
+        (finished("no", form=OBJECT), "invalid_json", "the answer is not the JSON"),
+    ],
+)
+async def test_a_failed_check_has_a_code(answer: FinishedAnswer, code: str, message: str) -> None:
+    with pytest.raises(ProviderError, match=re.escape(message)) as caught:
+        await check_answer(answer, None)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        finished("hi"),
+        finished("1", form=OBJECT),
+        finished("no", form={"type": "text"}),
+        finished(has_tool_calls=True, form=OBJECT),
+    ],
+)
+async def test_a_good_answer_passes(answer: FinishedAnswer) -> None:
+    await check_answer(answer, None)
+
+
+async def test_an_answer_that_breaks_its_schema_fails() -> None:
+    with pytest.raises(ProviderError) as caught:
+        await check_answer(finished("1", form=OBJECT), AnswerSchema({"type": "string"}))
+    assert caught.value.code == "schema_mismatch"
+
+
+@pytest.mark.parametrize(("answer_tokens", "exceeds"), [(20, False), (21, True)])
+def test_prompt_and_answer_together_may_fill_the_context(answer_tokens: int, exceeds: bool) -> None:
+    request = ChatRequest("a:1b", [], num_ctx=100)
+    completion = Completion(prompt_tokens=80, completion_tokens=answer_tokens)
+    assert bool(exceeded_context(request, completion)) == exceeds

@@ -1,5 +1,5 @@
-"""Which other model may take over, and as what it is told: none where that was ruled out, and a
-namesake at another provider as itself."""
+"""Fallback: whether another model may take over, and how a model with the same id at another
+provider is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orch.execution.results import all_failed_error
 from orch.execution.serialize import fallback_model_names
 from orch.orchestrator import build_task
 from orch.storage.history import decode_run
-from orch.types import Attempt
+from orch.types import Attempt, ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
@@ -23,11 +23,11 @@ TWIN = "twin:8b"
 CUT = Fault("cut", after=1)
 
 
-# ---------------------------------------------------------------- whether another one may
+# ---------------------------------------------------------------- when another model may take over
 
 
 @pytest.mark.parametrize(
-    ("wishes", "asked"),
+    ("arguments", "called"),
     [
         ({}, [CODER, LLAMA]),
         ({"fallback": True}, [CODER, LLAMA]),
@@ -37,20 +37,20 @@ CUT = Fault("cut", after=1)
         ({"model": CODER, "fallback": True}, [CODER, LLAMA]),
     ],
 )
-async def test_another_model_takes_over_only_where_it_may(
-    ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]
+async def test_another_model_takes_over_only_if_fallback_is_allowed(
+    ollama: FakeOllama, arguments: dict[str, Any], called: list[str]
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     async with Orchestrator() as orchestrator:
-        run = orchestrator.start_run(build_task(TASK, **wishes), "restart")
+        run = orchestrator.start_run(build_task(TASK, **arguments), "restart")
         with suppress(OrchError):
             _ = [event async for event in run.events()]
         attempts = orchestrator.runtime.journal.history.attempts_of(run.run_id)
-    assert [attempt["model"] for attempt in attempts] == asked
-    assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
+    assert [attempt["model"] for attempt in attempts] == called
+    assert (run.error.exit_code if run.error else 0) == (7 if called == [CODER] else 0)
 
 
-async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(
+async def test_a_rate_limited_model_is_called_again_even_without_fallback(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="0"))
@@ -62,7 +62,7 @@ async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(
     ]
 
 
-async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take_over(
+async def test_a_fallback_answer_is_not_reused_where_fallback_is_off(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
@@ -77,7 +77,7 @@ async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take
 
 @pytest.fixture
 def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
-    """Two servers that have a model of the same name; only the first one prefers to be asked."""
+    """Two servers with a model of the same name; the first one is rated higher."""
     with (
         FakeOllama([FakeModel(TWIN, reply=["first"])]) as one,
         FakeOllama([FakeModel(TWIN, reply=["second"])]) as other,
@@ -86,7 +86,7 @@ def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
 
 
 def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
-    """models.yaml with both; it lists the first one's model, as a good one."""
+    """models.yaml with both; it lists the model of the first one with a high rating."""
     return {
         "version": 1,
         "providers": {
@@ -97,21 +97,21 @@ def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
     }
 
 
-async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
+async def test_a_fallback_to_the_same_id_at_another_provider_is_reported(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     twins[0].models[TWIN].faults.append(CUT)
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     (fallback,) = [chunk for chunk in chunks if chunk["type"] == "fallback"]
-    failed = fallback["from_provider"], fallback["from"]
-    successor = fallback["to_provider"], fallback["to"]
+    failed = ModelKey(fallback["from_provider"], fallback["from"])
+    successor = ModelKey(fallback["to_provider"], fallback["to"])
     result = chunks[-1]["result"]
     assert fallback_model_names(failed, successor) == (f"one/{TWIN}", f"other/{TWIN}")
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
 
 
-async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_one(
+async def test_a_fallback_to_the_same_id_is_journaled_and_cached_under_its_provider(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     twins[0].models[TWIN].faults.append(CUT)
@@ -125,7 +125,7 @@ async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_on
     assert (figures[f"one/{TWIN}"]["errors"], figures[f"other/{TWIN}"]["errors"]) == (1, 0)
 
 
-async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(
+async def test_a_rate_limited_model_with_the_same_id_elsewhere_is_called_again(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     limited = Fault("status", status=429, retry_after="0")
@@ -136,7 +136,7 @@ async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(
     assert [attempt.provider for attempt in result.attempts] == ["one", "other", "other"]
 
 
-def test_the_error_of_namesakes_names_their_providers() -> None:
+def test_the_error_names_the_providers_of_models_with_the_same_id() -> None:
     attempts = [
         Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")
     ]

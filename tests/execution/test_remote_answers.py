@@ -1,5 +1,5 @@
-"""An answer from a machine that nobody was told of is an error, and is not asked for twice; the
-backend refuses what must not be asked by itself."""
+"""An unannounced answer of a remote machine is an error and is not requested twice; the provider's
+client sends nothing to a remote model by itself."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from orch.server.wiring import ServerWiring
 from orch.types import ChatRequest, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
-LIAR, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
+HIDDEN_REMOTE, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
 TASK = "Tell me about the sea"
 
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """An Ollama whose best model turns out to run elsewhere only when it answers."""
+    """An Ollama whose best model reveals only in its answer that it runs on another machine."""
     liar = FakeModel(
-        LIAR,
+        HIDDEN_REMOTE,
         reply=["From", " afar"],
         remote_host=HOST,
         says_remote_in=frozenset({"answer"}),
@@ -41,9 +41,9 @@ def server() -> Iterator[FakeOllama]:
 
 
 def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
-    """An orchestrator that prefers the liar."""
+    """An orchestrator that prefers that model."""
     listed = [
-        {"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar},
+        {"id": HIDDEN_REMOTE, "quality_rating": 9, "speed_rating": 9, **liar},
         {"id": LOCAL, "quality_rating": 3, "speed_rating": 3},
     ]
     models = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": listed}
@@ -58,29 +58,33 @@ def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     )
 
 
-async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: FakeOllama) -> None:
-    async with orchestrator(server) as made:
-        chunks = [chunk async for chunk in made.execute_streaming(TASK)]
+async def test_a_remote_answer_is_a_failed_attempt_that_names_the_host(server: FakeOllama) -> None:
+    async with orchestrator(server) as opened:
+        chunks = [chunk async for chunk in opened.execute_streaming(TASK)]
     assert "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content") == "From here"
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
-    assert (fallback["code"], fallback["from"], fallback["offset"]) == ("remote_answer", LIAR, 0)
+    assert (fallback["code"], fallback["from"], fallback["offset"]) == (
+        "remote_answer",
+        HIDDEN_REMOTE,
+        0,
+    )
     assert "the text went to far.example" in fallback["reason"]
 
 
-async def test_the_model_is_not_asked_again_by_this_process_or_by_another(
+async def test_a_model_that_answered_remotely_is_not_called_again(
     server: FakeOllama,
 ) -> None:
     for _ in range(2):
-        async with orchestrator(server) as made:
+        async with orchestrator(server) as opened:
             for _ in range(2):
-                assert (await made.execute(TASK)).decision.model_id == LOCAL
-    assert len(server.asked(LIAR)) == 1
+                assert (await opened.execute(TASK)).decision.model_id == LOCAL
+    assert len(server.asked(HIDDEN_REMOTE)) == 1
 
 
-async def test_named_it_fails_with_exit_code_7(server: FakeOllama) -> None:
-    async with orchestrator(server) as made:
+async def test_a_pinned_model_that_answers_remotely_exits_with_7(server: FakeOllama) -> None:
+    async with orchestrator(server) as opened:
         with pytest.raises(OrchError, match=r"the text went to far\.example") as caught:
-            await made.execute(TASK, model=LIAR, fallback=False)
+            await opened.execute(TASK, model=HIDDEN_REMOTE, fallback=False)
     assert (caught.value.exit_code, caught.value.partial, caught.value.attempts[0].code) == (
         7,
         "",
@@ -88,23 +92,26 @@ async def test_named_it_fails_with_exit_code_7(server: FakeOllama) -> None:
     )
 
 
-async def test_reading_stops_at_once(server: FakeOllama) -> None:
-    server.models[LIAR].reply, server.models[LIAR].chunk_delay_s = ["word "] * 10_000, 0.05
-    async with orchestrator(server) as made:
-        await made.execute(TASK)
-    server.wait_for(lambda: server.asked(LIAR)[0].aborted)
+async def test_reading_stops_when_a_remote_answer_is_recognized(server: FakeOllama) -> None:
+    server.models[HIDDEN_REMOTE].reply, server.models[HIDDEN_REMOTE].chunk_delay_s = (
+        ["word "] * 10_000,
+        0.05,
+    )
+    async with orchestrator(server) as opened:
+        await opened.execute(TASK)
+    server.wait_for(lambda: server.asked(HIDDEN_REMOTE)[0].aborted)
 
 
-async def test_where_it_is_allowed_the_answer_passes(server: FakeOllama) -> None:
-    async with orchestrator(server, remote="allow") as made:
-        assert (await made.execute(TASK)).response.content == "From afar"
+async def test_an_allowed_remote_answer_passes(server: FakeOllama) -> None:
+    async with orchestrator(server, remote="allow") as opened:
+        assert (await opened.execute(TASK)).response.content == "From afar"
 
 
-# ---------------------------------------------------------------- at the backend
+# ---------------------------------------------------------------- at the client
 
 
 @pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient])
-async def test_a_cloud_name_is_sent_nothing(
+async def test_nothing_is_sent_to_a_cloud_model(
     server: FakeOllama, kind: type[OllamaClient] | type[OpenAIClient]
 ) -> None:
     server.add(FakeModel("x:cloud", capabilities=["completion", "embedding"]))
@@ -119,17 +126,17 @@ async def test_a_cloud_name_is_sent_nothing(
     assert {request.path for request in server.requests} <= {"/api/tags", "/api/ps"}
 
 
-async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(
+async def test_a_remote_answer_of_an_openai_server_fails(
     server: FakeOllama,
 ) -> None:
     backend = OpenAIClient(Provider(kind="openai", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
-        await anext(backend.chat(ChatRequest(LIAR, [{"role": "user", "content": "hi"}])))
+        await anext(backend.chat(ChatRequest(HIDDEN_REMOTE, [{"role": "user", "content": "hi"}])))
     await backend.aclose()
 
 
 @pytest.mark.parametrize("where", ["tags", "show"])
-async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_runs(
+async def test_the_embedding_models_host_is_checked_before_text_is_sent(
     server: FakeOllama, where: str
 ) -> None:
     server.add(
@@ -147,14 +154,14 @@ async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_r
     assert (caught.value.code, server.asked("far-embed")) == ("remote", [])
 
 
-async def test_vectors_that_came_from_elsewhere_are_not_used(server: FakeOllama) -> None:
+async def test_vectors_of_a_remote_machine_are_not_used(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
-        await backend.embed(LIAR, ["my diary"])
+        await backend.embed(HIDDEN_REMOTE, ["my diary"])
     await backend.aclose()
 
 
-async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> None:
+async def test_a_remote_model_is_not_loaded(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match="would go to another machine"):
         await backend.load("x:cloud", 8192)
@@ -166,18 +173,18 @@ async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> 
 
 
 def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClient:
-    """The backend of a configuration that says that word of the liar."""
+    """The client for a configuration with that value of `remote`."""
     config = config_from_data(
         {
             "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
-            "models": [{"id": LIAR, "remote": remote}],
+            "models": [{"id": HIDDEN_REMOTE, "remote": remote}],
         },
         {"version": 1},
     )
     return wiring.create_provider("ollama", config.models.providers["ollama"], config.models)
 
 
-def test_a_backend_does_not_outlive_what_it_was_allowed(server: FakeOllama) -> None:
+def test_a_provider_client_is_replaced_when_its_remote_policy_changes(server: FakeOllama) -> None:
     wiring = ServerWiring(Scheduler(config_from_data(None, {"version": 1})), lambda record: None)
     allowed = wired("allow", wiring, server)
     assert wired("allow", wiring, server) is allowed

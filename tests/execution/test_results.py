@@ -1,5 +1,4 @@
-"""How a run that failed is told, what is warned of at the end of one that did not, and what its row
-in the journal holds."""
+"""The error of a failed run, the warnings at the end of a run, and its journal record."""
 
 from __future__ import annotations
 
@@ -19,20 +18,20 @@ TASK = "Tell me about the sea"
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """Two models on one server, the first one rated best."""
+    """Two models on one server; the first one is rated higher."""
     with fake("a:1b", "b:1b") as running:
         yield running
 
 
 def failed(*codes: str) -> list[Attempt]:
-    """An attempt for each code, each of another model."""
+    """One attempt a code, each by another model."""
     return [
         Attempt(f"m{number}", "ollama", "failed", code=code, message=f"why {number}")
         for number, code in enumerate(codes)
     ]
 
 
-# ---------------------------------------------------------------- how it is told
+# ---------------------------------------------------------------- the error
 
 
 @pytest.mark.parametrize(
@@ -50,19 +49,19 @@ def failed(*codes: str) -> list[Attempt]:
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else None,
 )
-def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(
+def test_the_error_has_the_code_that_all_attempts_share_else_all_failed(
     codes: list[str], code: str, exit_code: int
 ) -> None:
     error = all_failed_error(failed(*codes), "", has_more=False)
     assert (error.code, error.exit_code) == (code, exit_code)
 
 
-def test_every_code_of_an_attempt_leads_to_an_exit_code_of_its_own_table() -> None:
+def test_every_attempt_code_leads_to_an_exit_code() -> None:
     assert set(RUN_CODES.values()) <= set(EXIT_CODES)
 
 
 @pytest.mark.parametrize("code", ["connect", "timeout", "context_overflow", "model_not_found"])
-def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) -> None:
+def test_after_visible_text_the_code_is_all_failed(code: str) -> None:
     assert all_failed_error(failed(code), "shown", has_more=False).code == "all_failed"
 
 
@@ -84,13 +83,13 @@ def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
     ("shown", "others", "offered"),
     [("text", True, True), ("text", False, False), ("", True, False)],
 )
-def test_going_on_is_offered_where_text_was_shown_and_somebody_could(
+def test_continuing_is_suggested_if_text_was_shown_and_a_model_is_left(
     shown: str, others: bool, offered: bool
 ) -> None:
     assert ("--continue-partial" in all_failed_error(failed("cut"), shown, others).hint) is offered
 
 
-def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
+def test_the_message_names_every_failed_model() -> None:
     assert all_failed_error(failed("empty"), "", has_more=False).message == "m0 failed: why 0"
     assert (
         all_failed_error(failed("empty", "cut"), "", has_more=False).message
@@ -98,7 +97,7 @@ def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
     )
 
 
-def test_how_long_to_wait_is_handed_on() -> None:
+def test_retry_after_is_passed_on() -> None:
     assert (
         all_failed_error(
             failed("rate_limited"), "", has_more=False, retry_after_s=7.0
@@ -107,7 +106,7 @@ def test_how_long_to_wait_is_handed_on() -> None:
     )
 
 
-async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
+async def test_a_failed_run_keeps_its_attempts_and_its_id(
     server: FakeOllama,
 ) -> None:
     for model in server.models.values():
@@ -129,7 +128,7 @@ async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
     )
 
 
-async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counted(
+async def test_a_runs_record_holds_task_answer_decision_and_counts(
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
@@ -137,8 +136,8 @@ async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counte
             TASK, system_prompt="be brief", session="s", model="a:1b"
         )
         row = orchestrator.runtime.journal.history.find_run(result.run_id) or {}
-    asked = ("task", "system", "session", "face", "status", "source", "config_hash")
-    assert [row[name] for name in asked] == [
+    columns = ("task", "system", "session", "face", "status", "source", "config_hash")
+    assert [row[name] for name in columns] == [
         TASK,
         "be brief",
         "s",
@@ -167,11 +166,11 @@ async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counte
     assert 0 < row["ttft_s"] <= row["total_s"]
 
 
-# ---------------------------------------------------------------- what is warned of
+# ---------------------------------------------------------------- the warnings
 
 
 async def warnings_of(server: FakeOllama, text: str, bytes_per_token: float) -> tuple[str, ...]:
-    """The warnings of a whole run by a model whose server counts so."""
+    """The warnings of a run whose server reports this count."""
     server.models["a:1b"].bytes_per_token = bytes_per_token
     async with over({"ollama": server}) as orchestrator:
         return (await orchestrator.execute(text)).warnings
@@ -181,7 +180,7 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
 
 
 @pytest.mark.parametrize(
-    ("text", "bytes_per_token", "said"),
+    ("text", "bytes_per_token", "phrase"),
     [
         (LONG, 4.0, ""),
         (LONG, 1.0, "were expected"),
@@ -190,9 +189,9 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
     ],
     ids=["near", "far more", "far less", "short"],
 )
-async def test_a_prompt_that_counts_over_twice_or_under_half_of_its_estimate_is_told(
-    server: FakeOllama, text: str, bytes_per_token: float, said: str
+async def test_a_prompt_estimate_off_by_more_than_two_is_reported(
+    server: FakeOllama, text: str, bytes_per_token: float, phrase: str
 ) -> None:
     warnings = await warnings_of(server, text, bytes_per_token)
-    assert [said in warning for warning in warnings] == ([True] if said else [])
+    assert [phrase in warning for warning in warnings] == ([True] if phrase else [])
     assert all(("may have been cut" in warning) is (bytes_per_token > 4) for warning in warnings)

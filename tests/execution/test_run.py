@@ -1,9 +1,8 @@
-"""Each sentence about fallback, attempts and what is written down, as a test that fails when the
-sentence is no longer true."""
+"""The rules of a run: attempts, fallback before and after visible text, and the journal."""
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
@@ -12,10 +11,10 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.execution.events import Chunk
-from orch.execution.retry import MAX_BACKOFF_S
 from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
+from orch.text import prompt
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
 
@@ -29,39 +28,39 @@ TOOLS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """Four models on one server, the first one rated best."""
+    """Four models on one server, rated in this order."""
     with fake(*FOUR) as running:
         yield running
 
 
 class StoppingGate(NoQueue):
-    """The server dies as its first model is about to be asked."""
+    """Stops a server just before its first model is called."""
 
     def __init__(self, server: FakeOllama) -> None:
         self._server = server
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Stops the server whose model it is."""
+        """Stops the server of the model."""
         if ticket.model[0] == "dying":
             self._server.stop()
         return super().acquire(ticket)
 
 
-async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
-    """The error of a whole run that gives no answer."""
+async def failure(orchestrator: Orchestrator, **arguments: Any) -> OrchError:
+    """The error of a run with `execute`."""
     with pytest.raises(OrchError) as caught:
-        await orchestrator.execute(TASK, **wishes)
+        await orchestrator.execute(TASK, **arguments)
     return caught.value
 
 
 async def streamed(
-    orchestrator: Orchestrator, on_partial: OnPartial, **wishes: Any
+    orchestrator: Orchestrator, on_partial: OnPartial, **arguments: Any
 ) -> tuple[list[Chunk], OrchError | None]:
-    """The chunks of a run as a face asks for it, and its error."""
+    """The chunks of a streamed run, and its error."""
     chunks: list[Chunk] = []
     try:
         async with aclosing(
-            orchestrator.stream_task(build_task(TASK, **wishes), on_partial)
+            orchestrator.stream_task(build_task(TASK, **arguments), on_partial)
         ) as stream:
             async for chunk in stream:
                 chunks.append(chunk)
@@ -71,32 +70,32 @@ async def streamed(
 
 
 def kinds(chunks: list[Chunk]) -> list[str]:
-    """Their types in order, each run of equal ones once."""
+    """Their types in order, without repetitions."""
     types = [chunk["type"] for chunk in chunks]
     return [each for place, each in enumerate(types) if place == 0 or types[place - 1] != each]
 
 
-# ---------------------------------------------------------------- how many are asked
+# ---------------------------------------------------------------- which models are called
 
 
 @pytest.mark.parametrize(
-    ("routing", "asked"),
+    ("routing", "called"),
     [({"fallback": {"max_attempts": 1}}, 1), ({"fallback": {"max_attempts": 2}}, 2), ({}, 3)],
     ids=str,
 )
-async def test_no_more_models_are_asked_than_max_attempts_and_that_is_three_unless_said(
-    server: FakeOllama, routing: dict[str, Any], asked: int
+async def test_at_most_max_attempts_models_are_called_three_by_default(
+    server: FakeOllama, routing: dict[str, Any], called: int
 ) -> None:
     for model in server.models.values():
         model.faults.append(BROKEN)
     async with over({"ollama": server}, **routing) as orchestrator:
         error = await failure(orchestrator)
-    assert [attempt.model for attempt in error.attempts] == list(FOUR[:asked])
-    assert len(server.chats()) == asked
+    assert [attempt.model for attempt in error.attempts] == list(FOUR[:called])
+    assert len(server.chats()) == called
     assert (error.code, error.exit_code) == ("all_failed", 7)
 
 
-async def test_the_models_are_asked_in_the_order_of_the_decision(server: FakeOllama) -> None:
+async def test_models_are_called_in_the_order_of_the_decision(server: FakeOllama) -> None:
     for name in FOUR[:2]:
         server.models[name].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
@@ -109,7 +108,7 @@ async def test_the_models_are_asked_in_the_order_of_the_decision(server: FakeOll
     assert [candidate.model_id for candidate in result.decision.candidates] == list(FOUR)
 
 
-async def test_no_other_model_of_a_provider_that_is_gone_is_asked() -> None:
+async def test_other_models_of_an_unreachable_provider_are_skipped() -> None:
     with fake("a:1b", "b:1b") as dying, fake("c:1b") as well:
         async with over({"dying": dying, "well": well}, gate=StoppingGate(dying)) as orchestrator:
             result = await orchestrator.execute(TASK)
@@ -119,7 +118,7 @@ async def test_no_other_model_of_a_provider_that_is_gone_is_asked() -> None:
     ]
 
 
-async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> None:
+async def test_an_unreachable_provider_with_all_models_is_no_provider() -> None:
     with fake("a:1b", "b:1b") as dying:
         async with over({"dying": dying}, gate=StoppingGate(dying)) as orchestrator:
             error = await failure(orchestrator)
@@ -127,7 +126,7 @@ async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> N
     assert (error.code, error.exit_code) == ("no_provider", 3)
 
 
-async def test_other_models_of_a_provider_where_only_one_model_fails_are_asked(
+async def test_other_models_of_a_provider_are_called_if_only_one_fails(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("close"))
@@ -136,56 +135,10 @@ async def test_other_models_of_a_provider_where_only_one_model_fails_are_asked(
     assert [attempt.model for attempt in result.attempts] == ["a:1b", "b:1b"]
 
 
-@pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was slept, by a clock that does not wait."""
-    slept: list[float] = []
-    real = asyncio.sleep
-
-    async def nap(seconds: float, *rest: Any) -> None:
-        slept.append(seconds)
-        await real(0, *rest)
-
-    monkeypatch.setattr("orch.execution.run.asyncio.sleep", nap)
-    return slept
+# ---------------------------------------------------------------- the model that answered
 
 
-@pytest.mark.parametrize(("wished", "waited"), [("1.5", 1.5), ("30", MAX_BACKOFF_S), (None, 0.25)])
-async def test_a_rate_limited_model_that_is_alone_is_asked_once_more_after_a_bounded_wait(
-    server: FakeOllama, naps: list[float], wished: str | None, waited: float
-) -> None:
-    server.models["a:1b"].faults.append(Fault("status", status=429, retry_after=wished))
-    async with over({"ollama": server}) as orchestrator:
-        result = await orchestrator.execute(TASK, model="a:1b")
-    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
-        ("a:1b", "rate_limited"),
-        ("a:1b", ""),
-    ]
-    assert waited in naps
-
-
-async def test_a_rate_limited_model_is_not_asked_a_third_time(
-    server: FakeOllama, naps: list[float]
-) -> None:
-    server.models["a:1b"].faults += [Fault("status", status=429, retry_after="0")] * 3
-    async with over({"ollama": server}) as orchestrator:
-        error = await failure(orchestrator, model="a:1b")
-    assert [attempt.code for attempt in error.attempts] == ["rate_limited"] * 2
-
-
-async def test_a_rate_limited_model_makes_way_for_another_one(
-    server: FakeOllama, naps: list[float]
-) -> None:
-    server.models["a:1b"].faults.append(Fault("status", status=429, retry_after="0"))
-    async with over({"ollama": server}) as orchestrator:
-        result = await orchestrator.execute(TASK)
-    assert [attempt.model for attempt in result.attempts] == ["a:1b", "b:1b"]
-
-
-# ---------------------------------------------------------------- who answered
-
-
-async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it_is_a_fallback(
+async def test_after_a_fallback_the_decision_names_the_model_that_answered(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(BROKEN)
@@ -197,14 +150,14 @@ async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it
     assert (row["model"], row["provider"]) == ("b:1b", "ollama")
 
 
-async def test_without_a_fallback_nothing_is_called_one(server: FakeOllama) -> None:
+async def test_without_a_fallback_the_reason_mentions_none(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
     assert result.decision.model_id == "a:1b"
     assert "fallback" not in result.decision.reason
 
 
-async def test_each_model_is_announced_before_its_first_word(server: FakeOllama) -> None:
+async def test_metadata_precedes_each_models_first_token(server: FakeOllama) -> None:
     server.models["a:1b"].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         chunks, error = await streamed(orchestrator, "continue")
@@ -223,10 +176,10 @@ async def test_each_model_is_announced_before_its_first_word(server: FakeOllama)
     )
 
 
-# ---------------------------------------------------------------- after text was shown
+# ---------------------------------------------------------------- after visible text
 
 
-async def test_the_next_model_goes_on_from_the_text_that_was_shown(server: FakeOllama) -> None:
+async def test_the_next_model_continues_the_visible_text(server: FakeOllama) -> None:
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         chunks, error = await streamed(orchestrator, "continue")
@@ -240,7 +193,7 @@ async def test_the_next_model_goes_on_from_the_text_that_was_shown(server: FakeO
     assert server.chats()[-1].body["messages"][-1] == {"role": "assistant", "content": "by "}
 
 
-async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afresh(
+async def test_buffered_text_is_dropped_and_the_next_model_starts_from_scratch(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("cut", after=1))
@@ -253,11 +206,10 @@ async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afre
     assert server.chats()[-1].body["messages"][-1] == {"role": "user", "content": TASK}
 
 
-async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(
+async def test_a_run_that_must_stop_ends_with_the_visible_text(
     server: FakeOllama,
 ) -> None:
-    """The failure's own code (here a time-out) would say that nothing came: text came, so it is
-    `all_failed`."""
+    """The failure's own code (a timeout) would mean that there was no text."""
     server.models["a:1b"].faults.append(Fault("stall", after=1, seconds=20))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "stop", timeout_s=0.5)
@@ -269,7 +221,7 @@ async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(
     ]
 
 
-async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(
+async def test_without_visible_text_the_run_has_the_failures_code(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("slow", seconds=20))
@@ -278,7 +230,7 @@ async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(
     assert (error.code, error.exit_code, error.partial) == ("timeout", 6, "")
 
 
-async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_word(
+async def test_a_run_that_stops_at_visible_text_falls_back_before_it(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(BROKEN)
@@ -293,7 +245,7 @@ async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_
     [{"tools": TOOLS}, {"response_format": {"type": "json_object"}}],
     ids=["tools", "format"],
 )
-async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle(
+async def test_an_answer_with_tools_or_a_format_is_never_continued(
     server: FakeOllama, whole: dict[str, Any]
 ) -> None:
     for model in server.models.values():
@@ -309,10 +261,10 @@ async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle
     )
 
 
-# ---------------------------------------------------------------- what is written down
+# ---------------------------------------------------------------- the journal
 
 
-async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: FakeOllama) -> None:
+async def test_every_run_is_journaled_once_however_it_ends(server: FakeOllama) -> None:
     server.models["a:1b"].faults += [BROKEN] * 4
     async with over({"ollama": server}) as orchestrator:
         await failure(orchestrator, model="a:1b")
@@ -329,7 +281,7 @@ async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: 
     }
 
 
-async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
+async def test_a_cached_answer_is_journaled_but_not_remembered(
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
@@ -340,13 +292,41 @@ async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
 
 
 @pytest.mark.parametrize(
-    ("remember", "wish", "kept"),
+    ("remember", "requested", "remembered"),
     [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)],
 )
-async def test_store_memory_overrules_routing_yaml(
-    server: FakeOllama, remember: bool, wish: bool | None, kept: int
+async def test_store_memory_overrides_routing_yaml(
+    server: FakeOllama, remember: bool, requested: bool | None, remembered: int
 ) -> None:
     async with over({"ollama": server}, memory={"remember": remember}) as orchestrator:
-        await orchestrator.execute(TASK, store_memory=wish)
+        await orchestrator.execute(TASK, store_memory=requested)
         (row,) = orchestrator.runtime.journal.history.runs()
-    assert row["remember"] == kept
+    assert row["remember"] == remembered
+
+
+# ---------------------------------------------------------------- what is derived from the task
+
+
+@pytest.mark.parametrize("session", [None, "s"])
+async def test_messages_and_text_are_derived_once_a_run(
+    server: FakeOllama, session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("build_messages", "text_to_classify", "estimate_need"):
+        _count_calls(monkeypatch, name, calls)
+    async with over({"ollama": server}) as orchestrator:
+        await orchestrator.execute(TASK, session=session)
+    assert sorted(calls) == ["build_messages", "estimate_need", "text_to_classify"]
+
+
+def _count_calls(monkeypatch: pytest.MonkeyPatch, name: str, calls: list[str]) -> None:
+    """Notes every call of a function of `orch.text.prompt`, whichever module makes it."""
+    function = getattr(prompt, name)
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(name)
+        return function(*arguments)
+
+    for module in [*sys.modules.values()]:
+        if getattr(module, name, None) is function and module.__name__.startswith("orch."):
+            monkeypatch.setattr(module, name, counted)

@@ -1,5 +1,4 @@
-"""A session carries its earlier turns, also those that were interrupted; what was redacted is
-replayed so, what does not fit is left out, and both are said."""
+"""Sessions send their earlier turns, interrupted ones too, and report redacted and omitted ones."""
 
 from __future__ import annotations
 
@@ -22,36 +21,42 @@ from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
 
-def asked(ollama: FakeOllama) -> list[tuple[str, str]]:
-    """Role and text of what the model was asked last."""
+def last_messages(ollama: FakeOllama) -> list[tuple[str, str]]:
+    """Role and text of the last request's messages."""
     messages: list[dict[str, Any]] = ollama.chats()[-1].body["messages"]
     return [(message["role"], message["content"]) for message in messages]
 
 
-def test_a_session_carries_its_turns(ollama: FakeOllama) -> None:
+def test_a_session_sends_its_earlier_turns(ollama: FakeOllama) -> None:
     orch("run", "--session", "s", "-m", CODER, "one")
     orch("run", "--session", "other", "-m", CODER, "elsewhere")
     orch("run", "--session", "s", "-m", CODER, "two")
-    assert asked(ollama) == [("user", "one"), ("assistant", "def f(): pass"), ("user", "two")]
+    assert last_messages(ollama) == [
+        ("user", "one"),
+        ("assistant", "def f(): pass"),
+        ("user", "two"),
+    ]
 
 
-def test_continue_goes_on_with_the_last_run_even_without_a_session(ollama: FakeOllama) -> None:
+def test_continue_resumes_the_last_run_even_without_a_session(ollama: FakeOllama) -> None:
     orch("run", "-m", CODER, "one")
     orch("run", "-c", "-m", CODER, "two")
     orch("run", "-c", "-m", CODER, "three")
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "two", "three"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == [
+        "one",
+        "two",
+        "three",
+    ]
 
 
-def test_there_must_be_something_to_continue(ollama: FakeOllama) -> None:
+def test_continue_without_an_earlier_run_is_an_error(ollama: FakeOllama) -> None:
     done = orch("run", "-c", "hi")
     assert done.returncode == 2
     assert b"no earlier run" in done.stderr
 
 
 @pytest.mark.parametrize("mode", ["meta", "off"])
-def test_a_journal_without_texts_carries_no_conversation(
-    ollama: FakeOllama, home: Path, mode: str
-) -> None:
+def test_a_session_needs_a_journal_with_texts(ollama: FakeOllama, home: Path, mode: str) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"version: 1\njournal: {mode}\n")
     done = orch("run", "--json", "--session", "s", "hi")
@@ -59,22 +64,22 @@ def test_a_journal_without_texts_carries_no_conversation(
     assert json.loads(done.stdout)["error"]["code"] == "not_kept"
 
 
-def test_redacted_text_is_replayed_as_redacted_and_said(ollama: FakeOllama) -> None:
+def test_redacted_turns_are_sent_as_redacted_with_a_warning(ollama: FakeOllama) -> None:
     orch("run", "--session", "s", "-m", CODER, "password: hunter2secret")
     done = orch("run", "--session", "s", "-m", CODER, "what was it?")
-    assert asked(ollama)[0] == ("user", "password: [redacted: assignment]")
+    assert last_messages(ollama)[0] == ("user", "password: [redacted: assignment]")
     assert b"redacted" in done.stderr
 
 
-def test_what_is_too_much_is_left_out_and_said(ollama: FakeOllama) -> None:
+def test_turns_beyond_the_limit_are_left_out_with_a_warning(ollama: FakeOllama) -> None:
     for number in range(4):
         orch("run", "--session", "s", "-m", CODER, f"{number} " + "word " * 1000)
     done = orch("run", "--session", "s", "-m", CODER, "and now?")
     assert b"oldest turn" in done.stderr
-    assert len(asked(ollama)) < 9
+    assert len(last_messages(ollama)) < 9
 
 
-def test_the_journal_holds_each_turn_once(ollama: FakeOllama, home: Path) -> None:
+def test_each_turn_is_journaled_once(ollama: FakeOllama, home: Path) -> None:
     orch("run", "--session", "s", "-m", CODER, "the word xylophonist")
     orch("run", "--session", "s", "-m", CODER, "two")
     connection = sqlite3.connect(home / "journal.sqlite3")
@@ -83,14 +88,14 @@ def test_the_journal_holds_each_turn_once(ollama: FakeOllama, home: Path) -> Non
     assert ["xylophonist" in row[0] for row in rows] == [True, False]
 
 
-def test_chat_takes_a_turn_a_line(ollama: FakeOllama) -> None:
+def test_chat_runs_one_turn_a_line(ollama: FakeOllama) -> None:
     done = orch("chat", "-m", CODER, stdin=b"one\ntwo\n/why\n/quit\nnever\n")
     assert done.returncode == 0
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "two"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == ["one", "two"]
     assert b"named by you" in done.stdout
 
 
-def test_chat_survives_a_model_that_is_not_there(ollama: FakeOllama) -> None:
+def test_chat_survives_a_missing_model(ollama: FakeOllama) -> None:
     done = orch("chat", stdin=b"/model nope\nhi\n/model auto\nhi\n")
     assert done.returncode == 0
     assert b"no model is called 'nope'" in done.stderr
@@ -127,52 +132,50 @@ def interrupted(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_continue_goes_on_with_an_interrupted_run(
-    ollama: FakeOllama, number: signal.Signals
-) -> None:
+def test_continue_resumes_an_interrupted_run(ollama: FakeOllama, number: signal.Signals) -> None:
     orch("run", "-m", CODER, "apples?")
     interrupted(ollama, "count", number=number)
     orch("run", "-c", "-m", CODER, "go on")
-    question, answer, last = asked(ollama)
+    question, answer, last = last_messages(ollama)
     assert (question, last) == (("user", "count"), ("user", "go on"))
     assert (answer[0], answer[1].startswith("tick ")) == ("assistant", True)
 
 
-def test_a_run_that_was_interrupted_before_its_first_word_is_a_turn_with_roles_in_turn(
+def test_a_run_interrupted_before_its_first_token_keeps_the_roles_alternating(
     ollama: FakeOllama,
 ) -> None:
     orch("run", "--session", "s", "-m", CODER, "one")
     interrupted(ollama, "--session", "s", "two", text=b"")
     orch("run", "-c", "-m", CODER, "three")
-    turns = asked(ollama)
+    turns = last_messages(ollama)
     assert [role for role, _ in turns] == ["user", "assistant"] * 2 + ["user"]
     assert [text for role, text in turns if role == "user"] == ["one", "two", "three"]
     assert turns[3][1] == INTERRUPTED_ANSWER
 
 
-def test_text_that_was_shown_before_a_failure_is_a_turn(ollama: FakeOllama) -> None:
+def test_visible_text_of_a_failed_run_is_a_turn(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     assert orch("run", "--session", "s", "-m", CODER, "one").returncode == 7
     orch("run", "-c", "-m", CODER, "go on")
-    assert asked(ollama) == [("user", "one"), ("assistant", "def f(): "), ("user", "go on")]
+    assert last_messages(ollama) == [("user", "one"), ("assistant", "def f(): "), ("user", "go on")]
 
 
-def test_a_run_that_failed_without_a_word_is_no_turn(ollama: FakeOllama) -> None:
+def test_a_failed_run_without_text_is_not_a_turn(ollama: FakeOllama) -> None:
     orch("run", "--session", "s", "-m", CODER, "one")
     ollama.models[CODER].faults.append(Fault("status"))
     assert orch("run", "--session", "s", "-m", CODER, "two").returncode == 7
     orch("run", "-c", "-m", CODER, "three")
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "three"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == ["one", "three"]
 
 
-def test_the_same_question_again_takes_the_place_of_its_unfinished_answer(
+def test_a_repeated_question_replaces_its_unfinished_turn(
     ollama: FakeOllama,
 ) -> None:
     interrupted(ollama, "--session", "s", "count")
     orch("run", "--session", "s", "-m", CODER, "count")
-    assert asked(ollama) == [("user", "count")]
+    assert last_messages(ollama) == [("user", "count")]
     orch("run", "--session", "s", "-m", CODER, "and now?")
-    assert asked(ollama) == [
+    assert last_messages(ollama) == [
         ("user", "count"),
         ("assistant", "def f(): pass"),
         ("user", "and now?"),
@@ -180,7 +183,7 @@ def test_the_same_question_again_takes_the_place_of_its_unfinished_answer(
 
 
 @pytest.mark.parametrize("ends", ["interrupted", "failed"])
-def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(
+def test_the_next_turn_keeps_type_and_model_unless_it_failed(
     ollama: FakeOllama, home: Path, ends: str
 ) -> None:
     home.mkdir()
@@ -191,14 +194,14 @@ def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(
         ollama.models[CODER].faults.append(Fault("cut", after=1))
         assert orch("run", "-t", "creative", "-m", CODER, "a poem on the sea").returncode == 7
     ollama.resident.clear()
-    told = json.loads(orch("run", "--json", "-c", "more").stdout)
-    assert (told["task_type"], told["model"]) == (
+    output = json.loads(orch("run", "--json", "-c", "more").stdout)
+    assert (output["task_type"], output["model"]) == (
         "creative",
         CODER if ends == "interrupted" else LLAMA,
     )
 
 
-async def test_a_cancelled_answer_of_the_library_is_a_turn(ollama: FakeOllama) -> None:
+async def test_a_cancelled_library_run_is_a_turn(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         async with aclosing(
             orchestrator.execute_streaming("one", session="s", model=CODER)
@@ -207,22 +210,22 @@ async def test_a_cancelled_answer_of_the_library_is_a_turn(ollama: FakeOllama) -
                 if chunk["type"] == "content":
                     break
         await orchestrator.execute("go on", session="s", model=CODER)
-    assert asked(ollama) == [("user", "one"), ("assistant", "def "), ("user", "go on")]
+    assert last_messages(ollama) == [("user", "one"), ("assistant", "def "), ("user", "go on")]
 
 
-def test_an_answer_that_was_ended_at_the_endpoint_is_a_turn(url: str, ollama: FakeOllama) -> None:
+def test_a_run_ended_at_the_endpoint_is_a_turn(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["tick "] * 1_000, 0.02
-    wished = {"text": "one", "session": "s", "model": CODER}
+    body = {"text": "one", "session": "s", "model": CODER}
     with httpx.stream(
-        "POST", f"{url}/orch/run", json=wished, headers={"accept": "application/x-ndjson"}
+        "POST", f"{url}/orch/run", json=body, headers={"accept": "application/x-ndjson"}
     ) as answer:
         lines = answer.iter_lines()
         assert any('"content"' in line for line in lines)
         httpx.post(f"{url}/orch/runs/{answer.headers['x-orch-run-id']}/end", json={})
         assert '"interrupted"' in list(lines)[-1]
     ollama.models[CODER].reply = ["done"]
-    httpx.post(f"{url}/orch/run", json={**wished, "text": "go on"}, timeout=30)
-    assert [(role, text[:9]) for role, text in asked(ollama)] == [
+    httpx.post(f"{url}/orch/run", json={**body, "text": "go on"}, timeout=30)
+    assert [(role, text[:9]) for role, text in last_messages(ollama)] == [
         ("user", "one"),
         ("assistant", "tick tick"),
         ("user", "go on"),

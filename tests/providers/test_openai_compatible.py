@@ -15,8 +15,8 @@ import respx
 from orch import OrchError, Orchestrator
 from orch.types import RunResult
 from tests.conftest import CODER, LLAMA
-from tests.execution.test_faults import FAULTS, NAMES, TASK
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.faults import FAULTS, NAMES, TASK
 
 NOBODY = "http://127.0.0.1:9"
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.routing.feedback import record_rating
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
@@ -84,5 +83,5 @@ async def test_a_better_model_of_an_unreachable_provider_is_not_called_unknown(
         await orchestrator.execute("What is a mutex?")
         ollama.stop()
         with pytest.raises(OrchError) as caught:
-            await record_rating(orchestrator.runtime, "last", better=MINE)
+            await orchestrator.runtime.feedback.record("last", better=MINE)
     assert caught.value.exit_code == 3

@@ -68,7 +68,7 @@ def in_a_new_process(code: str, **env: str) -> str:
 # ---------------------------------------------------------------- without evidence
 
 
-def test_without_answers_a_rating_is_believed() -> None:
+def test_without_answers_the_rating_is_the_estimate() -> None:
     found = QualityModel.fit([], models=MODELS, priors={"small": 0.3, "large": 0.8}).predict(
         "anything"
     )
@@ -83,11 +83,11 @@ def test_without_a_rating_the_mean_of_the_others_is_assumed() -> None:
     assert (found["small"].mean, found["small"].source) == (0.8, "assumed")
 
 
-def test_knowing_nothing_a_half_is_assumed() -> None:
+def test_without_any_evidence_a_half_is_assumed() -> None:
     assert QualityModel.fit([], models=MODELS, priors={}).predict("")["small"].mean == 0.5
 
 
-def test_an_assumption_is_less_sure_than_a_rating() -> None:
+def test_an_assumption_has_a_larger_deviation_than_a_rating() -> None:
     found = QualityModel.fit([], models=MODELS, priors={"large": 0.8}).predict("anything")
     assert found["small"].sd > found["large"].sd
 
@@ -112,7 +112,7 @@ def test_many_answers_outweigh_a_rating() -> None:
     assert found.source == "measured (n=200)"
 
 
-def test_evidence_makes_an_estimate_surer() -> None:
+def test_evidence_reduces_the_deviation() -> None:
     few, many = (
         QualityModel.fit([("a", None, "small", 0.5)] * n, models=MODELS, priors={})
         .predict("a")["small"]
@@ -122,7 +122,7 @@ def test_evidence_makes_an_estimate_surer() -> None:
     assert many < few
 
 
-def test_a_thin_kind_is_drawn_to_the_models_mean() -> None:
+def test_a_kind_with_few_answers_is_shrunk_towards_the_models_mean() -> None:
     rows: list[Row] = [(f"sum {at}", "sum", "small", 0.8) for at in range(50)]
     found = QualityModel.fit(
         [*rows, ("a poem", "poem", "small", 0.0)], models=["small"], priors={}
@@ -135,20 +135,20 @@ def test_learns_which_model_is_good_at_which_kind(fitted: QualityModel) -> None:
     assert fitted.choose("write a poem about the river in winter", costs={}) == "large"
 
 
-def test_estimates_come_near_the_scores_of_the_kind(fitted: QualityModel) -> None:
+def test_estimates_are_close_to_the_scores_of_the_kind(fitted: QualityModel) -> None:
     found = fitted.predict("What is 11 plus 4 times 9?")
     assert found["small"].mean > 0.7
     assert found["large"].mean < 0.4
     assert found["small"].n == pytest.approx(30, abs=3)
 
 
-def test_a_text_unlike_all_others_gets_the_models_own_mean(fitted: QualityModel) -> None:
+def test_a_text_unlike_all_others_gets_the_models_mean(fitted: QualityModel) -> None:
     strange = fitted.predict("\u4e2d\u6587 \u6a21\u578b")
     assert abs(strange["small"].mean - 0.5) < abs(fitted.predict(SUMS[0])["small"].mean - 0.5)
     assert strange["small"].sd > fitted.predict(SUMS[0])["small"].sd
 
 
-def test_believes_the_kinds_of_a_classifier_that_is_given() -> None:
+def test_uses_the_kinds_of_a_given_classifier() -> None:
     model = QualityModel.fit(graded(), models=MODELS, priors={}, kinds=given_kinds)
     assert model.choose("quelle heure est-il ?", costs={}) == "small"
     assert model.choose("une chanson", costs={}) == "large"
@@ -181,7 +181,7 @@ def test_an_update_moves_the_estimate_toward_the_score(fitted: QualityModel) -> 
     assert after.n == before.n + 1
 
 
-def test_an_update_says_more_about_its_own_kind(fitted: QualityModel) -> None:
+def test_an_update_moves_its_own_kind_most(fitted: QualityModel) -> None:
     before = [fitted.predict(text)["small"].mean for text in (SUMS[0], POEMS[0])]
     for _ in range(5):
         fitted.update(SUMS[1], "small", 0.0)
@@ -192,7 +192,7 @@ def test_an_update_says_more_about_its_own_kind(fitted: QualityModel) -> None:
     assert fell[0] > 2 * abs(fell[1])
 
 
-def test_updates_alone_teach_kinds_that_are_given() -> None:
+def test_given_kinds_are_learned_from_updates_alone() -> None:
     model = QualityModel.fit([], models=MODELS, priors={}, kinds=given_kinds)
     for text, _, name, score in graded():
         model.update(text, name, score)
@@ -200,7 +200,7 @@ def test_updates_alone_teach_kinds_that_are_given() -> None:
 
 
 def test_an_update_of_an_unknown_model_is_refused(fitted: QualityModel) -> None:
-    with pytest.raises(ValueError, match="no model is called 'gone'"):
+    with pytest.raises(ValueError, match="unknown model 'gone'"):
         fitted.update("a", "gone", 0.5)
 
 
@@ -237,7 +237,7 @@ def test_of_equals_the_cheapest_is_chosen() -> None:
     )
 
 
-def test_costs_of_nothing_are_no_costs() -> None:
+def test_costs_of_zero_are_ignored() -> None:
     assert (
         QualityModel.fit([], models=MODELS, priors={"large": 0.9}).choose(
             "a", costs=dict.fromkeys(MODELS, 0.0), dial=1.0
@@ -246,7 +246,7 @@ def test_costs_of_nothing_are_no_costs() -> None:
     )
 
 
-def test_there_must_be_a_model_to_choose() -> None:
+def test_choosing_without_a_model_is_refused() -> None:
     model = QualityModel.fit([], models=[], priors={})
     assert model.predict("a") == {}
     with pytest.raises(ValueError, match="no model"):
@@ -263,7 +263,7 @@ def test_there_must_be_a_model_to_choose() -> None:
         ({}, -1.0),
     ],
 )
-def test_costs_and_dials_that_make_no_sense_are_refused(
+def test_invalid_costs_and_dials_are_refused(
     fitted: QualityModel, costs: dict[str, float], dial: float
 ) -> None:
     with pytest.raises(ValueError, match="from 0 up"):
@@ -309,7 +309,7 @@ def test_any_text_is_answered_within_bounds(fitted_bytes: bytes, text: str) -> N
         max_size=12,
     )
 )
-def test_any_rows_can_be_learned_from(rows: list[Row]) -> None:
+def test_any_rows_can_be_fitted(rows: list[Row]) -> None:
     found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}).predict("a")
     assert all(0 <= each.mean <= 1 and math.isfinite(each.sd) for each in found.values())
 
@@ -341,7 +341,7 @@ ALIKE = st.sampled_from(
     score=st.none() | st.floats(0, 1),
     given_too=st.booleans(),
 )
-def test_answers_that_tell_nothing_apart_can_be_learned_from(
+def test_indistinguishable_answers_can_be_fitted(
     data: st.DataObject, models: list[str], score: float | None, given_too: bool
 ) -> None:
     each = st.tuples(
@@ -360,7 +360,7 @@ def test_answers_that_tell_nothing_apart_can_be_learned_from(
         )
 
 
-def test_two_texts_that_are_read_alike_can_be_learned_from() -> None:
+def test_two_texts_with_equal_features_can_be_fitted() -> None:
     rows: list[Row] = [
         ("What is a mutex?", "sum", "small", 1.0),
         ("What is a mutex? ", "sum", "small", 0.0),
@@ -374,7 +374,7 @@ def test_two_texts_that_are_read_alike_can_be_learned_from() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "x" * 10_000_000, "a b " * 2_500_000])
-def test_odd_and_huge_texts_are_answered(fitted: QualityModel, text: str) -> None:
+def test_unusual_and_huge_texts_get_an_estimate(fitted: QualityModel, text: str) -> None:
     fitted.update(text, "small", 0.5)
     assert set(fitted.predict(text)) == set(MODELS)
 
@@ -382,7 +382,7 @@ def test_odd_and_huge_texts_are_answered(fitted: QualityModel, text: str) -> Non
 # ---------------------------------------------------------------- bytes
 
 
-def test_bytes_bring_the_same_model_back(fitted: QualityModel) -> None:
+def test_a_model_survives_serialization(fitted: QualityModel) -> None:
     fitted.update(SUMS[0], "small", 0.3)
     again = QualityModel.from_bytes(fitted.to_bytes())
     assert again.predict(POEMS[0]) == fitted.predict(POEMS[0])
@@ -425,7 +425,7 @@ def test_fits_the_same_whatever_the_hash_seed() -> None:
     assert len({in_a_new_process(code, PYTHONHASHSEED=seed) for seed in ("1", "2")}) == 1
 
 
-def test_asking_imports_no_numpy(fitted_bytes: bytes, tmp_path: os.PathLike[str]) -> None:
+def test_prediction_imports_no_numpy(fitted_bytes: bytes, tmp_path: os.PathLike[str]) -> None:
     file = os.path.join(tmp_path, "quality.bin")
     with open(file, "wb") as out:
         out.write(fitted_bytes)
@@ -457,7 +457,7 @@ def given_kind(text: str) -> dict[str, float]:
     return {text.split()[0]: 1.0}
 
 
-def test_a_prior_by_kind_holds_at_each_kind_and_its_mean_at_any_other() -> None:
+def test_a_prior_by_kind_applies_to_each_kind_and_its_mean_to_others() -> None:
     model = QualityModel.fit(
         [("tale a", "", "large", 0.5)], models=MODELS, priors=BY_KIND, kinds=given_kind
     )
@@ -468,7 +468,7 @@ def test_a_prior_by_kind_holds_at_each_kind_and_its_mean_at_any_other() -> None:
     ] == [0.9, 0.3, 0.6]
 
 
-def test_each_kind_is_drawn_to_its_own_prior() -> None:
+def test_each_kind_is_shrunk_towards_its_own_prior() -> None:
     rows = [
         (f"{kind} {n}", "", "small", score)
         for kind, score in (("sum", 0.9), ("poem", 0.3))
@@ -496,7 +496,7 @@ def test_a_number_is_the_same_prior_at_every_kind() -> None:
         assert number.predict(text)["small"] == mapping.predict(text)["small"]
 
 
-def test_a_model_that_comes_later_is_believed_by_kind_too() -> None:
+def test_a_model_added_later_has_a_prior_by_kind_too() -> None:
     model = QualityModel.fit(
         [("sum 1", "", "large", 0.5)], models=["large"], priors=BY_KIND, kinds=given_kind
     )
@@ -513,14 +513,14 @@ def test_a_model_that_comes_later_is_believed_by_kind_too() -> None:
 @pytest.mark.parametrize(
     "prior", [{}, {"sum": 1.1}, {"sum": -0.1}, {"sum": float("nan")}, {"sum": "good"}, "good", None]
 )
-def test_a_prior_that_is_not_from_0_to_1_is_refused(prior: Any) -> None:
+def test_a_prior_outside_0_to_1_is_refused(prior: Any) -> None:
     with pytest.raises(ValueError, match=r"from 0 to 1|at least one kind"):
         QualityModel.fit([], models=MODELS, priors={"small": prior})
     with pytest.raises(ValueError, match=r"from 0 to 1|at least one kind"):
         QualityModel.fit([], models=["large"], priors={}).meet("small", prior)
 
 
-def test_what_a_former_version_kept_is_refused_and_so_fitted_anew() -> None:
+def test_the_file_of_an_earlier_version_is_refused() -> None:
     with pytest.raises(ValueError, match="of this version"):
         QualityModel.from_bytes(
             b"orchqua1" + QualityModel.fit([], models=MODELS, priors={}).to_bytes()[8:]

@@ -11,7 +11,7 @@ COMMANDS = {
     "memory": "Busca, lee, amplía y borra lo que se recuerda.",
     "journal": "Exporta, copia y restaura el registro de todas las ejecuciones.",
     "cache": "Muestra las respuestas guardadas y las borra.",
-    "stats": "Muestra tiempos reales, errores y relevos, por modelo y por tipo.",
+    "stats": "Muestra tiempos reales, errores y respaldos, por modelo y por tipo.",
     "bench": "Mide la velocidad de los modelos y, con --quality, en qué es bueno cada uno.",
     "rate": "Valora una respuesta o corrige su tipo: las decisiones siguientes lo saben.",
     "replay": "Vuelve a decidir las tareas del registro con otra configuración; no ejecuta nada.",

@@ -11,9 +11,8 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
-from orch.routing.router import plan, with_message
 from orch.text.prompt import Attachment, estimate_tokens
-from orch.types import TaskType
+from orch.types import ModelKey, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json, fake, over
 
@@ -41,21 +40,21 @@ def server() -> Iterator[FakeOllama]:
 class FullGate(NoQueue):
     """Models that are not loaded would wait for memory."""
 
-    def wait_reason(self, ticket: SlotRequest) -> str:
+    def wait_reason(self, request: SlotRequest) -> str:
         """Only the first model is not loaded."""
-        return "c is in use" if ticket.model[1] == A else ""
+        return "c is in use" if request.model[1] == A else ""
 
 
 async def order(orchestrator: Orchestrator, **wishes: Any) -> list[tuple[str, str]]:
     """The models that would be asked, with the reason for each."""
-    made = await plan(build_task(TASK, **wishes), orchestrator.runtime)
+    made = await orchestrator.runtime.router.plan(build_task(TASK, **wishes))
     return [(candidate.model_id, candidate.reason) for candidate in made.order]
 
 
 async def refusal(orchestrator: Orchestrator, text: str = TASK, **wishes: Any) -> OrchError:
     """Why no model can take it."""
     with pytest.raises(OrchError) as caught:
-        await plan(build_task(text, **wishes), orchestrator.runtime)
+        await orchestrator.runtime.router.plan(build_task(text, **wishes))
     return caught.value
 
 
@@ -95,7 +94,9 @@ async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(
 async def test_a_conversation_s_model_is_known_by_its_provider_too() -> None:
     with fake(A) as one, fake(A) as two:
         async with over({"one": one, "two": two}, models=[], session_margin=1) as orchestrator:
-            made = await plan(build_task(TASK, stay_with=("two", A)), orchestrator.runtime)
+            made = await orchestrator.runtime.router.plan(
+                build_task(TASK, stay_with=ModelKey("two", A))
+            )
     assert [candidate.provider for candidate in made.order] == ["two", "one"]
 
 
@@ -184,7 +185,7 @@ async def test_naming_a_model_overrules_memory_floor_and_last_resort(
     server: FakeOllama, models: list[dict[str, Any]], routing: dict[str, Any], warned: bool
 ) -> None:
     async with over({"ollama": server}, models=models, **routing) as orchestrator:
-        made = await plan(build_task(TASK, model=A), orchestrator.runtime)
+        made = await orchestrator.runtime.router.plan(build_task(TASK, model=A))
     assert [(each.model_id, each.eliminated, each.eliminated_code) for each in made.order] == [
         (A, None, "")
     ]
@@ -287,9 +288,9 @@ async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        made = await plan(build_task(TASK, system_prompt="be brief"), orchestrator.runtime)
+        made = await orchestrator.runtime.router.plan(build_task(TASK, system_prompt="be brief"))
     recalled = {"role": "system", "content": "You were told of a lake before."}
-    with_more = with_message(made, recalled)
+    with_more = made.with_message(recalled)
     assert [message["content"] for message in with_more.messages] == [
         "be brief",
         recalled["content"],

@@ -202,13 +202,13 @@ async def test_half_a_character_is_no_hindrance(ollama: FakeOllama, home: Path) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["last"], "nothing to say"),
+        (["last"], "nothing to record"),
         (["last", "fine"], "neither good nor bad"),
         (["last", "good", "--better", LLAMA], "contradict"),
         (["last", "--better", CODER], "is the model that answered"),
         (["nope", "good"], "no run is called"),
         (["n\udcffpe", "good"], "is not UTF-8"),
-        (["last", "--type", "codng"], "no task type"),
+        (["last", "--type", "codng"], "not a task type"),
     ],
 )
 def test_what_makes_no_sense_is_told(

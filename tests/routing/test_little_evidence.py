@@ -18,7 +18,7 @@ from orch.routing.priors import prior_from_rating
 from orch.storage.feedback import GradedAnswer, Rating
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from orch.types import TaskType
+from orch.types import ModelKey, TaskType
 
 OWN, OTHERS = 0.25, 0.15
 """The most that one answer may move a model's estimate at the type of the answer, and at the
@@ -208,7 +208,7 @@ class Known:
     def rate(self, model: str, score: float, kind: str = "word") -> None:
         """One more answer."""
         run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
-        assert self.journal.feedback.set_ratings(run, {("p", model): score}, kind)
+        assert self.journal.feedback.set_ratings(run, {ModelKey("p", model): score}, kind)
 
     def of(
         self,

@@ -58,7 +58,9 @@ async def test_nor_does_a_model_that_is_not_loaded_take_over(server: FakeOllama)
     async with over({"ollama": server}) as orchestrator:
         decision = await orchestrator.decide_task(build_task(TASK, loaded=True))
     assert decision.model_id == OTHER
-    assert [each.model_id for each in only_loaded(decision.candidates)[0]] == [OTHER]
+    assert [each.model_id for each in only_loaded(decision.candidates, {}, required=True)[0]] == [
+        OTHER
+    ]
 
 
 async def test_where_nothing_loaded_can_take_the_task_the_choice_is_as_usual_with_a_warning(

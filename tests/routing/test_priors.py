@@ -256,7 +256,7 @@ def test_a_model_is_recognised_once_however_often_it_is_asked_for(
         asked.append(identity)
         return real(identity, known)
 
-    monkeypatch.setattr(priors, "belief_of", counted)
+    monkeypatch.setattr(priors, "estimate_prior", counted)
     states = [ModelState(ModelSpec(id=f"mine-{n}:8b"), unlisted=True) for n in range(5)]
     identities = {at: Identity(state.spec.id) for at, state in enumerate(states)}
     book = QualityPriors([])
@@ -268,7 +268,9 @@ def test_a_model_is_recognised_once_however_often_it_is_asked_for(
 def test_where_the_shipped_ratings_hold_the_known_models_are_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orch.routing.known_models.catalogue.shipped", lambda: pytest.fail("read"))
+    monkeypatch.setattr(
+        "orch.routing.known_models.catalogue.load_shipped", lambda: pytest.fail("read")
+    )
     spec = SHIPPED[0]
     assert (
         QualityPriors([spec], SHIPPED)

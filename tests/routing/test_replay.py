@@ -14,8 +14,9 @@ import pytest
 
 from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
-from orch.routing.replay import NewDecision, RecordedDecision, decider, known_means, replay_runs
-from orch.types import Candidate, Classification, TaskType
+from orch.routing.recorded_decisions import RecordedDecision, recorded_decisions
+from orch.routing.replay import DecisionReplayer, NewDecision, Replay, known_means, replay_decisions
+from orch.types import Candidate, Classification, ModelKey, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orch_command import orch
@@ -194,12 +195,11 @@ class _Hesitant:
 
 async def _told_again(orchestrator: Orchestrator) -> list[str]:
     """The types of the journal's tasks as a hesitant classifier tells them, newest first."""
-    runtime = replace(orchestrator.runtime, classifier=cast(Classifier, _Hesitant()))
-    survey = await runtime.registry.snapshot()
-    return [
-        each.task_type
-        for each in replay_runs(runtime.journal.history.runs(), decider(runtime, survey)).decisions
-    ]
+    runtime = orchestrator.runtime
+    router = replace(runtime.router, classifier=cast(Classifier, _Hesitant()))
+    replayer = DecisionReplayer(router, await runtime.registry.snapshot())
+    recorded = recorded_decisions(runtime.journal.history.runs())
+    return [each.task_type for each in replay_decisions(recorded, replayer.decide).decisions]
 
 
 async def test_what_was_piped_in_helps_to_tell_the_type_again(ollama: FakeOllama) -> None:
@@ -363,11 +363,17 @@ def _b_takes_all(past: RecordedDecision) -> NewDecision:
         Candidate("b", "B", "there", expected_s=2.0, reason="it is b"),
         Candidate("a", "A", "there", expected_s=5.0),
     )
-    return NewDecision(TaskType.CODING, candidates, {("there", "a"): 0.4, ("there", "b"): 0.6})
+    return NewDecision(
+        TaskType.CODING, candidates, {ModelKey("there", "a"): 0.4, ModelKey("there", "b"): 0.6}
+    )
+
+
+def _again(rows: list[dict[str, Any]]) -> Replay:
+    return replay_decisions(recorded_decisions(rows), _b_takes_all)
 
 
 def test_both_choices_are_weighed_by_what_is_known_now() -> None:
-    [again] = replay_runs([_journal_row()], _b_takes_all).changes
+    [again] = _again([_journal_row()]).changes
     assert (again.before, again.after, again.quality, again.seconds, again.reason) == (
         "a",
         "b",
@@ -385,9 +391,7 @@ def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
     ]
     assert [
         each.task
-        for each in replay_runs(
-            [_journal_row(task="", messages=json.dumps(messages))], _b_takes_all
-        ).decisions
+        for each in _again([_journal_row(task="", messages=json.dumps(messages))]).decisions
     ] == ["then"]
 
 
@@ -395,16 +399,41 @@ def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted()
     seen: list[TaskType | None] = []
 
     def note(past: RecordedDecision) -> NewDecision:
-        seen.append(past.former)
+        seen.append(past.previous_type)
         return _b_takes_all(past)
 
     types = (("simple", "ok"), ("writing", "failed"), ("creative", "interrupted"), ("coding", "ok"))
-    replay_runs(
-        [_journal_row(session="s", task_type=kind, status=status) for kind, status in types]
-        + [_journal_row()],
-        note,
-    )
+    rows = [_journal_row(session="s", task_type=kind, status=status) for kind, status in types]
+    replay_decisions(recorded_decisions([*rows, _journal_row()]), note)
     assert seen == [TaskType.CREATIVE, TaskType.CREATIVE, TaskType.CODING, None, None]
+
+
+@pytest.mark.parametrize("fact", [True, False])
+def test_a_recorded_fact_tells_whether_the_type_was_forced(fact: bool) -> None:
+    decision = json.loads(_journal_row()["decision"]) | {"confidence": 1.0, "type_forced": fact}
+    [recorded] = recorded_decisions([_journal_row(decision=json.dumps(decision))]).decisions
+    assert recorded.type_forced is fact
+
+
+def test_an_older_decision_with_confidence_1_counts_as_forced() -> None:
+    decision = json.loads(_journal_row()["decision"]) | {"confidence": 1.0}
+    [recorded] = recorded_decisions([_journal_row(decision=json.dumps(decision))]).decisions
+    assert recorded.type_forced
+
+
+def test_a_type_that_is_sure_but_not_forced_is_classified_again(
+    ollama: FakeOllama, home: Path, tmp_path: Path
+) -> None:
+    home.mkdir(exist_ok=True)
+    words = ", ".join(f"zork{n}" for n in range(30))
+    rule = f"task_types: {{research: {{keywords: {{en: [{words}]}}}}}}\n"
+    (home / "routing.yaml").write_text(f"version: 1\n{rule}")
+    assert orch("run", words).returncode == 0
+    with closing(sqlite3.connect(home / "journal.sqlite3")) as connection:
+        [(confidence,)] = connection.execute("SELECT confidence FROM runs").fetchall()
+    assert confidence == 1.0
+    (tmp_path / "other.yaml").write_text(f"version: 1\n{rule.replace('research', 'creative')}")
+    assert list(_replay("--routing", str(tmp_path / "other.yaml"))["types"]) == ["creative"]
 
 
 def test_means_are_of_what_is_known_on_both_sides() -> None:

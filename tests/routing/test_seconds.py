@@ -198,7 +198,7 @@ def test_only_a_loaded_model_that_can_take_the_task_makes_a_load_count_whole(
 def test_a_load_that_unloads_another_model_costs_its_reload_times_how_likely_that_is_wanted() -> (
     None
 ):
-    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB, wanted=0.75)
+    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB, next_use_probability=0.75)
     found = ranked(there, sized("new", 6.0), memory_bytes=12 * GB)["new"]
     assert found.evicts == 1
     assert found.seconds["eviction"] == pytest.approx(0.75 * loads(9.0))
@@ -223,7 +223,7 @@ def test_a_provider_that_keeps_so_many_models_unloads_one_for_the_next(
     most: dict[str, int], evicts: int
 ) -> None:
     there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB) for name in "ab"]
-    found = ranked(*there, sized("new"), most_loaded=most)["new"]
+    found = ranked(*there, sized("new"), max_loaded=most)["new"]
     assert found.evicts == evicts
     assert found.seconds["eviction"] == pytest.approx(evicts * NEXT_USE_PRIOR * loads(9.0))
 
@@ -243,7 +243,7 @@ def test_who_needs_no_load_here_unloads_nobody(exempt: dict[str, Any]) -> None:
         there,
         state("new", size_bytes=6 * GB, **exempt),
         memory_bytes=16 * GB,
-        most_loaded={"ollama": 1},
+        max_loaded={"ollama": 1},
     )["new"]
     assert (found.evicts, found.seconds["eviction"]) == (0, 0.0)
 
@@ -261,7 +261,10 @@ def test_names_of_one_model_are_unloaded_once() -> None:
 def test_the_order_of_the_models_does_not_count_in_sums() -> None:
     there = [
         sized(
-            f"{n}", resident=True, wanted=n / 10, measured=SpeedStats(n=1, last_at=0.0, load_s=1.0)
+            f"{n}",
+            resident=True,
+            next_use_probability=n / 10,
+            measured=SpeedStats(n=1, last_at=0.0, load_s=1.0),
         )
         for n in (1, 2, 3)
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orch.orchestrator import build_task
 from orch.routing.selection import prefer_loaded
-from orch.types import Candidate, TaskType
+from orch.types import Candidate, ModelKey, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 from tests.support.orchestrators import fake, over
@@ -29,7 +29,7 @@ def one(name: str, score: float = 0.5, **more: Any) -> Candidate:
 
 
 def first(
-    *order: Candidate, margin: float = MARGIN, passed_over: frozenset[tuple[str, str]] = frozenset()
+    *order: Candidate, margin: float = MARGIN, passed_over: frozenset[ModelKey] = frozenset()
 ) -> Candidate:
     """Who goes first of models in the order of their scores."""
     return prefer_loaded(order, margin, passed_over)[0]
@@ -214,7 +214,7 @@ async def test_a_conversation_too_leaves_its_model_for_a_loaded_one_that_is_soon
     server.resident = {B: 8_192}
     async with over({"ollama": server}, models=listed(), session_margin=1) as orchestrator:
         assert (
-            await orchestrator.decide_task(build_task(TASK, stay_with=("ollama", A)))
+            await orchestrator.decide_task(build_task(TASK, stay_with=ModelKey("ollama", A)))
         ).model_id == B
 
 

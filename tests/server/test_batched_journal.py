@@ -135,7 +135,7 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
         for name in names:
             assert journal.record(replace(answered_run(name, 1e9), answer="words " * 2_000))
         until(
-            lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings)
+            lambda: "kept in memory until the journal can be written" in " ".join(journal.warnings)
         )
         assert journal.history.runs() == []
     until(lambda: len(journal.history.runs()) == len(names))
@@ -190,7 +190,7 @@ def test_what_was_never_written_is_said_at_the_end(
     with locked(journal), caplog.at_level(logging.ERROR):
         journal.record(answered_run("run", 1e9))
         journal.close()
-    assert "1 runs were never written to the journal" in caplog.text
+    assert "1 run was never written to the journal" in caplog.text
 
 
 def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +202,6 @@ def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.Mo
         other.execute("BEGIN IMMEDIATE")
         asked = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
         assert httpx.post(f"{url}/v1/chat/completions", json=asked).status_code == 200
-        until(lambda: "1 runs wait in memory" in httpx.get(f"{url}/orch/health").text)
-    until(lambda: "wait in memory" not in httpx.get(f"{url}/orch/health").text)
+        until(lambda: "1 run kept in memory" in httpx.get(f"{url}/orch/health").text)
+    until(lambda: "kept in memory" not in httpx.get(f"{url}/orch/health").text)
     assert query(home, "SELECT task FROM runs") == [("hi",)]

@@ -25,7 +25,7 @@ from tests.support.fake_ollama import FakeOllama
 from tests.support.guarded_app import eventually
 from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving
-from tests.support.scheduler_harness import SIZES, Hall, config, settle, survey
+from tests.support.scheduler_harness import SIZES, SchedulerHarness, config, inventory, settle
 
 
 class Chaos:
@@ -34,7 +34,7 @@ class Chaos:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.hall = Hall(config(parallel=2, queue=12), survey())
+        self.harness = SchedulerHarness(config(parallel=2, queue=12), inventory())
         self.parallel, self.asked = 2, 0
         self.running: dict[str, int] = {}
 
@@ -48,8 +48,8 @@ class Chaos:
             deed()
             if self.random.random() < 0.6:
                 await settle()
-                assert len(self.hall.inside) == sum(
-                    map(self.hall.gate.running_count, ("ollama", "far"))
+                assert len(self.harness.admitted) == sum(
+                    map(self.harness.scheduler.running_count, ("ollama", "far"))
                 )
             self.check()
 
@@ -59,35 +59,35 @@ class Chaos:
             [("ollama", name) for name in SIZES] + [("far", "far"), ("far", "farther")]
         )
         client, batch = self.random.choice("xyz"), self.random.random() < 0.3
-        self.hall.ask(
+        self.harness.submit(
             str(self.asked), model, provider, client=client, batch=batch, embeds=model == "embed:1"
         )
 
     def end(self) -> None:
-        if self.hall.inside:
-            self.hall.finish(self.random.choice(self.hall.inside))
+        if self.harness.admitted:
+            self.harness.finish(self.random.choice(self.harness.admitted))
 
     def cancel(self) -> None:
-        living = [task for task in self.hall.tasks.values() if not task.done()]
+        living = [task for task in self.harness.tasks.values() if not task.done()]
         if living:
             self.random.choice(living).cancel()
 
     def wait(self) -> None:
-        self.hall.now += self.random.choice([0.1, 5, 40])
+        self.harness.now += self.random.choice([0.1, 5, 40])
 
     def look(self) -> None:
         """A survey of what is there, but for idle models that were let go."""
-        known = self.hall.gate.status()["memory"]["resident"]
+        known = self.harness.scheduler.status()["memory"]["resident"]
         there = [model["model"] for model in known if model["in_use"] or self.random.random() < 0.7]
-        self.hall.gate.observe(survey(*there))
+        self.harness.scheduler.observe(inventory(*there))
 
     def reload(self) -> None:
         self.parallel = self.random.choice([1, 2, 4])
-        self.hall.gate.configure(CONFIGS[self.parallel])
+        self.harness.scheduler.configure(CONFIGS[self.parallel])
 
     def check(self) -> None:
         """Places and memory suffice for those who are in, and whoever waits has a reason."""
-        status = self.hall.gate.status()
+        status = self.harness.scheduler.status()
         assert status["memory"]["in_use_gb"] <= 12
         assert sum(model["gb"] for model in status["memory"]["resident"]) <= 12
         for name, lane in status["providers"].items():
@@ -102,25 +102,25 @@ class Chaos:
         """All that are left get in, once idle models are let go now and then; then every place is
         free."""
         gate, left = (
-            self.hall.gate,
-            {name for name, task in self.hall.tasks.items() if not task.done()},
+            self.harness.scheduler,
+            {name for name, task in self.harness.tasks.items() if not task.done()},
         )
         await settle()
-        while self.hall.inside or gate.waiting_count("ollama") or gate.waiting_count("far"):
-            await self.hall.drain(1)
-            gate.observe(survey())
+        while self.harness.admitted or gate.waiting_count("ollama") or gate.waiting_count("far"):
+            await self.harness.drain(1)
+            gate.observe(inventory())
             await settle()
-        cancelled = {name for name in left if self.hall.tasks[name].cancelled()}
-        assert left - cancelled - self.hall.refused.keys() <= set(self.hall.order)
+        cancelled = {name for name in left if self.harness.tasks[name].cancelled()}
+        assert left - cancelled - self.harness.refused.keys() <= set(self.harness.order)
         assert (gate.running_count("ollama"), gate.running_count("far"), gate._waiters) == (
             0,
             0,
             {},
         )
-        before = len(self.hall.order)
-        await self.hall.asked(*(f"a-{n}" for n in range(self.parallel)))
-        assert len(self.hall.order) == before + self.parallel
-        await self.hall.drain()
+        before = len(self.harness.order)
+        await self.harness.submit_all(*(f"a-{n}" for n in range(self.parallel)))
+        assert len(self.harness.order) == before + self.parallel
+        await self.harness.drain()
 
 
 CONFIGS = {parallel: config(parallel=parallel, queue=12) for parallel in (1, 2, 4)}

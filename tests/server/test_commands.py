@@ -18,7 +18,7 @@ import pytest
 
 from orch.cli.commands import serve
 from orch.config.installation import install_extra_command
-from orch.server.instance_lock import held, holder, lock_path
+from orch.server.instance_lock import hold_lock, lock_holder, lock_path
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.forked import Forked
@@ -369,7 +369,7 @@ def test_beside_a_server_that_is_stuck_the_commands_work_alone_and_say_so(
     assert json.loads(answer[0])["answer"] == "Hello world"
     assert json.loads(memories[0])["memories"] == []
     for _, said in (answer, memories):
-        assert said.count(b"does not answer: working alone; orch serve stop ends it\n") == 1
+        assert said.count(b"does not respond: working alone; orch serve stop ends it\n") == 1
     assert json.loads(state[0]) == {
         "v": 1,
         "running": True,
@@ -405,15 +405,15 @@ def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
     assert b"was killed" in capsysbinary.readouterr().out
     # the file still names it
     assert lock_path().read_text().startswith(str(frozen.pid))
-    assert holder() is None
+    assert lock_holder() is None
     assert b"no server is running" in orch("serve", "stop").stderr
 
 
 def test_a_server_of_another_container_is_not_killed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with held() as alone:
-        assert (alone, holder()) == (True, os.getpid())
+    with hold_lock() as alone:
+        assert (alone, lock_holder()) == (True, os.getpid())
         lock_path().write_text("1\nelsewhere pid:[1]\n")
-        assert holder() == 0
+        assert lock_holder() == 0
         assert b"another container" in orch("serve", "stop").stderr

@@ -13,7 +13,7 @@ from orch.storage.history import Conversation, History, is_turn
 from orch.storage.journal import Journal, RunRecord
 from orch.storage.schema import MIGRATIONS
 from orch.text.redact import Redactor
-from orch.types import Attempt
+from orch.types import Attempt, ModelKey
 
 RUN = RunRecord(
     run_id="a" * 18,
@@ -101,7 +101,7 @@ def test_notes_of_the_memory_are_not_runs(journal: Journal) -> None:
 def test_a_detail_has_everything_that_is_recorded_of_a_run(journal: Journal) -> None:
     history = write(journal, RUN)
     row = history.find_run("last") or {}
-    journal.feedback.set_ratings(row, {("p", "m"): 1.0}, "word")
+    journal.feedback.set_ratings(row, {ModelKey("p", "m"): 1.0}, "word")
     journal.feedback.set_correction(row, "reasoning")
     detail = history.detail("aaa")
     assert detail is not None
@@ -119,6 +119,10 @@ def test_a_name_that_no_run_or_several_have_finds_nothing(journal: Journal, name
 
 
 # ---------------------------------------------------------------- conversations
+
+
+def test_a_conversation_without_runs_has_no_turns(journal: Journal) -> None:
+    assert journal.history.conversation("empty", 10) == Conversation([], {}, False)
 
 
 def test_a_conversation_whose_name_contains_other_is_listed(journal: Journal) -> None:

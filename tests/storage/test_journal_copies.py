@@ -343,7 +343,7 @@ def test_a_locked_journal_is_not_replaced_and_that_is_an_error(
     journal = opened(home)
     with contextlib.closing(sqlite3.connect(home / JOURNAL, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="it is as it was"):
+        with pytest.raises(JournalError, match="it is unchanged"):
             journal_copies.restore_journal(journal, Path("kept.sqlite3"), None)
     journal.close()
     assert sorted(path.name for path in home.iterdir() if "restoring" in path.name) == []

@@ -1,4 +1,4 @@
-"""A real Chromium before a real `orch serve`: what the tests of the page share."""
+"""A real Chromium and a real `orch serve` for the tests of the page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.forked import Forked
@@ -27,7 +28,7 @@ FLAGS = (
 )
 PHONE, DESK = (390, 844), (1200, 900)
 FITS = "(links => links.scrollWidth <= links.clientWidth)(document.querySelector('.orch-links'))"
-"""Whether all links of the page's head are seen at once."""
+"""Whether all links of the navigation are visible at once."""
 Visit = Callable[..., Page]
 
 
@@ -35,8 +36,8 @@ Visit = Callable[..., Page]
 def orch_serve(
     *words: str, env: dict[str, str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`orch serve` in a process of its own, because NiceGUI lives once in a process: its URL, and
-    the process. ORCH_HOME is the test's."""
+    """Yields the URL and the process of an `orch serve`. A process of its own, because NiceGUI is
+    a singleton of its process; ORCH_HOME is the test's."""
     process = Forked(
         "serve",
         "--port",
@@ -65,7 +66,7 @@ def orch_serve(
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium (or the one that is there); skips where there is none."""
+    """The installed Chromium or Chrome; skips the test if there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed (apt-get install chromium)")
     with sync_playwright() as playwright:
@@ -76,10 +77,10 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def visits(browser: Browser) -> Iterator[Visit]:
-    """Opens pages: `visit(url, size=PHONE, dark=True, language="es")`. At the end nothing may have
-    been wrong in the browser's console."""
+    """Yields a function that opens pages: `visit(url, size=PHONE, dark=True, language="es")`.
+    Fails at the end if a page logged an error in the browser's console."""
     contexts: list[Any] = []
-    wrong: list[str] = []
+    errors: list[str] = []
 
     def visit(
         url: str, size: tuple[int, int] = DESK, *, dark: bool = False, language: str = "en"
@@ -94,13 +95,13 @@ def visits(browser: Browser) -> Iterator[Visit]:
         page = context.new_page()
         page.on(
             "console",
-            lambda said: (
-                wrong.append(said.text)
-                if said.type == "error" and "ERR_CONNECTION" not in said.text
+            lambda message: (
+                errors.append(message.text)
+                if message.type == "error" and "ERR_CONNECTION" not in message.text
                 else None
             ),
         )
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.wait_for_function(
             "() => window.did_handshake === true || document.querySelector('main') !== null"
@@ -110,4 +111,15 @@ def visits(browser: Browser) -> Iterator[Visit]:
     yield visit
     for context in contexts:
         context.close()
-    assert not wrong, wrong
+    assert not errors, errors
+
+
+def serious_violations(page: Page) -> list[str]:
+    """The serious accessibility violations that axe-core finds. Quasar's bar of pending requests
+    is left out: it has no name."""
+    violations = Axe().run(page, {"exclude": [".q-loading-bar"]}).response["violations"]
+    return [
+        f"{violation['id']}: {[node['html'][:200] for node in violation['nodes']]}"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+    ]

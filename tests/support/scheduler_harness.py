@@ -1,5 +1,4 @@
-"""A waiting room for tests: a ServerGate whose clock is set by hand, and requests that stay inside
-until they are told to go."""
+"""A Scheduler with a manual clock, and requests that hold their slot until they are finished."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.server.scheduling.scheduler import Scheduler
+from orch.types import ModelKey
 
 SIZES = {"a:8b": 5, "b:8b": 6, "large:14b": 10, "embed:1": 1}
 """GB of each model."""
@@ -31,8 +31,8 @@ def config(parallel: int | None = 1, queue: int = 64, most_wait: str = "30s") ->
     return replace(loaded, routing=replace(loaded.routing, serve=serve))
 
 
-def survey(*resident: str, budget: float | None = 12) -> Inventory:
-    """What is loaded at the Ollama; embed:1 only embeds."""
+def inventory(*resident: str, budget: float | None = 12) -> Inventory:
+    """An inventory with these models loaded; embed:1 only embeds."""
     states = [state(name, resident=name in resident) for name in SIZES]
     far = ModelState(ModelSpec(id="far", provider="far"), local=False)
     here = ModelState(ModelSpec(id="here", provider="here"))
@@ -40,7 +40,7 @@ def survey(*resident: str, budget: float | None = 12) -> Inventory:
 
 
 def state(name: str, *, resident: bool = False, size: float = 0) -> ModelState:
-    """A model of the Ollama as a survey tells it."""
+    """A model of the Ollama in an inventory."""
     capabilities = frozenset({"embedding"} if name == "embed:1" else {"completion"})
     measured = int((size or SIZES[name]) * 1e9) if resident else 0
     return ModelState(
@@ -48,47 +48,46 @@ def state(name: str, *, resident: bool = False, size: float = 0) -> ModelState:
     )
 
 
-class Hall:
-    """A gate with a clock that is set by hand, and requests that stay inside until they are told to
-    go."""
+class SchedulerHarness:
+    """A scheduler with a manual clock; a request holds its slot until it is finished."""
 
-    def __init__(self, config: Config, seen: Inventory | None = None) -> None:
+    def __init__(self, config: Config, first: Inventory | None = None) -> None:
         self.now = 0.0
-        self.gate = Scheduler(config, clock=lambda: self.now)
-        if seen:
-            self.gate.observe(seen)
+        self.scheduler = Scheduler(config, clock=lambda: self.now)
+        if first:
+            self.scheduler.observe(first)
         self.order: list[str] = []
-        self.inside: list[str] = []
+        self.admitted: list[str] = []
         self.refused: dict[str, ProviderError] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._done: dict[str, asyncio.Event] = {}
 
-    def ask(self, name: str, model: str = "a:8b", provider: str = "ollama", **more: Any) -> None:
-        """A request begins."""
+    def submit(self, name: str, model: str = "a:8b", provider: str = "ollama", **more: Any) -> None:
+        """Starts a request."""
         more.setdefault("footprint_bytes", int(SIZES.get(model, 0) * 1e9))
-        ticket = SlotRequest(name, (provider, model), **more)
+        request = SlotRequest(name, ModelKey(provider, model), **more)
         self._done[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._run(name, ticket))
+        self.tasks[name] = asyncio.create_task(self._run(name, request))
 
-    async def _run(self, name: str, ticket: SlotRequest) -> None:
+    async def _run(self, name: str, request: SlotRequest) -> None:
         try:
-            await self._stay(name, ticket)
+            await self._hold_slot(name, request)
         except ProviderError as error:
             self.refused[name] = error
 
-    async def _stay(self, name: str, ticket: SlotRequest) -> None:
-        async with self.gate.acquire(ticket):
+    async def _hold_slot(self, name: str, request: SlotRequest) -> None:
+        async with self.scheduler.acquire(request):
             self.order.append(name)
-            self.inside.append(name)
+            self.admitted.append(name)
             try:
                 await self._done[name].wait()
             finally:
-                self.inside.remove(name)
+                self.admitted.remove(name)
 
-    async def asked(self, *names: str, **more: Any) -> None:
-        """Requests whose first letter is their model's, one after the other."""
+    async def submit_all(self, *names: str, **more: Any) -> None:
+        """Starts requests in order; the first letter of a name selects the model."""
         for name in names:
-            self.ask(
+            self.submit(
                 name,
                 model=next(model for model in SIZES if model.startswith(name[0].lower())),
                 **more,
@@ -96,26 +95,26 @@ class Hall:
         await settle()
 
     def finish(self, name: str) -> None:
-        """One that is inside goes."""
+        """Ends a request that holds a slot."""
         self._done[name].set()
 
     async def drain(self, seconds: float = 0.0) -> list[str]:
-        """Lets whoever is inside go, the first first, each after so many seconds, until nobody is;
-        the order in which all got in."""
-        while self.inside:
+        """Finishes admitted requests one by one, each after so many seconds, until none is left.
+        Returns the order of admission."""
+        while self.admitted:
             self.now += seconds
-            self.finish(self.inside[0])
+            self.finish(self.admitted[0])
             await settle()
         return self.order
 
 
 async def settle() -> None:
-    """Every task goes as far as it can."""
+    """Lets every task run until it waits."""
     for _ in range(4):
         await asyncio.sleep(0)
 
 
-def waiting_in(hall: Hall, provider: str = "ollama") -> list[dict[str, Any]]:
-    """Who waits, as /orch/health shows it."""
-    found: list[dict[str, Any]] = hall.gate.status()["providers"][provider]["waiting"]
-    return found
+def waiting_in(harness: SchedulerHarness, provider: str = "ollama") -> list[dict[str, Any]]:
+    """The waiting requests, as /orch/health shows them."""
+    waiting: list[dict[str, Any]] = harness.scheduler.status()["providers"][provider]["waiting"]
+    return waiting

@@ -137,7 +137,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("a", "b"), [pair for pairs in DIFFERENT.values() for pair in pairs])
-def test_what_matters_forbids_a_suggestion(a: str, b: str) -> None:
+def test_a_relevant_difference_prevents_a_suggestion(a: str, b: str) -> None:
     assert find_difference(a, b)
     assert not is_equivalent(a, b, 1.0)
 
@@ -163,7 +163,7 @@ def test_the_reason_says_what_differs(a: str, b: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("cosine", [0.5, -1.0, math.nan])
-def test_a_low_cosine_forbids_even_equal_words(cosine: float) -> None:
+def test_a_low_cosine_prevents_a_suggestion_of_equal_words(cosine: float) -> None:
     assert not is_equivalent("What is recursion?", "Explain recursion", cosine)
 
 
@@ -180,14 +180,14 @@ def test_the_written_pairs_are_many_and_distinct() -> None:
 
 
 @given(TEXTS)
-def test_a_text_differs_in_nothing_from_itself(text: str) -> None:
+def test_a_text_is_equivalent_to_itself(text: str) -> None:
     assert find_difference(text, text) is None
     assert find_difference(text, f"  {text} ") is None or "\n" in text.strip() or len(text) > 397
 
 
 @given(TEXTS, TEXTS)
 @settings(max_examples=300)
-def test_difference_does_not_depend_on_which_comes_first(a: str, b: str) -> None:
+def test_difference_is_symmetric(a: str, b: str) -> None:
     assert find_difference(a, b) == find_difference(b, a)
 
 
@@ -225,7 +225,7 @@ def test_long_tasks_are_never_compared() -> None:
     assert find_difference("tell me " * 60, "tell us " * 60) == "longer than a short task"
 
 
-def test_silence_is_precise() -> None:
+def test_no_suggestions_count_as_precise() -> None:
     assert Tally().precision == 1.0
 
 

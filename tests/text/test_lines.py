@@ -27,7 +27,7 @@ def test_a_line_break_is_a_blank(between: str) -> None:
 
 
 @pytest.mark.parametrize("control", DRIVES, ids=ascii)
-def test_what_drives_a_terminal_is_left_out_of_a_line(control: str) -> None:
+def test_control_characters_are_removed_from_a_line(control: str) -> None:
     assert one_line(f"a{control}b") == "ab"
 
 
@@ -38,18 +38,18 @@ def test_a_name_is_one_line_without_controls(inside: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", " ", None, 7, ["a"], "n" * 301])
-def test_what_is_no_name(value: Any) -> None:
+def test_invalid_names(value: Any) -> None:
     assert not is_valid_name(value)
 
 
 @pytest.mark.parametrize(
     "name", ["qwen3:8b", "hf.co/a/B-GGUF:Q4_K_M", "My Model", "سلام‌ها", "👩‍👩‍👧", "n" * 300]
 )
-def test_what_is_a_name(name: str) -> None:
+def test_valid_names(name: str) -> None:
     assert is_valid_name(name)
 
 
-def test_an_error_that_says_nothing_is_told_by_its_kind() -> None:
+def test_an_error_without_a_message_is_shown_by_its_type() -> None:
     assert [first_line(ValueError(text)) for text in ("a\rb\nc", "\n\n", "\x1b")] == [
         "a",
         "ValueError",
@@ -65,13 +65,13 @@ def test_an_error_that_says_nothing_is_told_by_its_kind() -> None:
     [{"name": "a\nb"}, {"model": "a\x1b"}, {"name": "a", "model": "b\n"}, {"name": 7}, {}],
     ids=str,
 )
-def test_a_model_whose_name_is_none_is_left_out(entry: dict[str, Any]) -> None:
+def test_a_model_with_an_invalid_name_is_left_out(entry: dict[str, Any]) -> None:
     assert read_limits.model_entries([entry, {"name": "good"}], "name", "model") == [
         {"name": "good"}
     ]
 
 
-def test_words_about_a_model_are_of_one_line() -> None:
+def test_facts_about_a_model_have_one_line() -> None:
     assert (
         read_limits.metadata_word("a\nb\x1b"),
         read_limits.metadata_word(7),
@@ -84,7 +84,7 @@ def test_words_about_a_model_are_of_one_line() -> None:
     ) == (("a b", ""), None, read_limits.MAX_WORDS)
 
 
-def test_an_error_of_a_server_is_of_one_line() -> None:
+def test_an_error_of_a_server_has_one_line() -> None:
     assert read_limits.error_line(f"no\x1b[2K\r\n{FAKE}") == f"no[2K {FAKE}"
     with pytest.raises(ProviderError) as caught, stream_parsing.validating():
         raise ValueError(f"no\n{FAKE}")

@@ -119,21 +119,21 @@ class Teacher:
 
 def load_material(rows: list[Row], vectors_file: Path | None) -> Material:
     """Everything as matrices."""
-    chance, known = random.Random(SEED), vocabulary(rows)
+    chance, words = random.Random(SEED), vocabulary(rows)
     kinds = [chance.choice(KINDS) for _ in rows]
     new = spliced(rows, SPLICED, SEED)
     vectors = _vectors([*(row.text for row in rows), *new], vectors_file)
     return Material(
         rows,
-        known,
+        words,
         targets(rows),
         np.array([REAL_WEIGHT if row.real else 1.0 for row in rows]),
-        matrix([row.text for row in rows], known),
+        matrix([row.text for row in rows], words),
         matrix(
-            [vary(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], known
+            [vary(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], words
         ),
         np.array(kinds),
-        matrix(new, known),
+        matrix(new, words),
         vectors[: len(rows)],
         vectors[len(rows) :],
     )
@@ -143,9 +143,9 @@ def _vectors(texts: list[str], file: Path | None) -> Any:
     """The vectors of the texts, from the file of an earlier training if it has the same texts."""
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
     if file is not None and file.is_file():
-        kept = np.load(file)
-        if str(kept["digest"]) == digest:
-            return kept["vectors"]
+        stored = np.load(file)
+        if str(stored["digest"]) == digest:
+            return stored["vectors"]
     vectors = embed_prompts(texts)
     if file is not None:
         np.savez(file, digest=digest, vectors=vectors)

@@ -58,7 +58,7 @@ def fit(lines: Any, wanted: Any, weights: Any, l2: float) -> Any:
         slope = across @ ((np.exp(logs) - wanted) * share) + l2 * own
         return float(-(share * wanted * logs).sum() + 0.5 * l2 * (own * own).sum()), slope.ravel()
 
-    found = minimize(
+    result = minimize(
         loss,
         np.zeros(len(used) * len(TYPES)),
         jac=True,
@@ -66,7 +66,7 @@ def fit(lines: Any, wanted: Any, weights: Any, l2: float) -> Any:
         options={"maxiter": STEPS, "maxcor": 8},
     )
     out = np.zeros((lines.shape[1], len(TYPES)))
-    out[used] = found.x.reshape(-1, len(TYPES))
+    out[used] = result.x.reshape(-1, len(TYPES))
     return out
 
 

@@ -50,14 +50,13 @@ def config_validate(
 
 
 def _unknown_preferences(config: Any) -> list[str]:
-    from orch.config import schema
     from orch.config import yaml_document as source
+    from orch.config.consistency import unknown_preferences
 
     file = next(each for each in config.sources if each.which == "routing")
     document = source.parse_yaml(str(file.path), file.text)
     return [
-        str(problem)
-        for problem in schema.unknown_preferences(config.models, config.routing, document)
+        str(problem) for problem in unknown_preferences(config.models, config.routing, document)
     ]
 
 

@@ -32,7 +32,7 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from orch.cli import render
-    from orch.routing.lookup import describe
+    from orch.routing.catalog import describe
 
     orchestrator = context.open_orchestrator(ctx)
     inventory = asyncio.run(_read_inventory(orchestrator))
@@ -72,7 +72,8 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
 def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> None:
     """Show everything known about a model."""
     from orch.cli import render
-    from orch.routing.lookup import describe, resolve_model
+    from orch.routing.catalog import describe
+    from orch.routing.lookup import resolve_model
 
     orchestrator = context.open_orchestrator(ctx)
     state = resolve_model(asyncio.run(_read_inventory(orchestrator)), model)
@@ -145,12 +146,9 @@ def _load_or_unload(ctx: typer.Context, action: str, model: str) -> None:
 
 
 async def _load_or_unload_here(ctx: typer.Context, action: str, model: str) -> str:
-    from orch.execution import lifecycle
-
     async with context.open_orchestrator(ctx) as orchestrator:
-        return await (lifecycle.load if action == "load" else lifecycle.unload)(
-            orchestrator.runtime, model
-        )
+        loader = orchestrator.runtime.loader
+        return await (loader.load if action == "load" else loader.unload)(model)
 
 
 # ---------------------------------------------------------------- reading
@@ -197,7 +195,7 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 
     async with context.open_orchestrator(ctx) as orchestrator:
         with render.ProgressBar(name) as progress:
-            async for step in pull_model(orchestrator.runtime, name, provider):
+            async for step in pull_model(orchestrator.runtime.providers, name, provider):
                 progress.update(step.status, step.completed_bytes, step.total_bytes or None)
     render.print_stdout(f"{name} is installed")
 

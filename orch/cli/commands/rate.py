@@ -44,7 +44,5 @@ def rate_command(
 async def _rate(
     ctx: typer.Context, run_id: str, word: str, better: str, task_type: str
 ) -> list[str]:
-    from orch.routing.feedback import record_rating
-
     async with context.open_orchestrator(ctx) as orchestrator:
-        return await record_rating(orchestrator.runtime, run_id, word, better, task_type)
+        return await orchestrator.runtime.feedback.record(run_id, word, better, task_type)

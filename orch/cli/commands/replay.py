@@ -96,16 +96,18 @@ def _open_orchestrator(ctx: typer.Context, models: str, routing: str) -> Orchest
 async def _replay(orchestrator: Orchestrator, since_at: float) -> tuple[Replay, tuple[str, ...]]:
     """The replay, and the unreachable providers whose models were assumed to be installed."""
     from orch.quality import estimator
-    from orch.routing.replay import MAX_RUNS, assume_reachable, decider, replay_runs
+    from orch.routing.recorded_decisions import recorded_decisions
+    from orch.routing.replay import MAX_RUNS, DecisionReplayer, assume_reachable, replay_decisions
 
     async with orchestrator:
         runtime = orchestrator.runtime
         runtime.journal.open()
-        survey, assumed = assume_reachable(await runtime.registry.snapshot(), runtime)
-        fitted = runtime.journal.feedback.load_learned(estimator.NAME)
-        replay = replay_runs(
-            runtime.journal.history.runs(since_at, MAX_RUNS), decider(runtime, survey)
+        survey, assumed = assume_reachable(
+            await runtime.registry.snapshot(), runtime.journal.timings
         )
+        fitted = runtime.journal.feedback.load_learned(estimator.NAME)
+        recorded = recorded_decisions(runtime.journal.history.runs(since_at, MAX_RUNS))
+        replay = replay_decisions(recorded, DecisionReplayer(runtime.router, survey).decide)
         if fitted and runtime.journal.feedback.load_learned(estimator.NAME) != fitted:
             # fitted to the ratings of the models.yaml to try: the present one would have to be
             # fitted again

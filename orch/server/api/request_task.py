@@ -58,9 +58,7 @@ def build_request_task(request: Request, wishes: ChatParams) -> Task:
         task_type=choice.task_type,
         profile=choice.profile,
         loaded=choice.loaded,
-        stay_with=service_of(request).conversations.model_of(key)
-        if len(wishes.messages) > 1
-        else None,
+        stay_with=service_of(request).affinity.model_of(key) if len(wishes.messages) > 1 else None,
         affinity=key,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",

@@ -40,11 +40,11 @@ class LoginSession:
 
     client: str
     clock: Callable[[], float]
-    gone: asyncio.Future[None]
-    seen: float = 0.0
+    ended: asyncio.Future[None]
+    last_active: float = 0.0
 
     def __post_init__(self) -> None:
-        self.seen = self.clock()
+        self.last_active = self.clock()
 
     def receive_until_revoked(self, receive: Receive) -> Receive:
         """Wraps a WebSocket's `receive`: reports a disconnect once the session has ended. An open
@@ -53,10 +53,10 @@ class LoginSession:
         async def received() -> Message:
             coming = asyncio.ensure_future(receive())
             try:
-                await asyncio.wait((coming, self.gone), return_when=asyncio.FIRST_COMPLETED)
-                if self.gone.done():
+                await asyncio.wait((coming, self.ended), return_when=asyncio.FIRST_COMPLETED)
+                if self.ended.done():
                     return {"type": "websocket.disconnect", "code": 1008}
-                self.seen = self.clock()
+                self.last_active = self.clock()
                 return coming.result()
             finally:
                 coming.cancel()
@@ -125,7 +125,7 @@ class LoginSessions:
 
     def _let_in(self, client: str) -> str:
         if len(self._kept) >= MAX_SESSIONS:
-            self._forget(min(self._kept, key=lambda each: self._kept[each].seen))
+            self._forget(min(self._kept, key=lambda each: self._kept[each].last_active))
         token = secrets.token_urlsafe(32)
         self._kept[_digest(token)] = LoginSession(
             client, self._clock, asyncio.get_running_loop().create_future()
@@ -138,10 +138,10 @@ class LoginSessions:
         login, now = self._kept.get(digest), self._clock()
         if login is None:
             return None
-        if now - login.seen > SESSION_IDLE_S:
+        if now - login.last_active > SESSION_IDLE_S:
             self._forget(digest)
             return None
-        login.seen = now
+        login.last_active = now
         return login
 
     def log_out(self, cookies: bytes) -> None:
@@ -150,8 +150,8 @@ class LoginSessions:
 
     def _forget(self, digest: bytes) -> None:
         login = self._kept.pop(digest, None)
-        if login is not None and not login.gone.done():
-            login.gone.set_result(None)
+        if login is not None and not login.ended.done():
+            login.ended.set_result(None)
 
 
 def session_token(cookies: bytes) -> str:

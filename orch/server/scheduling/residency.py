@@ -216,7 +216,7 @@ class Residency:
 
 
 def _full(model: ModelKey) -> ModelKey:
-    return model[0], canonical_model_name(model[1])
+    return ModelKey(model.provider, canonical_model_name(model.model))
 
 
 def _name(model: ModelKey) -> str:

@@ -236,6 +236,10 @@ class Scheduler:
             entry.model == key for entry in (*queue.running, *queue.waiting)
         )
 
+    def has_waiting(self) -> bool:
+        """Whether any request waits for a provider."""
+        return bool(self._waiters)
+
     def waiting_count(self, provider: str) -> int:
         """The number of requests that wait for a provider."""
         queue = self._queues.get(provider)

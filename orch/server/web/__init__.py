@@ -1,2 +1,2 @@
-"""The page: what the endpoint tells programs, for people who would rather look than read. NiceGUI
-is imported only here."""
+"""The web page of `orch serve`: the API's data and actions for people, in English and Spanish. It
+alone imports NiceGUI; it knows nothing of routing or storage beyond the library's functions."""

@@ -6,7 +6,10 @@ DROPPED = frozenset(
     "the a an is are be am there do does did was were will that which please".split()
 )
 DROPPED_ES = DROPPED | frozenset(
-    "el la los las lo un una unos unas es son esta estan hay se que quien fue fueron era eran sera ser estar".split()
+    (
+        "el la los las lo un una unos unas es son esta estan hay se que quien fue fueron "
+        "era eran sera ser estar"
+    ).split()
 )
 """Words without meaning here, in English and in Spanish."""
 ARTICLES = frozenset("the el la los las lo a an un una unos unas my mi mis".split())
@@ -73,7 +76,10 @@ CONJUNCTIONS = {
 }
 ORDER_WORDS = {
     **dict.fromkeys(
-        "not no never nunca jamas neither nor ni without sin except excepto salvo cannot impossible imposible".split(),
+        (
+            "not no never nunca jamas neither nor ni without sin except excepto salvo "
+            "cannot impossible imposible"
+        ).split(),
         "negation",
     ),
     **dict.fromkeys(
@@ -95,7 +101,10 @@ SYNONYMS = {
 }
 
 LETTER_LABELS = frozenset(
-    "letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis".split()
+    (
+        "letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo "
+        "grupo group team hepatitis"
+    ).split()
 )
 """A single letter after one of these is a name."""
 PAST = frozenset("was were did had fue fueron era eran estaba estuvo hubo habia".split())

@@ -17,7 +17,10 @@ _ENDINGS = tuple(
     ian ar er ir an en as es a e o io eo""".split()
 )
 _KEPT_PLURAL = frozenset(
-    "news means goods arms customs series species physics mathematics glasses pants lens kubernetes".split()
+    (
+        "news means goods arms customs series species physics mathematics glasses pants "
+        "lens kubernetes"
+    ).split()
 )
 """Words in -s that are not plurals."""
 COGNATES = [

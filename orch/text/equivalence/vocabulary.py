@@ -143,8 +143,10 @@ chapter capitulo; page-n; magazine revista
 """
 TECH = frozenset(
     (
-        "python java javascript typescript c c++ c# go rust ruby php sql bash linux windows mac ubuntu debian fedora git github docker kubernetes css node"
-        " react vue pandas numpy excel vim vscode postgresql mysql mongodb redis sqlite nginx curl ssh ollama terminal powershell android ios swift kotlin"
+        "python java javascript typescript c c++ c# go rust ruby php sql bash linux "
+        "windows mac ubuntu debian fedora git github docker kubernetes css node"
+        " react vue pandas numpy excel vim vscode postgresql mysql mongodb redis "
+        "sqlite nginx curl ssh ollama terminal powershell android ios swift kotlin"
         " django flask npm jquery perl scala systemctl"
     ).split()
 )

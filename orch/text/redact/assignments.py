@@ -95,7 +95,7 @@ _REST = lazy_pattern(r"[^\s\"'`<>]*")
 def find_assignments(view: TextView) -> Iterator[Span]:
     """The values beside the names of secrets in a text."""
     done = 0
-    for place in _places(view.lowered):
+    for place in _stem_positions(view.lowered):
         if place < done:
             continue
         start, end = _name(view, place)
@@ -114,9 +114,9 @@ def find_assignments(view: TextView) -> Iterator[Span]:
                 view.text[begin : min(stop, begin + JUDGED_CHARS)],
                 kind,
                 style,
-                ends=_ends(view.lowered, stop),
+                ends=_ends_line(view.lowered, stop),
             ):
-                stop = _whole(view, begin, stop, style)
+                stop = _value_end(view, begin, stop, style)
                 yield begin, stop, MARK
                 done = max(done, stop)
                 break
@@ -128,7 +128,7 @@ def is_assigned_secret(name: str, value: str) -> bool:
     return kind is not NameKind.NONE and is_secret_value(value, kind, ValueStyle.QUOTED)
 
 
-def _places(low: bytes) -> list[int]:
+def _stem_positions(low: bytes) -> list[int]:
     """The positions of the stems of secret names, in order."""
     places: list[int] = []
     for stem in NAME_STEMS:
@@ -279,9 +279,9 @@ def _around(view: TextView, start: int, end: int) -> Iterator[Value]:
             yield from _element(view, attribute.end())
     if before.rstrip(b" \t*_`").endswith(b"|") and (cell := _CELL.match(low, end)):
         yield from _cell(view, cell.end())
-    if said := _IS.match(low, end):
-        yield from _quoted(view, said.end(), ValueStyle.QUOTED)
-        yield from _word(view, said.end(), ValueStyle.SENTENCE)
+    if match := _IS.match(low, end):
+        yield from _quoted(view, match.end(), ValueStyle.QUOTED)
+        yield from _word(view, match.end(), ValueStyle.SENTENCE)
     if low[end : end + 1] in (b" ", b"\t") and (
         low[start:end] in _DIRECTIVES or _WORDS_BEFORE.search(low[max(0, start - 200) : start])
     ):
@@ -298,13 +298,13 @@ def _cell(view: TextView, at: int) -> Iterator[Value]:
         yield begin, begin + len(inner), ValueStyle.WORD
 
 
-def _ends(low: bytes, stop: int) -> bool:
+def _ends_line(low: bytes, stop: int) -> bool:
     """Whether nothing follows on the line."""
     rest = low[stop : stop + 80].partition(b"\n")[0].strip(b" \t\r\"'`*_|")
     return not rest or rest[:1] in b"#<"
 
 
-def _whole(view: TextView, begin: int, stop: int, style: ValueStyle) -> int:
+def _value_end(view: TextView, begin: int, stop: int, style: ValueStyle) -> int:
     """The real end of a bare value, without the punctuation of the sentence."""
     if stop - begin >= BARE_CHARS and style is not ValueStyle.QUOTED:
         rest = _REST.match(view.text, stop)

@@ -25,10 +25,10 @@ _HEADINGS = tuple(
 )
 """How a table heading names a secret: in Markdown, in CSV, in an INSERT."""
 _COMMANDS = tuple(
-    b" -| /|passw|identified|login|net"
-    b" use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize(|getconnection(|pdo(|securestring|:*:|:54|:6432:".split(
-        b"|"
-    )
+    (
+        b" -| /|passw|identified|login|net use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize("
+        b"|getconnection(|pdo(|securestring|:*:|:54|:6432:"
+    ).split(b"|")
 )
 """Each command form contains one of these."""
 

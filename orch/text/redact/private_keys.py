@@ -74,7 +74,7 @@ def _pem(text: str) -> Iterator[tuple[int, int, str]]:
             end = next(ends, None)
         if end is not None and end.start() <= following and _is_key(text, begin.end(), end.start()):
             yield begin.start(), end.end(), MARK
-        elif (stop := _cut_off(text, begin.end())) > begin.end():
+        elif (stop := _truncated_end(text, begin.end())) > begin.end():
             yield begin.start(), stop, MARK
 
 
@@ -87,7 +87,7 @@ def _is_key(text: str, start: int, stop: int) -> bool:
     )
 
 
-def _cut_off(text: str, start: int) -> int:
+def _truncated_end(text: str, start: int) -> int:
     """The end of a key without an END line."""
     body = _BODY.match(text, start)
     stop = body.end() if body else start

@@ -42,7 +42,7 @@ class Redactor:
         self._allow, self._enabled = frozenset(allow), enabled
         self._compiled: list[tuple[str, re.Pattern[str]]] | None = None
         # a run's row holds the task twice, and consecutive rows hold the same words of decisions
-        self._lately = lru_cache(maxsize=64)(self._redacted)
+        self._cached_redact = lru_cache(maxsize=64)(self._redacted)
 
     def redact_all(self, value: Any) -> Any:
         """The value with every string in it redacted. Must run before JSON encoding, whose escapes
@@ -59,7 +59,7 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text without its secrets; the same object if there are none. Takes linear time."""
-        return self._lately(text) if len(text) < KEPT_CHARS else self._redacted(text)
+        return self._cached_redact(text) if len(text) < KEPT_CHARS else self._redacted(text)
 
     def redact_name(self, name: str | None) -> str | None:
         """The name without its secrets, still distinct from every other name: the keys of two
@@ -89,10 +89,10 @@ class Redactor:
         return f"{MARK_PREFIX}assignment]" if is_assigned_secret(key, entry) else clean
 
     def _redacted(self, text: str) -> str:
-        spans = [*self._own(text), *self._shipped(text)] if self._enabled else []
+        spans = [*self._own_patterns(text), *self._built_in(text)] if self._enabled else []
         return _replaced(text, spans) if spans else text
 
-    def _shipped(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def _built_in(self, text: str) -> Iterator[tuple[int, int, str]]:
         from orch.text.redact.detectors import find_multiline_secrets, find_secrets
 
         yield from (span for span in find_multiline_secrets(text) if span[2] not in self._allow)
@@ -103,11 +103,11 @@ class Redactor:
                 if begin <= first + start < begin + PIECE_CHARS and name not in self._allow:
                     yield (
                         first + start,
-                        _end(text, first + stop) if stop == len(piece) else first + stop,
+                        _secret_end(text, first + stop) if stop == len(piece) else first + stop,
                         name,
                     )
 
-    def _own(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def _own_patterns(self, text: str) -> Iterator[tuple[int, int, str]]:
         if self._compiled is None:
             self._compiled = [
                 (name, re.compile(pattern)) for name, pattern in self._sources.items()
@@ -119,7 +119,7 @@ class Redactor:
                     yield match.start(part), match.end(part), name
 
 
-def _end(text: str, stop: int) -> int:
+def _secret_end(text: str, stop: int) -> int:
     """The end of a secret that is longer than one piece."""
     rest = re.compile(r"[^\s\"'`<>]*").match(text, stop)
     return rest.end() if rest else stop

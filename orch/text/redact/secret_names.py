@@ -118,14 +118,14 @@ def split_identifier(name: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def classify_name(name: str) -> NameKind:
     """What a name says about the value beside it."""
-    words = _unglued(split_identifier(name))
-    rest = _stripped(words)
+    words = _split_joined(split_identifier(name))
+    rest = _without_suffixes(words)
     if not rest:
         return NameKind.NONE
     last, before = rest[-1], rest[:-1]
-    found = _kind(last, before, name)
-    if found or last in _NOT_SECRET:
-        return found
+    kind = _kind(last, before, name)
+    if kind or last in _NOT_SECRET:
+        return kind
     return (
         NameKind.WEAK
         if any(_kind(word, rest[:place], name) > NameKind.WEAK for place, word in enumerate(before))
@@ -133,7 +133,7 @@ def classify_name(name: str) -> NameKind:
     )
 
 
-def _stripped(words: list[str]) -> list[str]:
+def _without_suffixes(words: list[str]) -> list[str]:
     """Without the words that may follow the name of a secret: `password_prod`, `API_KEY_2`."""
     end = len(words)
     while end > 1 and (words[end - 1] in _NEUTRAL or words[end - 1].isdigit()):
@@ -141,14 +141,14 @@ def _stripped(words: list[str]) -> list[str]:
     return words[:end]
 
 
-def _unglued(words: list[str]) -> list[str]:
+def _split_joined(words: list[str]) -> list[str]:
     """Splits joined words such as `dbpassword` and `accountkey`."""
     parts: list[str] = []
     for word in words:
         stem = word.rstrip("0123456789") or word
         glued = None if stem in _PASSWORDS else _FLAT.match(stem)
         if glued and _is_split(*glued.groups()):
-            parts += [*_unglued([glued[1]]), glued[2]]
+            parts += [*_split_joined([glued[1]]), glued[2]]
         else:
             parts.append(stem)
     return parts

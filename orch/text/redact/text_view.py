@@ -13,13 +13,16 @@ TOKEN_RUN = b"a" * 14
 
 NAME_STEMS = tuple(
     stem.encode()
-    for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split()
+    for stem in (
+        "pass pwd secret key token contrase clave credential credencial auth cookie "
+        "bearer psk sessid pw"
+    ).split()
 )
 """Every name of a secret contains one of these."""
 
 
-def _table(kept: bytes) -> bytes:
-    return bytes(0x61 if byte in kept else 0x20 for byte in range(256))
+def _table(members: bytes) -> bytes:
+    return bytes(0x61 if byte in members else 0x20 for byte in range(256))
 
 
 _LETTERS = (

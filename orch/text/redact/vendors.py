@@ -14,7 +14,7 @@ from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """The beginning of a word, also after an escape in JSON text or in a URL."""
 _RUNS = lazy_bytes_pattern(rb"a{14,}")
-_BESIDE = lazy_pattern(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
+_VALUE = lazy_pattern(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
 _JWT_PARTS = (".ey", "eyJ", "ZXlK")
 _DATA = lazy_pattern(r"[A-Za-z0-9+/=]+")
 DATA_CHARS, DATA_END_CHARS = 4_096, 1_024
@@ -42,7 +42,7 @@ def find_vendor_keys(view: TextView) -> Iterator[Span]:
                     else looks_like_key_material(match.group()[len(literal) :])
                 ):
                     yield match.start(), match.end(), mark
-    yield from _beside(view)
+    yield from _find_named_keys(view)
 
 
 def _without_data(run: str) -> str:
@@ -79,11 +79,11 @@ def _switches(part: str) -> int:
     return sum(one.islower() and two.isupper() for one, two in pairwise(part))
 
 
-def _beside(view: TextView) -> Iterator[Span]:
+def _find_named_keys(view: TextView) -> Iterator[Span]:
     names = [(row[0].encode(), row) for row in NAMED_KEYS if row[0].encode() in view.lowered]
     if not names:
         return
-    for match in _BESIDE.finditer(view.text):
+    for match in _VALUE.finditer(view.text):
         line = view.lowered[max(0, match.start() - _BEFORE_CHARS) : match.start()].rpartition(
             b"\n"
         )[2]

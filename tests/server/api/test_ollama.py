@@ -13,8 +13,8 @@ import ollama as theirs
 import pytest
 
 from tests.conftest import CODER, LLAMA
-from tests.execution.test_faults import FAULTS, NAMES
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.faults import FAULTS, NAMES
 from tests.support.guarded_app import eventually
 from tests.support.http_server import served
 

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from tests.conftest import CODER, LLAMA, ROOM
-from tests.execution.test_faults import FAULTS, NAMES
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.faults import FAULTS, NAMES
 from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"
@@ -619,5 +619,5 @@ def test_a_row_that_cant_be_written_takes_no_other_with_it(
         journal.record(run)
     journal.flush()
     assert [each["run_id"] for each in journal.history.runs()] == ["c", "a"]
-    assert "run b could not be written down" in journal.warnings[0]
+    assert "run b could not be written to the journal" in journal.warnings[0]
     journal.close()

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from tests.conftest import CODER, LLAMA
-from tests.execution.test_faults import FAULTS, NAMES
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.faults import FAULTS, NAMES
 
 TASK = "Write a Python function that sorts a list"
 SOON = {"x-orch-timeout": "1.5"}

@@ -23,100 +23,102 @@ from orch.server.scheduling.queue import (
 )
 from orch.server.scheduling.scheduler import Scheduler
 from orch.types import ModelKey
-from tests.support.scheduler_harness import Hall, config, settle, survey, waiting_in
+from tests.support.scheduler_harness import SchedulerHarness, config, inventory, settle, waiting_in
 
 # ---------------------------------------------------------------- who is next
 
 
 async def test_requests_are_grouped_by_model() -> None:
-    hall = Hall(config(), survey(budget=10))
-    await hall.asked("A1", "B1", "A2", "B2", "A3", "B3")
-    assert await hall.drain(1) == ["A1", "A2", "A3", "B1", "B2", "B3"]
+    harness = SchedulerHarness(config(), inventory(budget=10))
+    await harness.submit_all("A1", "B1", "A2", "B2", "A3", "B3")
+    assert await harness.drain(1) == ["A1", "A2", "A3", "B1", "B2", "B3"]
 
 
 async def test_requests_are_grouped_by_model_where_nobody_tells_what_is_loaded() -> None:
-    hall = Hall(config())
-    await hall.asked("A1", "B1", "A2", "B2", provider="far")
-    assert await hall.drain(1) == ["A1", "A2", "B1", "B2"]
+    harness = SchedulerHarness(config())
+    await harness.submit_all("A1", "B1", "A2", "B2", provider="far")
+    assert await harness.drain(1) == ["A1", "A2", "B1", "B2"]
 
 
 async def test_a_loaded_model_goes_before_a_cold_one() -> None:
-    hall = Hall(config(), survey("b:8b", budget=20))
-    await hall.asked("large1", "a1", "b1")
+    harness = SchedulerHarness(config(), inventory("b:8b", budget=20))
+    await harness.submit_all("large1", "a1", "b1")
     # large:14b, a:8b and b:8b do not fit together: a:8b would put one out
-    assert await hall.drain(1) == ["large1", "b1", "a1"]
+    assert await harness.drain(1) == ["large1", "b1", "a1"]
 
 
 async def test_most_wait_ends_the_grouping() -> None:
-    hall = Hall(config(), survey(budget=10))
-    await hall.asked("A0", "B1", "A1", "A2", "A3", "A4")
-    assert await hall.drain(12) == ["A0", "A1", "A2", "B1", "A3", "A4"]
+    harness = SchedulerHarness(config(), inventory(budget=10))
+    await harness.submit_all("A0", "B1", "A1", "A2", "A3", "A4")
+    assert await harness.drain(12) == ["A0", "A1", "A2", "B1", "A3", "A4"]
 
 
 async def test_a_long_queue_does_not_thrash_once_all_of_it_waited_long() -> None:
-    hall = Hall(config(), survey(budget=10))
-    await hall.asked(*(f"{model}{n}" for n in range(30) for model in "AB"))
-    order = await hall.drain(5)
+    harness = SchedulerHarness(config(), inventory(budget=10))
+    await harness.submit_all(*(f"{model}{n}" for n in range(30) for model in "AB"))
+    order = await harness.drain(5)
     # 30 s after the last of a kind that is passed over, which was let in 5 s before the switch
     assert sum(one[0] != other[0] for one, other in pairwise(order)) <= 60 * 5 / (30 - 5)
 
 
 async def test_interactive_work_goes_before_batch() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", "A2", batch=True)
-    await hall.asked("A3", "B4")
-    assert await hall.drain(1) == ["A0", "A3", "B4", "A1", "A2"]
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", "A2", batch=True)
+    await harness.submit_all("A3", "B4")
+    assert await harness.drain(1) == ["A0", "A3", "B4", "A1", "A2"]
 
 
 async def test_batch_gets_in_although_interactive_work_never_ends() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0")
-    await hall.asked("B", batch=True)
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0")
+    await harness.submit_all("B", batch=True)
     for n in range(1, 100):
-        await hall.asked(f"A{n}", client=f"new{n}")
-        hall.now += 1
-        hall.finish(hall.inside[0])
+        await harness.submit_all(f"A{n}", client=f"new{n}")
+        harness.now += 1
+        harness.finish(harness.admitted[0])
         await settle()
-        if "B" in hall.order:
+        if "B" in harness.order:
             break
     # most_wait_s later than interactive work would, and not later
-    assert 30 <= hall.now <= 61
+    assert 30 <= harness.now <= 61
 
 
 async def test_clients_take_turns_though_one_has_fifty_waiting() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked(*(f"A{n}" for n in range(51)), client="greedy")
-    await hall.asked("A-x", "A-y", "A-z", client="modest")
-    assert (await hall.drain())[:8] == ["A0", "A1", "A-x", "A2", "A-y", "A3", "A-z", "A4"]
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all(*(f"A{n}" for n in range(51)), client="greedy")
+    await harness.submit_all("A-x", "A-y", "A-z", client="modest")
+    assert (await harness.drain())[:8] == ["A0", "A1", "A-x", "A2", "A-y", "A3", "A-z", "A4"]
 
 
 async def test_new_clients_do_not_pass_one_that_waits_longer() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", "A2", client="old")
-    hall.finish("A0")
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", "A2", client="old")
+    harness.finish("A0")
     await settle()
-    await hall.asked("A3", client="new")
-    assert await hall.drain() == ["A0", "A1", "A2", "A3"]
-    assert hall.gate._queues["ollama"]._served == {}  # clients are forgotten once nobody waits
+    await harness.submit_all("A3", client="new")
+    assert await harness.drain() == ["A0", "A1", "A2", "A3"]
+    assert (
+        harness.scheduler._queues["ollama"]._served == {}
+    )  # clients are forgotten once nobody waits
 
 
 async def test_positions_foretell_who_gets_in_when() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", client="other")
-    await hall.asked("A1", "A2", "A3", client="greedy")
-    await hall.asked("B4", client="other", batch=True)
-    await hall.asked("A5", "A6", client="modest")
-    foretold = [place["run_id"] for place in waiting_in(hall)]
-    assert (await hall.drain())[1:] == foretold == ["A1", "A5", "A2", "A6", "A3", "B4"]
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", client="other")
+    await harness.submit_all("A1", "A2", "A3", client="greedy")
+    await harness.submit_all("B4", client="other", batch=True)
+    await harness.submit_all("A5", "A6", client="modest")
+    foretold = [place["run_id"] for place in waiting_in(harness)]
+    assert (await harness.drain())[1:] == foretold == ["A1", "A5", "A2", "A6", "A3", "B4"]
 
 
 async def test_the_client_with_least_running_goes_first() -> None:
-    hall = Hall(config(parallel=2), survey())
-    await hall.asked("A0", "A1", "A2", client="one")
-    await hall.asked("A3", client="two")
-    hall.finish("A0")
+    harness = SchedulerHarness(config(parallel=2), inventory())
+    await harness.submit_all("A0", "A1", "A2", client="one")
+    await harness.submit_all("A3", client="two")
+    harness.finish("A0")
     await settle()
-    assert hall.order == ["A0", "A1", "A3"]
+    assert harness.order == ["A0", "A1", "A3"]
 
 
 def test_the_preferences_are_in_this_order() -> None:
@@ -129,14 +131,18 @@ def test_the_preferences_are_in_this_order() -> None:
         since: float = 90.0,
     ) -> QueueEntry:
         return QueueEntry(
-            SlotRequest(str(number), ("p", model), client=client, batch=batch),
-            ("p", model),
+            SlotRequest(str(number), ModelKey("p", model), client=client, batch=batch),
+            ModelKey("p", model),
             number,
             since,
         )
 
     warmth, running = (
-        {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD},
+        {
+            ModelKey("p", "used"): IN_USE,
+            ModelKey("p", "there"): LOADED,
+            ModelKey("p", "cold"): COLD,
+        },
         {"busy": 1},
     )
     scene = QueueSnapshot(100.0, 30.0, warmth, running, {"served": 11})
@@ -164,7 +170,7 @@ def test_the_preferences_are_in_this_order() -> None:
 PLACES = st.lists(
     st.builds(
         lambda model, client, batch, since: (
-            SlotRequest("r", ("p", model), client=client, batch=batch),
+            SlotRequest("r", ModelKey("p", model), client=client, batch=batch),
             since,
         ),
         st.sampled_from("abc"),
@@ -215,13 +221,19 @@ def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(
 
 
 async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
-    hall = Hall(config(parallel=2), survey())
-    await hall.asked("A-1", "A-2")
-    hall.now = 4.0
-    hall.finish("A-1")
-    await hall.asked(*(f"A{n}" for n in range(66)))
-    assert (hall.gate.running_count("ollama"), hall.gate.waiting_count("ollama")) == (2, 64)
-    refused = hall.refused["A65"]
+    harness = SchedulerHarness(config(parallel=2), inventory())
+    await harness.submit_all("A-1", "A-2")
+    harness.now = 4.0
+    harness.finish("A-1")
+    await harness.submit_all(*(f"A{n}" for n in range(66)))
+    assert (
+        harness.scheduler.running_count("ollama"),
+        harness.scheduler.waiting_count("ollama"),
+    ) == (
+        2,
+        64,
+    )
+    refused = harness.refused["A65"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
         "busy",
         "64 requests are waiting for ollama already",
@@ -230,20 +242,20 @@ async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
 
 
 async def test_the_time_to_come_back_follows_from_recent_times() -> None:
-    hall = Hall(config(parallel=2, queue=2), survey())
-    await hall.asked("A0", "A1")
-    hall.now = 4.0
-    hall.finish("A0")
-    await hall.asked("A2", "A3", "A4", "A5")
-    refused = hall.refused["A5"]
+    harness = SchedulerHarness(config(parallel=2, queue=2), inventory())
+    await harness.submit_all("A0", "A1")
+    harness.now = 4.0
+    harness.finish("A0")
+    await harness.submit_all("A2", "A3", "A4", "A5")
+    refused = harness.refused["A5"]
     assert refused.retry_after_s == 6.0
 
 
 async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
-    hall = Hall(config(queue=0), survey())
-    await hall.asked("A0", "A1")
-    refused = hall.refused["A1"]
-    assert hall.inside == ["A0"]
+    harness = SchedulerHarness(config(queue=0), inventory())
+    await harness.submit_all("A0", "A1")
+    refused = harness.refused["A1"]
+    assert harness.admitted == ["A0"]
     assert (refused.message, refused.retry_after_s) == (
         "ollama is busy, and its queue takes no requests",
         1.0,
@@ -251,74 +263,77 @@ async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
 
 
 async def test_patience_ends() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", timeout_s=0.01)
-    await hall.tasks["A1"]
-    refused = hall.refused["A1"]
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", timeout_s=0.01)
+    await harness.tasks["A1"]
+    refused = harness.refused["A1"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
         "busy",
         "waited 0.01 s for ollama without getting a slot",
         1.0,
     )
-    assert hall.gate.waiting_count("ollama") == 0
+    assert harness.scheduler.waiting_count("ollama") == 0
 
 
 async def test_a_provider_that_the_config_does_not_know_has_a_queue_too() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked(*(f"A{n}" for n in range(6)), provider="gone")
-    assert (hall.gate.running_count("gone"), hall.gate.waiting_count("gone")) == (4, 2)
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all(*(f"A{n}" for n in range(6)), provider="gone")
+    assert (harness.scheduler.running_count("gone"), harness.scheduler.waiting_count("gone")) == (
+        4,
+        2,
+    )
 
 
 # ---------------------------------------------------------------- cancelled
 
 
 async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", "A2")
-    hall.tasks["A1"].cancel()
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", "A2")
+    harness.tasks["A1"].cancel()
     await settle()
-    assert hall.gate.waiting_count("ollama") == 1
-    assert await hall.drain() == ["A0", "A2"]
+    assert harness.scheduler.waiting_count("ollama") == 1
+    assert await harness.drain() == ["A0", "A2"]
 
 
 @pytest.mark.parametrize("called_first", [True, False])
 async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_on(
     called_first: bool,
 ) -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", "A2")
-    place = next(iter(hall.gate._queues["ollama"].running))
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", "A2")
+    place = next(iter(harness.scheduler._queues["ollama"].running))
     if called_first:
-        hall.gate.release(place)
-    hall.tasks["A1"].cancel()
+        harness.scheduler.release(place)
+    harness.tasks["A1"].cancel()
     if not called_first:
-        hall.gate.release(place)
+        harness.scheduler.release(place)
     await settle()
-    assert hall.tasks["A1"].cancelled()
-    assert hall.inside == ["A0", "A2"]  # A0 gave its place up above, and is still in the room
-    assert hall.gate.running_count("ollama") == 1
+    assert harness.tasks["A1"].cancelled()
+    assert harness.admitted == ["A0", "A2"]  # A0 gave its place up above, and is still in the room
+    assert harness.scheduler.running_count("ollama") == 1
 
 
 async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> (
     None
 ):
-    hall = Hall(config(), survey("embed:1", budget=10.5))
-    await hall.asked("large")
-    place = next(iter(hall.gate._queues["ollama"].waiting))
-    hall.tasks["large"].cancel()
-    hall.gate._time_out(place)
-    hall.gate.configure(without_ollama())
+    harness = SchedulerHarness(config(), inventory("embed:1", budget=10.5))
+    await harness.submit_all("large")
+    place = next(iter(harness.scheduler._queues["ollama"].waiting))
+    harness.tasks["large"].cancel()
+    harness.scheduler._time_out(place)
+    harness.scheduler.configure(without_ollama())
     await settle()
-    assert hall.tasks["large"].cancelled()
-    assert hall.gate._waiters == {}
+    assert harness.tasks["large"].cancelled()
+    assert harness.scheduler._waiters == {}
 
 
 async def test_an_error_inside_gives_the_place_free() -> None:
-    hall = Hall(config(), survey())
+    harness = SchedulerHarness(config(), inventory())
     with pytest.raises(ZeroDivisionError):
-        async with hall.gate.acquire(SlotRequest("r", ("ollama", "a:8b"))):
+        async with harness.scheduler.acquire(SlotRequest("r", ModelKey("ollama", "a:8b"))):
             _ = 1 / 0
-    assert hall.gate.running_count("ollama") == 0
+    assert harness.scheduler.running_count("ollama") == 0
 
 
 def without_ollama() -> Config:
@@ -334,23 +349,23 @@ def without_ollama() -> Config:
 
 
 async def test_new_limits_count_at_once_and_who_waits_stays() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", "A2", "A3")
-    hall.gate.configure(config(parallel=3, queue=0))
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1", "A2", "A3")
+    harness.scheduler.configure(config(parallel=3, queue=0))
     await settle()
-    assert hall.inside == ["A0", "A1", "A2"]
-    assert hall.gate.waiting_count("ollama") == 1
-    hall.gate.configure(config(parallel=1))
-    assert await hall.drain() == ["A0", "A1", "A2", "A3"]
+    assert harness.admitted == ["A0", "A1", "A2"]
+    assert harness.scheduler.waiting_count("ollama") == 1
+    harness.scheduler.configure(config(parallel=1))
+    assert await harness.drain() == ["A0", "A1", "A2", "A3"]
 
 
 async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("A0", "A1")
-    hall.gate.configure(without_ollama())
-    assert await hall.drain() == ["A0", "A1"]
-    hall.gate.configure(without_ollama())
-    assert sorted(hall.gate.status()["providers"]) == ["far", "here"]
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("A0", "A1")
+    harness.scheduler.configure(without_ollama())
+    assert await harness.drain() == ["A0", "A1"]
+    harness.scheduler.configure(without_ollama())
+    assert sorted(harness.scheduler.status()["providers"]) == ["far", "here"]
 
 
 def test_providers_have_the_places_of_their_kind() -> None:
@@ -361,12 +376,12 @@ def test_providers_have_the_places_of_their_kind() -> None:
 
 
 async def test_health_shows_who_runs_who_waits_and_why() -> None:
-    hall = Hall(config(), survey("embed:1"))
-    await hall.asked("a1", client="me")
-    await hall.asked("large", client="you", batch=True)
-    await hall.asked("a2", client="you")
-    hall.now = 2.5
-    lane = hall.gate.status()["providers"]["ollama"]
+    harness = SchedulerHarness(config(), inventory("embed:1"))
+    await harness.submit_all("a1", client="me")
+    await harness.submit_all("large", client="you", batch=True)
+    await harness.submit_all("a2", client="you")
+    harness.now = 2.5
+    lane = harness.scheduler.status()["providers"]["ollama"]
     a2 = {
         "position": 1,
         "run_id": "a2",

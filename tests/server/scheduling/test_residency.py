@@ -17,72 +17,88 @@ from orch.config.spec import ModelSpec
 from orch.execution.lifecycle import unloads_after_answer
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
+from orch.types import ModelKey
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.guarded_app import eventually
 from tests.support.http_server import served
-from tests.support.scheduler_harness import SIZES, Hall, config, settle, state, survey, waiting_in
+from tests.support.scheduler_harness import (
+    SIZES,
+    SchedulerHarness,
+    config,
+    inventory,
+    settle,
+    state,
+    waiting_in,
+)
 
 
 async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
-    hall = Hall(config(parallel=4), survey())
-    await hall.asked("large", "a", "large2")
-    assert hall.inside == ["large", "large2"]
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    await harness.submit_all("large", "a", "large2")
+    assert harness.admitted == ["large", "large2"]
     assert (
-        hall.gate.wait_reason(SlotRequest("r", ("ollama", "a:8b"), 5 * 10**9))
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9))
         == "needs 5.0 GB beside large:14b (10.0 GB, in use), there are 12.0 GB"
     )
-    hall.finish("large")
+    harness.finish("large")
     await settle()
-    assert hall.inside == ["large2"]
-    hall.finish("large2")
+    assert harness.admitted == ["large2"]
+    harness.finish("large2")
     await settle()
-    assert hall.inside == ["a"]
+    assert harness.admitted == ["a"]
     # large:14b was put out
     assert (
-        hall.gate.wait_reason(SlotRequest("r", ("ollama", "large:14b"), 10**10))
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "large:14b"), 10**10))
         == "needs 10.0 GB beside a:8b (5.0 GB, in use), there are 12.0 GB"
     )
 
 
 async def test_models_that_fit_beside_each_other_run_together() -> None:
-    hall = Hall(config(parallel=4), survey())
-    await hall.asked("a", "b")
-    assert hall.inside == ["a", "b"]
-    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "a:8b"), 5 * 10**9)) == ""
-
-
-async def test_models_of_another_local_provider_count_and_those_far_away_do_not() -> None:
-    hall = Hall(config(parallel=4), survey())
-    hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
-    hall.ask("f", "far", "far", footprint_bytes=500 * 10**9)
-    await hall.asked("a")
-    assert hall.inside == ["h", "f"]
-    hall.finish("h")
-    await settle()
-    assert hall.inside == ["f", "a"]
-
-
-async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
-    hall = Hall(config(parallel=4), survey())
-    for size in (8, 7):
-        hall.gate.observe(replace(survey(), states=(state("b:8b", resident=True, size=size),)))
-    hall.gate.observe(survey())
-    await hall.asked("a")
-    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "b:8b"), 6 * 10**9)).startswith(
-        "needs 8.0 GB beside"
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    await harness.submit_all("a", "b")
+    assert harness.admitted == ["a", "b"]
+    assert (
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9)) == ""
     )
 
 
+async def test_models_of_another_local_provider_count_and_those_far_away_do_not() -> None:
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    harness.submit("h", "here", "here", footprint_bytes=8 * 10**9)
+    harness.submit("f", "far", "far", footprint_bytes=500 * 10**9)
+    await harness.submit_all("a")
+    assert harness.admitted == ["h", "f"]
+    harness.finish("h")
+    await settle()
+    assert harness.admitted == ["f", "a"]
+
+
+async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    for size in (8, 7):
+        harness.scheduler.observe(
+            replace(inventory(), states=(state("b:8b", resident=True, size=size),))
+        )
+    harness.scheduler.observe(inventory())
+    await harness.submit_all("a")
+    assert harness.scheduler.wait_reason(
+        SlotRequest("r", ModelKey("ollama", "b:8b"), 6 * 10**9)
+    ).startswith("needs 8.0 GB beside")
+
+
 async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
-    hall = Hall(config(), survey())
-    await hall.asked("a1", "b1")
-    wanted = [hall.gate.is_needed(("ollama", name)) for name in ("a:8b", "b:8b", "large:14b")]
-    await hall.drain()
+    harness = SchedulerHarness(config(), inventory())
+    await harness.submit_all("a1", "b1")
+    wanted = [
+        harness.scheduler.is_needed(ModelKey("ollama", name))
+        for name in ("a:8b", "b:8b", "large:14b")
+    ]
+    await harness.drain()
     assert (
         wanted,
-        hall.gate.is_needed(("ollama", "a:8b")),
-        hall.gate.is_needed(("nobody", "a:8b")),
+        harness.scheduler.is_needed(ModelKey("ollama", "a:8b")),
+        harness.scheduler.is_needed(ModelKey("nobody", "a:8b")),
     ) == ([True, True, False], False, False)
 
 
@@ -98,46 +114,48 @@ def test_what_is_some_time_or_none_at_all_lets_a_model_stay(keep_alive: object) 
 
 async def test_one_model_under_two_spellings_is_one_model() -> None:
     seen = replace(
-        survey(),
+        inventory(),
         states=(ModelState(ModelSpec(id="qwen3:latest"), resident=True, resident_bytes=10**10),),
     )
-    hall = Hall(config(parallel=4), seen)
-    hall.ask("q", "qwen3:latest")
+    harness = SchedulerHarness(config(parallel=4), seen)
+    harness.submit("q", "qwen3:latest")
     await settle()
-    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "qwen3"), 10**10)) == ""
+    assert (
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "qwen3"), 10**10)) == ""
+    )
 
 
 async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
-    hall = Hall(config(parallel=4), survey())
-    await hall.asked("a1")
-    await hall.asked("large")
-    await hall.asked("a2", "b1")
-    assert hall.inside == ["a1", "a2", "b1"]
-    hall.now = 30.0
-    await hall.asked("a3")
-    hall.ask("h", "here", "here", footprint_bytes=5 * 10**9)
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    await harness.submit_all("a1")
+    await harness.submit_all("large")
+    await harness.submit_all("a2", "b1")
+    assert harness.admitted == ["a1", "a2", "b1"]
+    harness.now = 30.0
+    await harness.submit_all("a3")
+    harness.submit("h", "here", "here", footprint_bytes=5 * 10**9)
     for name in ("a1", "a2"):
-        hall.finish(name)
+        harness.finish(name)
         await settle()
-    assert hall.inside == ["b1"]
-    assert {place["run_id"]: place["reason"] for place in waiting_in(hall)}[
+    assert harness.admitted == ["b1"]
+    assert {place["run_id"]: place["reason"] for place in waiting_in(harness)}[
         "a3"
     ] == "large:14b has waited too long and goes first"
-    hall.finish("b1")
+    harness.finish("b1")
     await settle()
-    assert hall.inside == ["large"]
-    assert sorted((await hall.drain())[-2:]) == ["a3", "h"]
+    assert harness.admitted == ["large"]
+    assert sorted((await harness.drain())[-2:]) == ["a3", "h"]
 
 
 async def test_those_that_made_room_go_on_when_the_one_they_made_it_for_gives_up() -> None:
-    hall = Hall(config(parallel=4), survey())
-    await hall.asked("a1", "large")
-    hall.now = 30.0
-    await hall.asked("a2")
-    assert hall.inside == ["a1"]
-    hall.tasks["large"].cancel()
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    await harness.submit_all("a1", "large")
+    harness.now = 30.0
+    await harness.submit_all("a2")
+    assert harness.admitted == ["a1"]
+    harness.tasks["large"].cancel()
     await settle()
-    assert hall.inside == ["a1", "a2"]
+    assert harness.admitted == ["a1", "a2"]
 
 
 @pytest.mark.parametrize(
@@ -147,91 +165,91 @@ async def test_those_that_made_room_go_on_when_the_one_they_made_it_for_gives_up
 async def test_embedding_and_chat_do_not_put_out_each_other(
     first: str, second: str, why: str
 ) -> None:
-    hall = Hall(config(parallel=4), survey(first, budget=10.5))
-    hall.ask("r", second, embeds=second == "embed:1")
+    harness = SchedulerHarness(config(parallel=4), inventory(first, budget=10.5))
+    harness.submit("r", second, embeds=second == "embed:1")
     await settle()
-    assert hall.inside == []
+    assert harness.admitted == []
     assert (
         f"beside {first} ({SIZES[first]}.0 GB, loaded for {why}), there are 10.5 GB"
-        in waiting_in(hall)[0]["reason"]
+        in waiting_in(harness)[0]["reason"]
     )
-    hall.gate.observe(survey(budget=10.5))  # its provider let it go, for idleness
+    harness.scheduler.observe(inventory(budget=10.5))  # its provider let it go, for idleness
     await settle()
-    assert hall.inside == ["r"]
+    assert harness.admitted == ["r"]
 
 
 async def test_nobody_makes_room_for_one_that_would_not_fit_even_then() -> None:
-    hall = Hall(config(parallel=4), survey("embed:1", budget=10.5))
-    await hall.asked("a1", "large")
-    hall.now = 31.0
-    await hall.asked("a2")
-    assert hall.inside == ["a1", "a2"]
+    harness = SchedulerHarness(config(parallel=4), inventory("embed:1", budget=10.5))
+    await harness.submit_all("a1", "large")
+    harness.now = 31.0
+    await harness.submit_all("a2")
+    assert harness.admitted == ["a1", "a2"]
 
 
 async def test_a_model_that_was_just_used_stays_loaded() -> None:
-    hall = Hall(config(parallel=4), survey(budget=10.5))
-    await hall.asked("large")
-    await hall.drain()
+    harness = SchedulerHarness(config(parallel=4), inventory(budget=10.5))
+    await harness.submit_all("large")
+    await harness.drain()
     assert (
-        hall.gate.wait_reason(SlotRequest("r", ("ollama", "embed:1"), 10**9))
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "embed:1"), 10**9))
         == "needs 1.0 GB beside large:14b (10.0 GB, loaded for chat), there are 10.5 GB"
     )
 
 
 async def test_of_idle_models_the_longest_idle_is_thought_to_be_put_out() -> None:
-    hall = Hall(config(parallel=4), survey("a:8b", "b:8b"))
-    await hall.asked("a")
-    await hall.drain()
-    hall.ask("new", "new:4b", footprint_bytes=5 * 10**9)
+    harness = SchedulerHarness(config(parallel=4), inventory("a:8b", "b:8b"))
+    await harness.submit_all("a")
+    await harness.drain()
+    harness.submit("new", "new:4b", footprint_bytes=5 * 10**9)
     await settle()
-    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == [
+    assert [model["model"] for model in harness.scheduler.status()["memory"]["resident"]] == [
         "a:8b",
         "new:4b",
     ]
 
 
 async def test_alone_a_model_is_let_in_whatever_its_size() -> None:
-    hall = Hall(config(parallel=4), survey(budget=8))
-    await hall.asked("a", "large")
-    assert await hall.drain() == ["a", "large"]
+    harness = SchedulerHarness(config(parallel=4), inventory(budget=8))
+    await harness.submit_all("a", "large")
+    assert await harness.drain() == ["a", "large"]
 
 
 async def test_an_idle_model_of_the_same_sort_is_put_out() -> None:
-    hall = Hall(config(parallel=4), survey("a:8b"))
-    await hall.asked("large")
-    assert hall.inside == ["large"]
+    harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
+    await harness.submit_all("large")
+    assert harness.admitted == ["large"]
 
 
 async def test_what_is_put_out_is_not_there_although_a_survey_saw_it_just_before() -> None:
-    hall = Hall(config(parallel=4), survey("a:8b"))
-    await hall.asked("large")
-    hall.gate.observe(survey("a:8b"))
-    await hall.asked("a")
-    assert hall.inside == ["large"]
+    harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
+    await harness.submit_all("large")
+    harness.scheduler.observe(inventory("a:8b"))
+    await harness.submit_all("a")
+    assert harness.admitted == ["large"]
 
 
 async def test_an_idle_embedding_model_is_not_thought_to_be_put_out_by_chat() -> None:
-    hall = Hall(config(parallel=4), survey("embed:1", "a:8b"))
-    await hall.asked("a")
-    await hall.drain()
-    await hall.asked("large")
-    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == [
+    harness = SchedulerHarness(config(parallel=4), inventory("embed:1", "a:8b"))
+    await harness.submit_all("a")
+    await harness.drain()
+    await harness.submit_all("large")
+    assert [model["model"] for model in harness.scheduler.status()["memory"]["resident"]] == [
         "embed:1",
         "large:14b",
     ]
 
 
 async def test_a_provider_does_not_put_out_the_models_of_another() -> None:
-    hall = Hall(config(parallel=4), survey("a:8b"))
-    hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
-    await hall.asked("a")
-    assert hall.inside == ["h", "a"]
+    harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
+    harness.submit("h", "here", "here", footprint_bytes=8 * 10**9)
+    await harness.submit_all("a")
+    assert harness.admitted == ["h", "a"]
 
 
 async def test_before_the_first_survey_everything_fits() -> None:
-    hall = Hall(config(parallel=4))
-    await hall.asked("a", "large", "b")
-    assert hall.inside == ["a", "large", "b"]
+    harness = SchedulerHarness(config(parallel=4))
+    await harness.submit_all("a", "large", "b")
+    assert harness.admitted == ["a", "large", "b"]
 
 
 def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
@@ -267,31 +285,33 @@ def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
 
 
 async def test_what_a_provider_works_on_takes_its_room_also_while_it_can_not_be_asked() -> None:
-    hall = Hall(config(parallel=4), survey())
-    await hall.asked("large")
-    hall.gate.observe(
-        replace(survey(), states=survey().states[-2:], unreachable={"ollama": "it did not answer"})
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    await harness.submit_all("large")
+    harness.scheduler.observe(
+        replace(
+            inventory(), states=inventory().states[-2:], unreachable={"ollama": "it did not answer"}
+        )
     )
-    hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
+    harness.submit("h", "here", "here", footprint_bytes=8 * 10**9)
     await settle()
-    assert hall.inside == ["large"]
+    assert harness.admitted == ["large"]
 
 
 async def test_without_a_known_limit_everything_fits() -> None:
-    hall = Hall(config(parallel=4), survey(budget=None))
-    await hall.asked("a", "large", "b")
-    assert hall.inside == ["a", "large", "b"]
-    assert hall.gate.status()["memory"]["budget_gb"] is None
+    harness = SchedulerHarness(config(parallel=4), inventory(budget=None))
+    await harness.submit_all("a", "large", "b")
+    assert harness.admitted == ["a", "large", "b"]
+    assert harness.scheduler.status()["memory"]["budget_gb"] is None
 
 
 async def test_health_shows_the_memory() -> None:
-    hall = Hall(config(), survey("embed:1"))
-    await hall.asked("a1")
+    harness = SchedulerHarness(config(), inventory("embed:1"))
+    await harness.submit_all("a1")
     resident = [
         {"provider": "ollama", "model": "a:8b", "gb": 5.0, "in_use": True, "embeds": False},
         {"provider": "ollama", "model": "embed:1", "gb": 1.0, "in_use": False, "embeds": True},
     ]
-    assert json.loads(json.dumps(hall.gate.status()))["memory"] == {
+    assert json.loads(json.dumps(harness.scheduler.status()))["memory"] == {
         "budget_gb": 12.0,
         "in_use_gb": 5.0,
         "resident": resident,

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from orch.storage.journal import Journal, RunRecord
@@ -20,7 +19,7 @@ from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA, ROOM
-from tests.support.browser import PHONE, Visit, orch_serve
+from tests.support.browser import PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeOllama, Fault
 
 MANY = 5_000
@@ -91,17 +90,6 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def serious(page: Page) -> list[str]:
-    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has
-    no name."""
-    faults = Axe().run(page, {"exclude": [".q-loading-bar"]}).response["violations"]
-    return [
-        f"{each['id']}: {each['nodes'][0]['html']}"
-        for each in faults
-        if each["impact"] in ("serious", "critical")
-    ]
-
-
 def rows(page: Page) -> Any:
     return page.locator(".orch-runs tbody tr")
 
@@ -123,7 +111,7 @@ def asked(url: str, text: str) -> threading.Thread:
 # ---------------------------------------------------------------- what runs
 
 
-def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
+def test_active_and_waiting_runs_are_listed_until_they_end(
     ollama: FakeOllama, site: str, visit: Visit
 ) -> None:
     for model in ollama.models.values():
@@ -152,7 +140,7 @@ def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
     expect(rows(page).first).to_contain_text("interrupted")
 
 
-def test_a_run_that_is_opened_while_it_runs_shows_its_decision_and_then_its_end(
+def test_an_active_run_shows_its_decision_and_then_its_outcome(
     ollama: FakeOllama, site: str, visit: Visit
 ) -> None:
     for model in ollama.models.values():
@@ -172,7 +160,7 @@ def test_a_run_that_is_opened_while_it_runs_shows_its_decision_and_then_its_end(
 # ---------------------------------------------------------------- what ran
 
 
-def test_the_history_is_turned_in_pages_and_filtered(full: str, visit: Visit) -> None:
+def test_the_history_has_pages_and_filters(full: str, visit: Visit) -> None:
     page = visit(f"{full}/activity")
     expect(page.get_by_text("1 to 50 of 5,000 runs")).to_be_visible()
     expect(rows(page)).to_have_count(50)
@@ -199,7 +187,7 @@ def test_the_history_is_turned_in_pages_and_filtered(full: str, visit: Visit) ->
     expect(page.get_by_text("1 to 50 of 5,000 runs")).to_be_visible()
 
 
-def test_a_run_is_opened_by_keyboard_alone_and_the_way_back_keeps_the_filter(
+def test_a_run_can_be_opened_by_keyboard_and_going_back_keeps_the_filter(
     full: str, visit: Visit
 ) -> None:
     page = visit(f"{full}/activity?outcome=failed&text=Question+4")
@@ -216,7 +204,7 @@ def test_a_run_is_opened_by_keyboard_alone_and_the_way_back_keeps_the_filter(
     expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
 
 
-def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, visit: Visit) -> None:
+def test_statistics_are_shown_as_bars_and_as_a_table(full: str, visit: Visit) -> None:
     page = visit(f"{full}/activity")
     page.get_by_role("tab", name="Statistics").click()
     expect(page.get_by_role("heading", name="Output speed")).to_be_visible()
@@ -230,7 +218,7 @@ def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, vis
         "4.5 s"
     )
     expect(page.get_by_text("125 of 5,000 (2 %)")).to_be_visible()
-    assert not serious(page)
+    assert serious_violations(page) == []
     choose(page, "Period", "last 24 hours")
     expect(page.get_by_text(re.compile(r"36 of 1,4\d\d \("))).to_be_visible()
 
@@ -238,7 +226,7 @@ def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, vis
 # ---------------------------------------------------------------- one run
 
 
-def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(
+def test_a_run_shows_decision_attempts_texts_and_rating(
     ollama: FakeOllama, site: str, visit: Visit
 ) -> None:
     ollama.models[LLAMA].faults.append(Fault("status", message="out of memory", times=-1))
@@ -271,10 +259,10 @@ def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(
     expect(page.get_by_text(f"{CODER}: 1.0 of 1 (your rating)")).to_be_visible()
     expect(page.get_by_text(f"Hello there! {hostile}").first).to_be_visible()
     assert page.evaluate("window.struck") is None
-    assert not serious(page)
+    assert serious_violations(page) == []
 
 
-def test_a_run_that_is_not_there_says_so(site: str, visit: Visit) -> None:
+def test_an_unknown_run_id_says_so(site: str, visit: Visit) -> None:
     page = visit(f"{site}/activity?run=nope")
     expect(page.get_by_text("No run has this id.")).to_be_visible()
     page.get_by_role("link", name="All runs").click()
@@ -290,16 +278,16 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(full: str, visit: Visit) -> N
         expect(page.get_by_text("4.951 a 5.000 de 5.000 ejecuciones")).to_be_visible()
         expect(page.get_by_text("No hay nada en marcha.")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-        assert not serious(page)
+        assert serious_violations(page) == []
         page.get_by_role("button", name="Ejecuciones más recientes").click()
         expect(page.get_by_text("4.901 a 4.950 de 5.000 ejecuciones")).to_be_visible()
         rows(page).first.get_by_role("link").click()
         expect(page.get_by_role("heading", name="Intentos")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-        assert not serious(page)
+        assert serious_violations(page) == []
 
 
-def test_without_runs_it_says_what_to_do(site: str, visit: Visit) -> None:
+def test_an_empty_journal_says_what_to_do(site: str, visit: Visit) -> None:
     page = visit(f"{site}/activity", language="es")
     expect(page.get_by_text("Aún no hay ejecuciones.")).to_be_visible()
     page.get_by_role("tab", name="Estadísticas").click()
@@ -310,7 +298,7 @@ def test_without_runs_it_says_what_to_do(site: str, visit: Visit) -> None:
     ("mode", "said"),
     [("off", "runs are not recorded"), ("meta", "The texts of this run are not stored.")],
 )
-def test_a_journal_that_keeps_less_says_so(
+def test_a_journal_without_runs_or_texts_says_so(
     home: Path, ollama: FakeOllama, visit: Visit, mode: str, said: str
 ) -> None:
     home.mkdir()

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, Request, expect
 
 from orch.config import paths
@@ -22,7 +21,7 @@ from orch.server.web.components.errors import PageError
 from orch.server.web.components.i18n import Translator
 from orch.server.web.components.stream_text import split_tail
 from tests.conftest import CODER, LLAMA, ROOM
-from tests.support.browser import DESK, PHONE, Visit, orch_serve
+from tests.support.browser import DESK, PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 expect.set_options(timeout=15_000)
@@ -128,21 +127,10 @@ def eventually(page: Page, query: str, count: int) -> list[tuple[Any, ...]]:
     raise AssertionError(f"{query}: {rows(query)}")
 
 
-def no_serious_fault(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert [
-        (fault["id"], fault["nodes"][0]["html"][:200])
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ] == []
-
-
 # ---------------------------------------------------------------- one question
 
 
-def test_from_a_question_to_thumbs_to_the_journal(
-    chat: str, visit: Visit, ollama: FakeOllama
-) -> None:
+def test_a_rated_answer_is_in_the_journal(chat: str, visit: Visit, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = [
         "Here:\n\n",
         "```python\n",
@@ -183,7 +171,7 @@ def test_the_copy_button_copies_the_code_alone(shared: Shared, visit: Visit) -> 
     )
 
 
-def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(
+def test_the_explanation_shows_scores_eliminations_memory_and_failed_attempts(
     shared: Shared, visit: Visit
 ) -> None:
     shared.fake.models[CODER].faults = [Fault("status", message="out of order", times=-1)]
@@ -207,10 +195,10 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(
     assert "Nothing was recalled." in body
     assert "out of order" in body
     assert f"{LLAMA}: answered" in body
-    no_serious_fault(page)
+    assert serious_violations(page) == []
 
 
-def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(
+def test_a_long_code_block_is_drawn_in_segments_and_whole_at_the_end(
     shared: Shared, visit: Visit
 ) -> None:
     lines = [f"x{n} = {n}\n" for n in range(150)]
@@ -226,7 +214,7 @@ def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(
     assert page.locator(".orch-code pre").inner_text().strip() == "".join(lines).strip()
 
 
-def test_a_long_answer_is_drawn_in_parts_to_its_end(shared: Shared, visit: Visit) -> None:
+def test_a_long_answer_is_drawn_in_steps_to_the_end(shared: Shared, visit: Visit) -> None:
     shared.fake.models[CODER].reply = [
         "".join(f"Paragraph *{number}* of many.\n\n" for number in range(1_000)),
         "The end.",
@@ -237,7 +225,7 @@ def test_a_long_answer_is_drawn_in_parts_to_its_end(shared: Shared, visit: Visit
     expect(page.locator(".orch-answer em")).to_have_count(1_000)
 
 
-def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> None:
+def test_segments_of_unfinished_code_start_with_the_fence_and_lose_no_line() -> None:
     lines = [f"line {n}\n" for n in range(100)]
     parts = split_tail("Text\n```python\n" + "".join(lines))
     assert len(parts) == 3
@@ -249,7 +237,7 @@ def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> N
     assert split_tail("") == []
 
 
-def test_thinking_is_folded_and_streams(shared: Shared, visit: Visit) -> None:
+def test_thinking_is_collapsed_and_streams(shared: Shared, visit: Visit) -> None:
     shared.fake.models[CODER].thinking = ["Let me ", "see."]
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
@@ -259,7 +247,7 @@ def test_thinking_is_folded_and_streams(shared: Shared, visit: Visit) -> None:
     expect(page.locator(".orch-chat-thinking")).to_have_text("Let me see.")
 
 
-def test_another_model_answers_beside_and_the_better_one_is_marked(
+def test_a_second_model_answers_side_by_side_and_the_better_answer_is_marked(
     chat: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = opened(visit, chat)
@@ -287,12 +275,10 @@ def test_another_model_answers_beside_and_the_better_one_is_marked(
     page.reload()
     answered(page, 2)
     expect(page.locator(".orch-chat-turn")).to_have_count(1)
-    no_serious_fault(page)
+    assert serious_violations(page) == []
 
 
-def test_the_same_question_and_the_same_model_again_give_a_new_answer(
-    chat: str, visit: Visit, ollama: FakeOllama
-) -> None:
+def test_asking_again_gives_a_new_answer(chat: str, visit: Visit, ollama: FakeOllama) -> None:
     page = opened(visit, chat)
     ask(page, CODE_TASK)
     answered(page)
@@ -304,7 +290,7 @@ def test_the_same_question_and_the_same_model_again_give_a_new_answer(
     assert len(ollama.chats()) == 3
 
 
-def test_this_was_another_type(chat: str, visit: Visit) -> None:
+def test_the_task_type_can_be_corrected(chat: str, visit: Visit) -> None:
     page = opened(visit, chat)
     ask(page, CODE_TASK)
     answered(page)
@@ -317,7 +303,7 @@ def test_this_was_another_type(chat: str, visit: Visit) -> None:
 # ---------------------------------------------------------------- wishes
 
 
-def test_the_choice_is_shown_first_and_can_be_changed(shared: Shared, visit: Visit) -> None:
+def test_the_choice_can_be_previewed_and_changed(shared: Shared, visit: Visit) -> None:
     page = opened(visit, shared.url)
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("switch", name="Preview the choice").click()
@@ -339,7 +325,7 @@ def test_the_choice_is_shown_first_and_can_be_changed(shared: Shared, visit: Vis
     assert last_run(shared.url)["decision"]["pinned"] is False
 
 
-def test_dial_and_system_prompt_go_with_the_question(shared: Shared, visit: Visit) -> None:
+def test_dial_and_system_prompt_are_sent_with_the_question(shared: Shared, visit: Visit) -> None:
     page = opened(visit, shared.url)
     ask(page, "Hello")
     answered(page)
@@ -363,7 +349,7 @@ def test_dial_and_system_prompt_go_with_the_question(shared: Shared, visit: Visi
     expect(page.get_by_text("Profile: balanced")).to_be_visible()
 
 
-def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refused(
+def test_files_are_sent_with_the_question_and_other_types_are_refused(
     shared: Shared, visit: Visit
 ) -> None:
     page = opened(visit, shared.url)
@@ -376,7 +362,7 @@ def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refu
         {"name": "a.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04\x00\xff\xfe\x00"},
     ]
     chosen.value.set_files(files)
-    expect(page.locator(".q-notification")).to_contain_text("a.zip is neither a text nor a picture")
+    expect(page.locator(".q-notification")).to_contain_text("a.zip is neither text nor an image")
     expect(page.locator(".orch-chat-file")).to_have_count(2)
     ask(page, "What is in these files?")
     answered(page)
@@ -387,7 +373,7 @@ def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refu
     expect(page.locator(".orch-chat-question")).to_contain_text("notes.txt")
 
 
-def test_the_size_of_a_file_is_bounded() -> None:
+def test_the_size_of_a_file_is_limited() -> None:
     translator = Translator("en")
     with pytest.raises(PageError, match="larger than 8 MB"):
         attachment_from_bytes("big.png", b"\x89PNG\r\n" + bytes(MAX_FILE_BYTES), translator)
@@ -400,7 +386,7 @@ def test_the_size_of_a_file_is_bounded() -> None:
 # ---------------------------------------------------------------- stop, errors, no models
 
 
-def test_stop_keeps_what_came_and_says_so(shared: Shared, visit: Visit) -> None:
+def test_stop_keeps_the_partial_answer_and_marks_it(shared: Shared, visit: Visit) -> None:
     shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = (
         ["word "] * 2_000,
         0.02,
@@ -420,7 +406,7 @@ def test_stop_keeps_what_came_and_says_so(shared: Shared, visit: Visit) -> None:
     expect(page.locator(".orch-answer")).to_have_text("whole")
 
 
-def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_reload(
+def test_a_stopped_answer_is_sent_with_the_next_question_and_marked_after_a_reload(
     shared: Shared, visit: Visit
 ) -> None:
     coder = shared.fake.models[CODER]
@@ -443,7 +429,7 @@ def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_relo
     expect(page.locator(".orch-answer").first).to_contain_text("word word")
 
 
-def test_an_error_is_told_with_its_hint_and_asked_again(shared: Shared, visit: Visit) -> None:
+def test_an_error_shows_its_hint_and_can_be_retried(shared: Shared, visit: Visit) -> None:
     for model in shared.fake.models.values():
         model.faults = [Fault("status", message="out of order")] * 2
     page = opened(visit, shared.url)
@@ -458,7 +444,7 @@ def test_an_error_is_told_with_its_hint_and_asked_again(shared: Shared, visit: V
     expect(page.locator(".orch-chat-turn")).to_have_count(1)
 
 
-def test_without_ollama_the_page_says_so_before_and_after_a_question(
+def test_an_unreachable_provider_is_shown_before_and_after_a_question(
     home: Path, visit: Visit
 ) -> None:
     home.mkdir()
@@ -470,10 +456,10 @@ def test_without_ollama_the_page_says_so_before_and_after_a_question(
         expect(
             page.get_by_role("alert").filter(has_text="no provider can be reached")
         ).to_contain_text("ollama serve")
-        no_serious_fault(page)
+        assert serious_violations(page) == []
 
 
-def test_hostile_markdown_runs_nothing_and_fetches_nothing(shared: Shared, visit: Visit) -> None:
+def test_hostile_markdown_runs_no_script_and_loads_nothing(shared: Shared, visit: Visit) -> None:
     shared.fake.models[CODER].reply, shared.fake.models[CODER].thinking = (
         HOSTILE,
         ["<script>window.pwned = 9</script>"],
@@ -506,7 +492,7 @@ def _is_foreign(request: Request, url: str) -> bool:
 # ---------------------------------------------------------------- conversations, restarts
 
 
-def test_a_conversation_goes_on_in_another_tab_and_a_new_one_begins_empty(
+def test_a_conversation_continues_in_another_tab_and_a_new_one_starts_empty(
     shared: Shared, visit: Visit
 ) -> None:
     page = opened(visit, shared.url)
@@ -530,7 +516,7 @@ def test_a_conversation_goes_on_in_another_tab_and_a_new_one_begins_empty(
     expect(page.locator(".orch-chat-past").nth(1)).to_contain_text("2 turns")
 
 
-def test_a_page_loaded_again_in_mid_answer_gets_the_rest(shared: Shared, visit: Visit) -> None:
+def test_a_reload_during_an_answer_gets_the_rest(shared: Shared, visit: Visit) -> None:
     shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = (
         [f"w{n} " for n in range(60)],
         0.05,
@@ -552,7 +538,7 @@ def free_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_server_that_is_restarted_in_mid_answer(
+def test_a_restart_during_an_answer_keeps_the_question_and_the_partial_answer(
     ollama: FakeOllama, home: Path, visit: Visit, killed: bool
 ) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 2_000, 0.02
@@ -577,7 +563,7 @@ def test_a_server_that_is_restarted_in_mid_answer(
             expect(page.locator(".orch-answer")).to_have_text("again")
 
 
-def test_a_journal_that_keeps_no_texts_leaves_the_conversation_in_the_page(
+def test_without_texts_in_the_journal_the_page_keeps_the_conversation(
     ollama: FakeOllama, home: Path, visit: Visit
 ) -> None:
     home.mkdir()
@@ -602,7 +588,7 @@ def test_a_journal_that_keeps_no_texts_leaves_the_conversation_in_the_page(
 # ---------------------------------------------------------------- keyboard, languages, sizes
 
 
-def test_by_keyboard_alone(chat: str, visit: Visit) -> None:
+def test_the_chat_works_by_keyboard(chat: str, visit: Visit) -> None:
     page = opened(visit, chat)
     expect(text_box(page)).to_be_focused()
     page.keyboard.type("One line")
@@ -648,4 +634,4 @@ def test_in_spanish_on_a_phone_and_a_desk(
     page.get_by_role("button", name="Ajustes", exact=True).click()
     page.get_by_role("button", name="¿Tipo incorrecto?").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    no_serious_fault(page)
+    assert serious_violations(page) == []

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.config.installation import install_extra_command
 from tests.conftest import ROOM
-from tests.support.browser import PHONE, Visit, orch_serve
+from tests.support.browser import PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeOllama
 
 SERVER = "The staging server is called nemo and stands in Helsinki."
@@ -43,20 +42,7 @@ def note(url: str, text: str) -> None:
     ).raise_for_status()
 
 
-def serious(page: Page) -> list[str]:
-    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has
-    no name."""
-    faults = Axe().run(page, {"exclude": [".q-loading-bar"]}).response["violations"]
-    return [
-        f"{each['id']}: {each['nodes'][0]['html']}"
-        for each in faults
-        if each["impact"] in ("serious", "critical")
-    ]
-
-
-def test_what_is_added_is_found_read_and_forgotten_once_that_is_confirmed(
-    site: str, visit: Visit
-) -> None:
+def test_a_note_is_found_opened_and_forgotten_after_a_confirmation(site: str, visit: Visit) -> None:
     page = visit(f"{site}/memory")
     expect(page.get_by_text("Nothing is remembered yet.")).to_be_visible()
     add(page, SERVER, "infra.md")
@@ -87,7 +73,7 @@ def test_what_is_added_is_found_read_and_forgotten_once_that_is_confirmed(
     expect(entries(page)).to_contain_text(BACKUP)
 
 
-def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(
+def test_a_question_is_opened_and_forgotten_by_keyboard(
     ollama: FakeOllama, site: str, visit: Visit
 ) -> None:
     for model in ollama.models.values():
@@ -103,7 +89,7 @@ def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(
     expect(page.locator(".orch-answer strong")).to_have_text("bold")
     assert page.evaluate("window.struck") is None
     expect(page.get_by_role("link", name="Open the run")).to_be_visible()
-    assert not serious(page)
+    assert serious_violations(page) == []
     page.get_by_role("link", name="All entries").press("Enter")
     page.get_by_role("button", name="Forget: What is a mutex?").press("Enter")
     dialog = page.get_by_role("dialog", name="Forget this permanently?")
@@ -111,14 +97,14 @@ def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(
         dialog.get_by_text("The question and the answer are deleted from the journal")
     ).to_be_visible()
     expect(dialog.get_by_role("button", name="Keep")).to_be_focused()
-    assert not serious(page)
+    assert serious_violations(page) == []
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing is remembered yet.")).to_be_visible()
     assert httpx.get(f"{site}/orch/runs").json()["runs"] == []
 
 
-def test_nothing_found_and_what_is_not_there_say_so(site: str, visit: Visit) -> None:
+def test_empty_results_and_unknown_entries_say_so(site: str, visit: Visit) -> None:
     page = visit(f"{site}/memory?q=nemo")
     expect(page.get_by_text("No results.")).to_be_visible()
     page.goto(f"{site}/memory?id=nope")
@@ -137,13 +123,13 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(site: str, visit: Visit) -> N
         page = visit(f"{site}/memory", PHONE, dark=dark, language="es")
         expect(page.get_by_text("20 entradas")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-        assert not serious(page)
+        assert serious_violations(page) == []
         page.get_by_role("button", name="Más").click()
         expect(page.get_by_text("25 entradas")).to_be_visible()
         entries(page).first.get_by_role("button").click()
         expect(page.get_by_role("dialog", name="¿Olvidar esto para siempre?")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-        assert not serious(page)
+        assert serious_violations(page) == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +142,7 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(site: str, visit: Visit) -> N
         ),
     ],
 )
-def test_a_memory_that_is_off_says_so(
+def test_disabled_memory_says_so(
     home: Path, ollama: FakeOllama, visit: Visit, rule: str, said: str
 ) -> None:
     home.mkdir()
@@ -166,7 +152,7 @@ def test_a_memory_that_is_off_says_so(
         expect(page.get_by_text(said)).to_be_visible()
 
 
-def test_without_the_library_it_says_what_to_install(
+def test_a_missing_library_says_what_to_install(
     tmp_path: Path, ollama: FakeOllama, visit: Visit
 ) -> None:
     (tmp_path / "qdrant_edge.py").write_text("raise ImportError('there is no qdrant_edge')")
@@ -176,7 +162,7 @@ def test_without_the_library_it_says_what_to_install(
         expect(page.get_by_text(install_extra_command("memory"))).to_be_visible()
 
 
-def test_an_index_that_another_process_holds_is_tried_again(
+def test_an_index_locked_by_another_process_can_be_retried(
     home: Path, site: str, visit: Visit
 ) -> None:
     folder = home / "memory"

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.config import paths
@@ -19,7 +18,7 @@ from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA
-from tests.support.browser import PHONE, Visit, orch_serve
+from tests.support.browser import PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 expect.set_options(timeout=15_000)
@@ -64,16 +63,6 @@ def row(page: Page, name: str) -> Locator:
         .filter(has=page.get_by_text(name, exact=True))
         .filter(has=page.get_by_role("checkbox"))
     )
-
-
-def faults(page: Page) -> list[str]:
-    """What axe-core finds that is serious."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {[node['html'] for node in each['nodes']]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-    ]
 
 
 def measure() -> None:
@@ -129,7 +118,7 @@ def measure() -> None:
 # ---------------------------------------------------------------- what is there
 
 
-def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(
+def test_the_list_shows_the_state_of_each_model(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     ollama.add(FakeModel("embedder", capabilities=["embedding"], family="bert"))
@@ -141,7 +130,7 @@ def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(
         expect(row(page, CODER)).to_contain_text("4.7 GB")
         expect(row(page, "embedder:latest")).to_contain_text("embeddings only")
         expect(page.get_by_text("No measurements yet")).to_be_visible()
-        assert faults(page) == []
+        assert serious_violations(page) == []
 
 
 WORDS = {
@@ -151,7 +140,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("language", WORDS)
-def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(
+def test_a_remote_model_shows_its_host_and_cannot_be_loaded(
     models: str, visit: Visit, ollama: FakeOllama, language: str
 ) -> None:
     ollama.add(FakeModel("gpt-oss:120b-cloud", remote_host="https://ollama.com:443", size=384))
@@ -162,7 +151,9 @@ def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(
     expect(row(page, "gpt-oss:120b-cloud").get_by_role("button", name=load)).not_to_be_visible()
 
 
-def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_a_recently_installed_model_is_marked_new(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = visit(models)
     expect(row(page, "Quick")).not_to_contain_text("new")
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
@@ -175,7 +166,7 @@ def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeO
     expect(row(page, "Quick")).not_to_contain_text("new")
 
 
-def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> None:
+def test_an_unreachable_provider_shows_why_and_what_to_do(home: Path, visit: Visit) -> None:
     with orch_serve() as (url, _):
         page = visit(f"{url}/models")
         expect(
@@ -184,10 +175,10 @@ def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> 
             )
         ).to_contain_text("ollama serve")
         expect(row(page, "Llama 3.1 8B")).to_contain_text("provider not available")
-        assert faults(page) == []
+        assert serious_violations(page) == []
 
 
-def test_without_any_model_it_says_how_to_get_one(
+def test_without_models_the_view_says_how_to_get_one(
     models: str, visit: Visit, ollama: FakeOllama, file: Path
 ) -> None:
     ollama.models.clear()
@@ -197,7 +188,7 @@ def test_without_any_model_it_says_how_to_get_one(
     expect(page.get_by_text("No installed model to measure")).to_be_visible()
 
 
-def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Visit) -> None:
+def test_the_heat_maps_show_measured_and_expected_values(models: str, visit: Visit) -> None:
     measure()
     page = visit(models)
     speed, quality = page.get_by_role("table").nth(0), page.get_by_role("table").nth(1)
@@ -211,13 +202,13 @@ def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Vis
     expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text(
         "n=6"
     )
-    assert faults(page) == []
+    assert serious_violations(page) == []
 
 
 # ---------------------------------------------------------------- memory
 
 
-def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(
+def test_loading_and_unloading_updates_the_memory_bar(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -238,7 +229,7 @@ def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(
 # ---------------------------------------------------------------- fetching
 
 
-def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told(
+def test_a_downloaded_model_can_be_selected_and_an_unknown_one_shows_the_error(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -256,7 +247,7 @@ def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told
     expect(told).to_have_count(0)
 
 
-def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
+def test_a_download_continues_without_the_page_until_it_is_cancelled(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
@@ -268,7 +259,7 @@ def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
     page.reload()
     shown = page.get_by_role("group", name="qwen3:4b")
     expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0.5")
-    assert faults(page) == []
+    assert serious_violations(page) == []
     shown.get_by_role("button", name="Cancel").click()
     expect(shown).to_have_count(0)
     ollama.wait_for(
@@ -279,7 +270,7 @@ def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
 # ---------------------------------------------------------------- models.yaml
 
 
-def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay(
+def test_listing_a_model_shows_the_diff_and_keeps_comments(
     models: str, visit: Visit, file: Path
 ) -> None:
     page = visit(models)
@@ -290,7 +281,7 @@ def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay
     page.wait_for_function(
         "document.getAnimations().length === 0"
     )  # half transparent, its contrast is low
-    assert faults(page) == []
+    assert serious_violations(page) == []
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert file.read_text() == OWN
@@ -305,7 +296,7 @@ def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay
     ] == []  # an iterator: each one after the last
 
 
-def test_a_model_is_put_aside_and_the_unlisted_left_out(
+def test_models_can_be_unlisted_and_unlisted_models_ignored(
     models: str, visit: Visit, file: Path
 ) -> None:
     page = visit(models)
@@ -327,7 +318,9 @@ def test_a_model_is_put_aside_and_the_unlisted_left_out(
 # ---------------------------------------------------------------- for everybody
 
 
-def test_it_speaks_spanish_and_fits_a_phone(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_the_view_is_in_spanish_and_fits_a_phone(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     ollama.resident[LLAMA] = 8192
     measure()
     page = visit(models, PHONE, language="es", dark=True)
@@ -337,10 +330,10 @@ def test_it_speaks_spanish_and_fits_a_phone(models: str, visit: Visit, ollama: F
         "de 10"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-    assert faults(page) == []
+    assert serious_violations(page) == []
 
 
-def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_others_load_shows(
+def test_loading_by_keyboard_keeps_the_focus_and_other_loads_appear(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)

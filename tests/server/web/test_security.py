@@ -75,7 +75,7 @@ def _socket(url: str, *, origin: str = "", cookie: str = "") -> int:
 # ---------------------------------------------------------------- policy, and other sites
 
 
-def test_every_page_has_a_policy_and_none_can_be_framed_or_found_out_about(site: str) -> None:
+def test_every_page_has_a_policy_and_cannot_be_framed(site: str) -> None:
     for path in (*PAGE_PATHS, "/nope", "/docs"):
         headers = httpx.get(site + path, headers=BROWSER).headers
         policy = dict(
@@ -97,7 +97,7 @@ def test_every_page_has_a_policy_and_none_can_be_framed_or_found_out_about(site:
     assert httpx.get(f"{site}/nope", headers=BROWSER).status_code == 404
 
 
-def test_other_sites_can_neither_ask_nor_listen(site: str) -> None:
+def test_other_sites_cannot_send_requests_or_open_sockets(site: str) -> None:
     evil = {"origin": "https://evil.example"}
     for path in (
         "/login",
@@ -137,7 +137,7 @@ def test_the_documentation_works_under_its_policy(site: str, visit: Visit) -> No
 # ---------------------------------------------------------------- the login
 
 
-def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(
+def test_login_and_logout_never_show_the_key(
     locked: tuple[str, subprocess.Popen[str]], context: BrowserContext
 ) -> None:
     url, process = locked
@@ -176,7 +176,7 @@ def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(
     assert KEY not in "".join(process.communicate())
 
 
-def test_the_login_is_for_everybody(
+def test_the_login_is_accessible_in_both_languages(
     locked: tuple[str, subprocess.Popen[str]], visit: Visit
 ) -> None:
     for language, dark, title in (("es", True, "Entrar en orch"), ("en", False, "Log in to orch")):
@@ -190,7 +190,7 @@ def test_the_login_is_for_everybody(
     page.wait_for_selector("main")
 
 
-def test_without_a_login_a_program_is_refused_and_a_browser_led_there(
+def test_without_a_login_programs_are_refused_and_browsers_redirected(
     locked: tuple[str, subprocess.Popen[str]],
 ) -> None:
     url = locked[0]
@@ -218,7 +218,7 @@ def test_without_a_login_a_program_is_refused_and_a_browser_led_there(
     assert _socket(url, cookie=f"{COOKIE}=guessed") == 403
 
 
-def test_a_cookie_stands_for_the_key_on_this_origin_alone(
+def test_the_cookie_replaces_the_key_only_on_this_origin(
     ollama: FakeOllama, keys_file: Path
 ) -> None:
     friend = "http://localhost:3000"
@@ -246,7 +246,7 @@ def test_a_cookie_stands_for_the_key_on_this_origin_alone(
         assert httpx.get(f"{url}/v1/models", headers=cookie).status_code == 401
 
 
-def test_the_form_gives_nothing_away(locked: tuple[str, subprocess.Popen[str]]) -> None:
+def test_the_form_reveals_nothing_about_keys(locked: tuple[str, subprocess.Popen[str]]) -> None:
     url = locked[0]
     good = _enter(url, origin=url.replace("http", "https"))
     flags = SimpleCookie(good.headers["set-cookie"])[COOKIE]
@@ -277,7 +277,7 @@ def _without_nonce(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.text.replace(nonce, "")
 
 
-def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(
+def test_wrong_keys_are_limited_and_the_right_key_is_still_accepted(
     locked: tuple[str, subprocess.Popen[str]],
 ) -> None:
     url = locked[0]
@@ -301,7 +301,7 @@ def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/logout", "/login", "/login/", "/logout/x", "/nope"])
-def test_before_the_login_no_page_is_drawn(
+def test_no_page_is_drawn_before_the_login(
     locked: tuple[str, subprocess.Popen[str]], method: str, path: str
 ) -> None:
     for headers in ({}, BROWSER):
@@ -309,7 +309,9 @@ def test_before_the_login_no_page_is_drawn(
         assert (reply.status_code in (200, 303, 401, 405), "nicegui" in reply.text) == (True, False)
 
 
-def test_a_link_to_the_way_out_logs_nobody_out(locked: tuple[str, subprocess.Popen[str]]) -> None:
+def test_following_a_link_to_logout_does_not_log_out(
+    locked: tuple[str, subprocess.Popen[str]],
+) -> None:
     url = locked[0]
     cookie = {"cookie": f"{COOKIE}={_enter(url).cookies[COOKIE]}"}
     assert httpx.get(f"{url}/logout", headers=cookie).headers["location"] == "/"
@@ -324,7 +326,7 @@ def _link() -> str:
 
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["link", "file"])
-def test_a_link_logs_a_browser_in_and_stays_in_no_address(
+def test_a_one_time_link_logs_in_and_leaves_the_url(
     locked: tuple[str, subprocess.Popen[str]],
     context: BrowserContext,
     tmp_path: Path,
@@ -349,7 +351,7 @@ def test_a_link_logs_a_browser_in_and_stays_in_no_address(
     other.close()
 
 
-def test_who_is_not_the_owner_is_told_what_the_owner_types(
+def test_other_accounts_see_the_command_to_type(
     ollama: FakeOllama, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with orch_serve(

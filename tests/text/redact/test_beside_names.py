@@ -209,7 +209,7 @@ def test_a_name_may_have_affixes(name: str) -> None:
     assert REDACTOR.redact(f'"{name}": "{LONG}"') == f'"{name}": "[redacted: assignment]"'
 
 
-def test_what_is_around_a_secret_stays() -> None:
+def test_the_text_around_a_secret_stays() -> None:
     assert (
         REDACTOR.redact(f'a = 1\npassword = "{WORD}"  # mine\nb = 2')
         == 'a = 1\npassword = "[redacted: assignment]"  # mine\nb = 2'
@@ -217,10 +217,10 @@ def test_what_is_around_a_secret_stays() -> None:
 
 
 @pytest.mark.parametrize("sign", ["", "x" * 70_000 + " ", "\n" * 65_530])
-def test_a_secret_is_found_at_the_border_of_what_is_searched_at_once(sign: str) -> None:
+def test_a_secret_at_the_boundary_of_two_pieces_is_found(sign: str) -> None:
     assert WORD not in REDACTOR.redact(f"{sign}password={WORD}")
 
 
-def test_a_secret_longer_than_what_is_searched_at_once_goes_whole() -> None:
+def test_a_secret_longer_than_a_piece_is_redacted_whole() -> None:
     clean = REDACTOR.redact(f"API_KEY={'a1B2' * 50_000} and more")
     assert clean == "API_KEY=[redacted: assignment] and more"

@@ -104,7 +104,7 @@ def test_ordinary_text_stays(text: str) -> None:
     assert REDACTOR.redact(text) == text
 
 
-def test_texts_that_stand_together_stay_too() -> None:
+def test_ordinary_texts_in_a_row_stay() -> None:
     text = "\n".join([*TALK, *CODE])
     assert REDACTOR.redact(text) == text
 
@@ -117,7 +117,7 @@ def test_texts_that_stand_together_stay_too() -> None:
     ),
 )
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_no_prompt_of_people_is_touched(language: str) -> None:
+def test_no_real_prompt_is_changed(language: str) -> None:
     rows = [json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
     texts = [
         row["text"]
@@ -129,7 +129,7 @@ def test_no_prompt_of_people_is_touched(language: str) -> None:
     assert [text for text in texts if REDACTOR.redact(text) != text] == []
 
 
-def test_no_line_of_orch_itself_is_touched() -> None:
+def test_no_line_of_orchs_source_is_changed() -> None:
     sources = [
         path.read_text(encoding="utf-8")
         for path in (ROOT / "orch").rglob("*.py")

@@ -42,11 +42,11 @@ def test_a_key_may_be_short_or_very_long(lines: int) -> None:
 
 
 @pytest.mark.parametrize("kept", [80, 150, 300])
-def test_a_key_that_is_cut_off_is_redacted_to_its_end(kept: int) -> None:
+def test_a_truncated_key_is_redacted_to_its_end(kept: int) -> None:
     assert REDACTOR.redact(pem("RSA PRIVATE KEY", LINES)[:kept]) == "[redacted: private_key]"
 
 
-def test_a_question_after_a_key_that_is_cut_off_stays() -> None:
+def test_a_question_after_a_truncated_key_stays() -> None:
     cut = "\n".join(pem("RSA PRIVATE KEY", LINES).splitlines()[:3])
     assert REDACTOR.redact(f"{cut}\n\nwhat is this?") == "[redacted: private_key]\n\nwhat is this?"
 
@@ -57,7 +57,7 @@ def test_lines_may_be_escaped_quoted_or_of_a_diff(between: str) -> None:
     assert LINE not in clean
 
 
-def test_headers_inside_a_key_go_with_it() -> None:
+def test_headers_inside_a_key_are_redacted() -> None:
     body = f"Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n{LINES}"
     assert REDACTOR.redact(pem("RSA PRIVATE KEY", body)) == "[redacted: private_key]"
 
@@ -74,7 +74,7 @@ def test_ssh2_and_putty_keys_are_redacted() -> None:
     assert REDACTOR.redact(ssh2) == REDACTOR.redact(putty) == "[redacted: private_key]"
 
 
-def test_two_keys_with_words_between_leave_the_words() -> None:
+def test_words_between_two_keys_stay() -> None:
     clean = REDACTOR.redact(f"{pem('PRIVATE KEY', LINES)}\nand\n{pem('PRIVATE KEY', LINES)}")
     assert clean == "[redacted: private_key]\nand\n[redacted: private_key]"
 

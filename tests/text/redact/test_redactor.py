@@ -41,7 +41,7 @@ def test_a_form_may_be_allowed() -> None:
     assert Redactor({}, ["github_token"]).redact(f"{KEY} a@b") == f"{KEY} a@b"
 
 
-def test_nothing_is_redacted_where_it_is_off() -> None:
+def test_nothing_is_redacted_if_disabled() -> None:
     off = Redactor({"badge": r"\d+"}, enabled=False)
     assert off.redact_all({"password": KEY, "n": "12"}) == {"password": KEY, "n": "12"}
 
@@ -55,7 +55,7 @@ def test_the_users_file_keeps_the_shipped_forms() -> None:
     )
 
 
-def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
+def test_the_patterns_of_an_old_routing_yaml_are_ignored() -> None:
     assert is_retired_pattern(OLD_JWT)
     assert config(patterns={"jwt": OLD_JWT}).patterns["jwt"] == OLD_JWT
     assert not Redactor({"jwt": OLD_JWT})._sources
@@ -67,17 +67,17 @@ def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
         ({"patterns": {"slow": r"(a+)+b"}}, "too long"),
         ({"patterns": {f"p{n}": r"a{0,200}b{0,200}c{0,150}" for n in range(12)}}, "before it"),
         ({"patterns": {"broken": "("}}, "not a regular expression"),
-        ({"allow": ["github"]}, "no form 'github'"),
+        ({"allow": ["github"]}, "unknown form 'github'"),
     ],
 )
-def test_a_pattern_or_name_that_can_not_be_used_is_refused_with_its_place(
+def test_an_invalid_pattern_or_form_name_is_refused_with_its_position(
     redaction: dict[str, object], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         config(**redaction)
 
 
-def test_a_value_in_a_dict_is_known_by_its_key() -> None:
+def test_a_value_in_a_dict_is_recognized_by_its_key() -> None:
     value = {
         "user": "bob",
         "password": "hunter2" + "secret",
@@ -113,7 +113,7 @@ def test_every_mark_is_a_plain_name() -> None:
     assert all(mark.replace("_", "").isalnum() and mark == mark.lower() for mark in FORM_NAMES)
 
 
-def test_an_ordinary_prompt_loads_no_form() -> None:
+def test_an_ordinary_prompt_loads_no_detector() -> None:
     program = (
         "import sys; from orch.text.redact import Redactor; r = Redactor({}); r.redact('Write a"
         " haiku about the sea, in three lines.'); print(*sorted(m for m in sys.modules if"
@@ -177,9 +177,7 @@ def test_a_long_text_is_searched_once_and_in_bounded_pieces(
         '{"token": "' * 1_000,
     ],
 )
-def test_no_value_is_judged_by_more_than_its_beginning(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_is_classified_by_its_beginning(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[int] = []
 
     def counted(value: str, kind: NameKind, style: ValueStyle, *, ends: bool = True) -> bool:

@@ -22,7 +22,7 @@ AROUND = (
 
 
 @pytest.mark.parametrize(("mark", "form"), KEYS, ids=[form for _, form in KEYS])
-def test_a_key_is_redacted_wherever_it_stands(mark: str, form: str) -> None:
+def test_a_key_is_redacted_in_any_context(mark: str, form: str) -> None:
     key = key_of(form)
     for around in AROUND[: 5 if "/" in key or "|" in key else 6]:
         clean = REDACTOR.redact(around.format(key))
@@ -45,7 +45,7 @@ def test_the_mark_names_the_form(mark: str, form: str) -> None:
 @pytest.mark.parametrize(
     ("name", "alphabet", "least", "most"), NAMED_KEYS, ids=[row[0] for row in NAMED_KEYS]
 )
-def test_a_key_without_a_form_is_known_by_its_vendors_name(
+def test_a_key_without_a_form_is_recognized_by_its_vendors_name(
     name: str, alphabet: str, least: int, most: int
 ) -> None:
     uuid = "{H8}-{H4}-{H4}-{H4}-{H12}" if most >= 36 else "{H24}"
@@ -69,6 +69,6 @@ def test_all_sources_are_named() -> None:
         "s.allowStale",
     ],
 )
-def test_words_with_hyphens_are_no_key(words: str) -> None:
+def test_hyphenated_words_are_not_a_key(words: str) -> None:
     assert REDACTOR.redact(words) == words
     assert not looks_like_key_material("fading-circle-container")

@@ -20,7 +20,7 @@ def kept(home: Path) -> bytes:
     return b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file())
 
 
-def test_a_command_keeps_no_secret_of_a_task_that_is_a_file(ollama: FakeOllama, home: Path) -> None:
+def test_a_secret_in_a_file_task_is_not_stored(ollama: FakeOllama, home: Path) -> None:
     done = orch(
         "run",
         "-m",
@@ -35,13 +35,13 @@ def test_a_command_keeps_no_secret_of_a_task_that_is_a_file(ollama: FakeOllama, 
     assert b"[redacted: gitlab_token]" in kept(home)
 
 
-def test_a_session_that_is_named_by_a_secret_goes_on(ollama: FakeOllama, home: Path) -> None:
+def test_a_session_named_by_a_secret_continues(ollama: FakeOllama, home: Path) -> None:
     orch("run", "-m", CODER, "--session", SESSION, "my word is quince")
     orch("run", "-m", CODER, "--session", SESSION, "which word?")
     assert ollama.chats()[-1].body["messages"][0]["content"] == "my word is quince"
 
 
-def test_the_server_keeps_no_secret_of_a_request(ollama: FakeOllama, home: Path) -> None:
+def test_the_server_stores_no_secret_of_a_request(ollama: FakeOllama, home: Path) -> None:
     messages = [
         {"role": "user", "content": f'call {{"password": "{PASSWORD}"}}'},
         {

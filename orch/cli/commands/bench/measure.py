@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orch.routing.model_state import ModelState
     from orch.routing.registry import Inventory
     from orch.storage.timings import BenchmarkSample
+    from orch.types import ModelKey
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class BenchResult:
 
     bench: OpenBench | None = None
     rows: list[BenchmarkSample] = field(default_factory=list)
-    num_ctx: dict[tuple[str, str], int] = field(default_factory=dict)
+    num_ctx: dict[ModelKey, int] = field(default_factory=dict)
     cells: Sequence[SpeedCell] = ()
     warnings: Sequence[str] = ()
     ended: str = ""

@@ -29,6 +29,7 @@ from orch.cli import context
 from orch.errors import OrchError, UsageError
 from orch.routing.lookup import resolve_model
 from orch.routing.registry import Inventory
+from orch.types import ModelKey
 
 if TYPE_CHECKING:
     from orch.bench.graders import ExecuteCode
@@ -133,7 +134,7 @@ async def _run_pending(
         render.print_warning(f"{name}: {why}; not asked unless named")
     before = [row for row in feedback.graded_answers() if not row.error]
     if options.new:
-        asked = {(row.provider, row.model) for row in before}
+        asked = {ModelKey(row.provider, row.model) for row in before}
         states = [state for state in states if state.key not in asked]
     todo = pending_jobs(
         suite.tasks,
@@ -211,7 +212,7 @@ def _print_report(
         for row in runtime.journal.feedback.graded_answers()
         if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash
     ]
-    graded = {(row.provider, row.model) for row in rows}
+    graded = {ModelKey(row.provider, row.model) for row in rows}
     states = [
         state for state in inventory.states if state.key in graded and not state.is_remote_denied
     ]
@@ -226,7 +227,7 @@ def _print_report(
         else None
     )
     keys = {state.key for state in states}
-    report = make_report([row for row in rows if (row.provider, row.model) in keys], choose)
+    report = make_report([row for row in rows if ModelKey(row.provider, row.model) in keys], choose)
     if options.svg:
         quality_curve.write_curve(Path(options.svg), report)
     if options.as_json:

@@ -60,7 +60,7 @@ def _add_server(offer: Offer, config_dir: Path | None) -> str:
 
 async def _pull(name: str, provider: str, runtime: Runtime, show: ShowStep) -> None:
     try:
-        async for step in pull_model(runtime, name, provider):
+        async for step in pull_model(runtime.providers, name, provider):
             show(step.status, step.completed_bytes, step.total_bytes or None)
     finally:
         await runtime.providers[provider].aclose()

@@ -20,15 +20,12 @@ from orch.errors import OrchError
 from orch.execution import serialize
 from orch.execution.events import Metadata, RunEvent
 from orch.execution.health import run_health_checks
-from orch.execution.lifecycle import load, unload
+from orch.execution.lifecycle import ModelLoader
 from orch.execution.run import Run
-from orch.execution.runtime import Runtime
 from orch.execution.session import resolve_session
 from orch.orchestrator import build_task
 from orch.providers import BalancesLoad
-from orch.routing.feedback import record_rating as rate_run
-from orch.routing.lookup import describe
-from orch.routing.router import plan
+from orch.routing.catalog import describe
 from orch.server.api.handler import (
     ActiveRequest,
     StreamedResponse,
@@ -148,7 +145,7 @@ async def _body(
 async def route_task(request: Request) -> Response:
     """`POST /orch/route`: the decision only; no model is run."""
     runtime = service_of(request).orchestrator.runtime
-    made = await plan(_task(request, await parse_body(request, forms.TaskRequest)), runtime)
+    made = await runtime.router.plan(_task(request, await parse_body(request, forms.TaskRequest)))
     decision = made.decision
     heads = response_headers("", decision.model_id, str(decision.task_type), 0)
     return with_warning_headers(
@@ -257,8 +254,8 @@ async def rate_answer(request: Request) -> Response:
     """`POST /orch/rate`: records the user's rating of a run."""
     service, said = service_of(request), await parse_body(request, forms.RateRequest)
     await service.flush_journal()
-    told = await rate_run(
-        service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type
+    told = await service.orchestrator.runtime.feedback.record(
+        said.run_id, said.word, said.better, said.task_type
     )
     return json_response({"v": 1, "ok": True, "said": told})
 
@@ -285,7 +282,7 @@ async def get_health(request: Request) -> Response:
         for name, backend in runtime.providers.items()
         if isinstance(backend, BalancesLoad)
     }
-    queue = service.gate.status()
+    queue = service.scheduler.status()
     return json_response(
         {
             "v": 1,
@@ -357,21 +354,21 @@ async def list_all_models(request: Request) -> Response:
 async def post_load_model(request: Request) -> Response:
     """`POST /orch/models/load`: loads a model with its usual context, scheduled like any other
     request."""
-    return await _moved(request, load)
+    return await _moved(request, ModelLoader.load)
 
 
 @with_error_envelope(native_error)
 async def post_unload_model(request: Request) -> Response:
     """`POST /orch/models/unload`: frees a model's memory."""
-    return await _moved(request, unload)
+    return await _moved(request, ModelLoader.unload)
 
 
-async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]]) -> Response:
+async def _moved(request: Request, move: Callable[[ModelLoader, str], Awaitable[str]]) -> Response:
     service = service_of(request)
     _refuse_strangers(request)
     service.invalidate_inventory()  # the model may have been loaded a moment ago
     said = await move(
-        service.orchestrator.runtime, (await parse_body(request, forms.LoadRequest)).model
+        service.orchestrator.runtime.loader, (await parse_body(request, forms.LoadRequest)).model
     )
     service.invalidate_inventory()
     return json_response({"v": 1, "ok": True, "said": said})

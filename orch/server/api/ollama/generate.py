@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.events import Content, Done, Logprobs, RunEvent, Thinking, ToolCall
-from orch.execution.lifecycle import load, require_usable_model, unload, unloads_after_answer
+from orch.execution.lifecycle import unloads_after_answer
 from orch.providers.message_formats import to_ollama_calls
 from orch.server.api.embeddings import embed_texts as embedded
 from orch.server.api.handler import (
@@ -236,12 +236,12 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
     service, leaves = service_of(request), unloads_after_answer(keep_alive)
     if model in (*AUTO_NAMES, "auto:latest"):
         return "unload" if leaves else "load"
-    runtime = service.orchestrator.runtime
+    loader = service.orchestrator.runtime.loader
     service.invalidate_inventory()  # the model may have been loaded a moment ago
     try:
-        if leaves and service.gate.is_needed((await require_usable_model(runtime, model)).key):
+        if leaves and service.scheduler.is_needed((await loader.find(model)).key):
             return "load"  # others use it or wait for it
-        await (unload(runtime, model) if leaves else load(runtime, model, keep_alive))
+        await (loader.unload(model) if leaves else loader.load(model, keep_alive))
     except OrchError as error:
         if leaves or error.code != "usage":
             raise

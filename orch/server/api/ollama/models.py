@@ -71,7 +71,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
     async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
         try:
             return {
-                (provider, canonical_model_name(str(entry.get("name")))): entry
+                ModelKey(provider, canonical_model_name(str(entry.get("name")))): entry
                 for entry in await backend.list_raw(path)
             }
         except ProviderError:
@@ -86,7 +86,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
 
 def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
     """What the provider reports about a model, without its names."""
-    entry = told.get((state.spec.provider, canonical_model_name(state.spec.id)), {})
+    entry = told.get(ModelKey(state.spec.provider, canonical_model_name(state.spec.id)), {})
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 

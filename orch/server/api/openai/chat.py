@@ -174,7 +174,7 @@ def sse_event(value: Any) -> bytes:
 
 def fallback_comment(event: Fallback) -> bytes:
     """A comment in the stream: clients ignore it, people debugging see it."""
-    fields = {"from": event.failed[1], "to": event.successor[1], "offset": event.offset}
+    fields = {"from": event.failed.model, "to": event.successor.model, "offset": event.offset}
     return b": fallback " + to_json(fields) + b"\n\n"
 
 

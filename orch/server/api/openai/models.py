@@ -7,7 +7,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.execution.lifecycle import require_usable_model
 from orch.routing.model_state import ModelState
 from orch.server.api.handler import json_response, service_of, with_error_envelope
 from orch.server.api.model_names import AUTO_NAMES, parse_model_name
@@ -30,7 +29,7 @@ async def get_model(request: Request) -> Response:
             return json_response(entry)
     parse_model_name(name)  # an auto that there is not
     return json_response(
-        _entry(service, *_facts(await require_usable_model(service.orchestrator.runtime, name)))
+        _entry(service, *_facts(await service.orchestrator.runtime.loader.find(name)))
     )
 
 

@@ -34,7 +34,7 @@ def active_runs(service: Service) -> list[ActiveRun]:
     """The runs that are running, those that wait in the order of their start, and those whose
     model is being chosen."""
     running, waiting = [], []
-    for provider, queue in service.gate.status()["providers"].items():
+    for provider, queue in service.scheduler.status()["providers"].items():
         running += [_active_run(provider, entry) for entry in queue["running"]]
         waiting += [_active_run(provider, entry) for entry in queue["waiting"]]
     known = {run.run_id for run in (*running, *waiting)}

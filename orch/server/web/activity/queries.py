@@ -1,4 +1,4 @@
-"""What the view `Activity` reads from the journal, in a worker thread."""
+"""The journal queries of the Activity view, in a worker thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs the history shows; empty is all of them. `page` counts from 1."""
+    """The runs that the history shows; empty fields match all runs. `page` counts from 1."""
 
     outcome: str = ""
     task_type: str = ""
@@ -30,43 +30,42 @@ class RunFilter:
     page: int = 1
 
     @classmethod
-    def from_query(cls, asked: Mapping[str, str]) -> RunFilter:
-        """The wish in a page's address; what is no wish is left out."""
-        page = asked.get("page", "")
-        outcome = asked.get("outcome", "")
+    def from_query(cls, query: Mapping[str, str]) -> RunFilter:
+        """The filter of a URL's query; invalid values are ignored."""
+        page, outcome = query.get("page", ""), query.get("outcome", "")
         number = int(page) if page.isdecimal() and len(page) < 9 else 1
         return cls(
             outcome if outcome in OUTCOMES else "",
-            asked.get("type", ""),
-            asked.get("model", ""),
-            asked.get("text", ""),
+            query.get("type", ""),
+            query.get("model", ""),
+            query.get("text", ""),
             max(number, 1),
         )
 
     @property
     def url(self) -> str:
-        """The page's address with it."""
+        """The view's URL with this filter."""
         page = str(self.page) if self.page > 1 else ""
-        asked = {
+        values = {
             "outcome": self.outcome,
             "type": self.task_type,
             "model": self.model,
             "text": self.text,
             "page": page,
         }
-        query = urlencode({name: value for name, value in asked.items() if value})
+        query = urlencode({name: value for name, value in values.items() if value})
         return f"/activity?{query}" if query else "/activity"
 
     @property
     def is_active(self) -> bool:
-        """Whether it leaves any run out."""
+        """Whether any runs are filtered out."""
         return bool(self.outcome or self.task_type or self.model or self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityFigures:
-    """What a period adds up to. `models` as orch.storage.stats gives it; `fallbacks` counts (failed
-    model, code, next model); loads in seconds by model."""
+    """The statistics of a period: `models` as returned by orch.storage.stats, `fallbacks` as counts
+    of (failed model, code, next model), `loads` in seconds by model."""
 
     models: dict[str, Row]
     fallbacks: Counter[tuple[str, str, str]]
@@ -92,15 +91,15 @@ async def read_history(service: Service, read: Callable[[History], _T]) -> _T:
     return result
 
 
-def list_runs(history: History, wish: RunFilter) -> RunPage:
-    """The runs of one page of the list."""
+def list_runs(history: History, run_filter: RunFilter) -> RunPage:
+    """One page of the runs that match the filter."""
     return history.page(
-        outcome=wish.outcome,
-        task_type=wish.task_type,
-        model=wish.model,
-        text=wish.text,
+        outcome=run_filter.outcome,
+        task_type=run_filter.task_type,
+        model=run_filter.model,
+        text=run_filter.text,
         limit=PAGE_ROWS,
-        offset=(wish.page - 1) * PAGE_ROWS,
+        offset=(run_filter.page - 1) * PAGE_ROWS,
     )
 
 

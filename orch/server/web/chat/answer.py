@@ -11,8 +11,8 @@ from nicegui import ui
 
 from orch.execution.events import Fallback, ToolCall
 from orch.execution.serialize import fallback_model_names
-from orch.routing.feedback import record_rating
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer, ChatNote
+from orch.server.web.chat.active_answers import ActiveAnswers
+from orch.server.web.chat.answer_state import ChatAnswer, ChatNote
 from orch.server.web.chat.why import explain_choice
 from orch.server.web.components.collapsible import Collapsible
 from orch.server.web.components.errors import error_box, warning_note
@@ -26,6 +26,7 @@ from orch.server.web.components.labels import (
 from orch.server.web.components.page import Page, with_notification
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.throttle import Throttle
+from orch.types import ModelKey
 
 MAX_OTHER_MODELS = 12
 OVERRIDABLE_ELIMINATIONS = ("memory", "quality_floor", "last_resort")
@@ -177,7 +178,7 @@ class AnswerView:
         return button
 
     async def _rate(self, word: str) -> str:
-        await self._feedback(self.answer, word=word)
+        await self._feedback(self.answer, verdict=word)
         for thumb, each in ((self._good, "good"), (self._bad, "bad")):
             thumb.props(f"aria-pressed={'true' if each == word else 'false'}")
         page = self._page
@@ -194,7 +195,7 @@ class AnswerView:
     async def _feedback(self, answer: ChatAnswer, **feedback: str) -> None:
         service = self._page.service
         await service.flush_journal()
-        await record_rating(service.orchestrator.runtime, answer.run_id, **feedback)
+        await service.orchestrator.runtime.feedback.record(answer.run_id, **feedback)
 
     def _draw_other_models(self) -> None:
         page, answer = self._page, self.answer
@@ -250,7 +251,8 @@ def _other_candidates(answer: ChatAnswer) -> list[dict[str, Any]]:
     return [
         candidate
         for candidate in (answer.decision or {}).get("candidates", ())
-        if (candidate["provider"], candidate["model_id"]) != (answer.provider, answer.model)
+        if ModelKey(candidate["provider"], candidate["model_id"])
+        != ModelKey(answer.provider, answer.model)
         and (
             not candidate["eliminated"] or candidate["eliminated_code"] in OVERRIDABLE_ELIMINATIONS
         )

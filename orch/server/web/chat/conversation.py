@@ -13,9 +13,9 @@ from nicegui import background_tasks, ui
 
 from orch.errors import OrchError
 from orch.execution.session import load_history, resolve_session, turn_messages
-from orch.routing.router import last_resort_allowed, plan
+from orch.server.web.chat.active_answers import ActiveAnswers
 from orch.server.web.chat.answer import AnswerActions
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
+from orch.server.web.chat.answer_state import ChatAnswer
 from orch.server.web.chat.composer import Composer
 from orch.server.web.chat.history import ConversationTurns
 from orch.server.web.chat.model_choice import choice_preview
@@ -146,7 +146,7 @@ class ConversationView:
         self._empty.clear()
         with self._empty:
             self._draw_no_model(survey.unreachable)
-            if available and last_resort_allowed(runtime, survey):
+            if available and runtime.router.allows_last_resort(survey):
                 ui.label(
                     self._page(
                         "Until then a built-in demonstration model answers; it is often wrong."
@@ -209,7 +209,8 @@ class ConversationView:
         area.clear()
         try:
             history = await self._history_for(task)
-            proposed = await plan(replace(task, history=history), page.service.orchestrator.runtime)
+            router = page.service.orchestrator.runtime.router
+            proposed = await router.plan(replace(task, history=history))
             area.clear()
         except OrchError as error:
             with area:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
+from orch.server.web.chat.active_answers import ActiveAnswers
 from orch.server.web.chat.answer import AnswerActions, AnswerView
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
+from orch.server.web.chat.answer_state import ChatAnswer
 from orch.server.web.components.page import Page, with_notification
 from orch.text.prompt import Task, message_text
 

@@ -8,7 +8,7 @@ from nicegui import ui
 from starlette.requests import Request
 
 from orch.server.service import Service
-from orch.server.web.chat.answer_state import active_answers
+from orch.server.web.chat.active_answers import active_answers
 from orch.server.web.chat.conversation import ConversationView
 from orch.server.web.chat.history import ConversationTurns, list_conversations, load_turns
 from orch.server.web.chat.why import short_datetime

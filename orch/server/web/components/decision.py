@@ -10,6 +10,7 @@ from nicegui import ui
 from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page
 from orch.server.web.components.tables import text_element
+from orch.types import ModelKey
 
 TERM_LABELS = {
     "fit": N_("fit"),
@@ -31,11 +32,11 @@ def candidate_list(page: Page, decision: Mapping[str, Any]) -> None:
     if not ranked and not eliminated:
         text_element("p", page("No candidates were recorded."), "orch-dim")
     scale = max([1.0, *(each["score"] for each in ranked)])
-    selected = (decision["provider"], decision["model_id"])
+    selected = ModelKey(decision["provider"], decision["model_id"])
     with ui.element("ol").classes("orch-decision") as list_element:
         list_element.props["aria-label"] = page("Candidates")
         for each in ranked:
-            is_selected = (each["provider"], each["model_id"]) == selected
+            is_selected = ModelKey(each["provider"], each["model_id"]) == selected
             _draw_candidate(page, each, scale, is_selected=is_selected)
     if eliminated:
         _draw_eliminated(page, eliminated)

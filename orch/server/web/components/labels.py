@@ -18,6 +18,15 @@ TASK_TYPES = {
     TaskType.CREATIVE: N_("creative"),
     TaskType.RESEARCH: N_("research"),
 }
+STRENGTHS = {
+    "code_analysis": N_("code analysis"),
+    "debugging": N_("debugging"),
+    "general": N_("general tasks"),
+    "multilingual": N_("several languages"),
+    "quick_tasks": N_("quick tasks"),
+    "refactoring": N_("refactoring"),
+}
+"""Strengths in the shipped models.yaml that are not task types."""
 PROFILES = {
     "balanced": N_("balanced"),
     "speed": N_("speed"),
@@ -101,3 +110,8 @@ def attempt_outcome(page: Page, outcome: str) -> str:
         "partial": page.pgettext("attempt", "cut off"),
     }
     return labels.get(outcome, outcome)
+
+
+def strength_label(page: Page, strength: str) -> str:
+    """A strength of a model: a task type, or a word of models.yaml."""
+    return label(page, STRENGTHS, task_type_label(page, strength))

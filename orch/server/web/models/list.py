@@ -13,7 +13,7 @@ from orch.providers import Loads, Pulls
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
-from orch.server.web.components.labels import CAPABILITIES, label, task_type_label
+from orch.server.web.components.labels import CAPABILITIES, label, strength_label
 from orch.server.web.components.page import Page, empty_state
 from orch.types import ModelKey
 
@@ -277,8 +277,8 @@ class _Row:
         capabilities = sorted((state.capabilities or frozenset()) - {"completion"})
         parts.append(", ".join(label(page, CAPABILITIES, each) for each in capabilities))
         if state.spec.strengths:
-            kinds = ", ".join(task_type_label(page, each) for each in state.spec.strengths)
-            parts.append(page("good at {kinds}", kinds=kinds))
+            strengths = ", ".join(strength_label(page, each) for each in state.spec.strengths)
+            parts.append(page("strengths: {strengths}", strengths=strengths))
         return " · ".join(filter(None, parts))
 
 

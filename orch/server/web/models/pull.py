@@ -81,7 +81,7 @@ class PullPanel:
     async def _poll(self) -> None:
         """Draws what has changed; stops polling while no download is active."""
         has_ended = False
-        known = self._pulls.known
+        known = self._pulls.by_model
         for key in [key for key, row in self._shown.items() if known.get(key) is not row.pull]:
             self._shown.pop(key).row.delete()
         for key, pull in known.items():
@@ -95,7 +95,7 @@ class PullPanel:
             await self._refresh()
 
     def _dismiss(self, pull: Download) -> None:
-        if self._pulls.known.get(pull.key) is pull:
+        if self._pulls.by_model.get(pull.key) is pull:
             self._pulls.dismiss(pull.key)
         self._timer.activate()
 

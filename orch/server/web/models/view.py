@@ -13,7 +13,6 @@ from starlette.requests import Request
 from orch.config.edit_models import ModelsChange, propose_listing, write_change
 from orch.config.urls import display_url
 from orch.errors import OrchError
-from orch.execution.lifecycle import load, unload
 from orch.execution.pulling import pull_targets
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
@@ -92,14 +91,14 @@ class ModelsView:
         """The models, and the digests of those that are new."""
         runtime = self._service.orchestrator.runtime
         survey = await runtime.registry.snapshot(with_unlisted=True)
-        return survey, await asyncio.to_thread(new_digests, runtime)
+        return survey, await asyncio.to_thread(new_digests, runtime.journal)
 
     def _show(self, survey: Inventory, new: frozenset[str]) -> None:
         runtime = self._service.orchestrator.runtime
         self._show_unreachable(survey)
-        self._memory.show(self._service.gate.status()["memory"])
+        self._memory.show(self._service.scheduler.status()["memory"])
         self._models.show(survey, runtime, new)
-        self._downloads.show(list(pull_targets(runtime)))
+        self._downloads.show(list(pull_targets(runtime.providers)))
 
     async def refresh(self) -> None:
         """Asks the providers again and shows the new state."""
@@ -119,7 +118,10 @@ class ModelsView:
         async with loading(self._page, self._heatmaps, lambda: self._measure(survey)):
             self._service.write_pending_runs()
             runtime = self._service.orchestrator.runtime
-            draw_heatmaps(self._page, await asyncio.to_thread(performance_table, runtime, survey))
+            rows = await asyncio.to_thread(
+                performance_table, survey, runtime.journal, runtime.estimator
+            )
+            draw_heatmaps(self._page, rows)
 
     def _show_unreachable(self, survey: Inventory) -> None:
         """Shows which providers can't be reached, and why. Drawn only when that changes, because
@@ -170,7 +172,8 @@ class ModelsView:
 
         async def act() -> str:
             self._service.invalidate_inventory()
-            await (unload if out else load)(self._service.orchestrator.runtime, name)
+            loader = self._service.orchestrator.runtime.loader
+            await (loader.unload if out else loader.load)(name)
             page, model = self._page, name.partition("/")[2]
             return (
                 page("{model} is unloaded.", model=model)

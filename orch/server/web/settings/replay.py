@@ -6,21 +6,22 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from orch.config.edit_weights import normalize_weights
 from orch.config.spec import Weights
-from orch.routing.replay import (
-    Comparison,
-    NewDecision,
-    Reclassification,
+from orch.routing.recorded_decisions import (
     RecordedDecision,
     RecordedDecisions,
+    recorded_decisions,
+)
+from orch.routing.replay import (
+    Comparison,
+    DecisionReplayer,
+    NewDecision,
+    Reclassification,
     Replay,
     assume_reachable,
-    decide_again,
-    reclassify,
-    recorded_decisions,
+    replay_decisions,
 )
 from orch.server.service import Service
 
@@ -51,7 +52,7 @@ class Replayer:
     async def open(self) -> None:
         """Reads the inventory and the journal. Raises OrchError."""
         self._survey, self.down = assume_reachable(
-            await self._runtime.registry.snapshot(), self._runtime
+            await self._runtime.registry.snapshot(), self._runtime.journal.timings
         )
         await asyncio.to_thread(self._read)
 
@@ -85,10 +86,7 @@ class Replayer:
         return self._tried(Weights(**_proportions(weights)), stop)
 
     def _tried(self, tried: Weights, stop: threading.Event) -> Replay:
-        config = self.config
-        runtime = replace(
-            self._runtime, config=replace(config, routing=replace(config.routing, weights=tried))
-        )
+        deciding = DecisionReplayer(self._runtime.router.with_weights(tried), self._survey)
         count = 0
 
         def again(past: RecordedDecision) -> NewDecision:
@@ -100,10 +98,10 @@ class Replayer:
                 raise SupersededError
             read = self._readings.get(past.run_id)
             if read is None:
-                read = self._readings[past.run_id] = reclassify(past, runtime, self._survey)
-            return decide_again(past, read, runtime, self._survey)
+                read = self._readings[past.run_id] = deciding.reclassify(past)
+            return deciding.decide_again(past, read)
 
-        return self.history.replay(again)
+        return replay_decisions(self.history, again)
 
 
 def _proportions(weights: Mapping[str, float]) -> dict[str, float]:

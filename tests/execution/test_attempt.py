@@ -1,5 +1,4 @@
-"""An answer that ends at a limit: who set it is told, and an end that orch or the server brought
-about is `cut`."""
+"""The call of a model: which limits make its answer `cut`, and what is reported about them."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ WORDS = 2_000
 
 @pytest.fixture(autouse=True)
 def long_answer(ollama: FakeOllama) -> None:
-    """The coder says 2,000 words."""
+    """The coder answers with 2,000 words."""
     ollama.models[CODER].reply = ["word "] * WORDS
 
 
 async def run(
     ollama: FakeOllama, options: dict[str, Any], kind: str = "ollama", **facts: Any
 ) -> RunResult:
-    """The coder's answer; `facts` are what models.yaml says of it."""
+    """The coder's answer; `facts` are its fields in models.yaml."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
     models = {
         "unlisted": "ignore",
@@ -40,7 +39,7 @@ async def run(
         return await orchestrator.execute(TASK, options=options)
 
 
-async def test_an_answer_that_the_context_cut_is_cut_and_tells_the_numbers(
+async def test_an_answer_cut_by_the_context_is_reported_with_the_counts(
     ollama: FakeOllama,
 ) -> None:
     result = await run(ollama, {"max_tokens": 32_000}, num_ctx=1_024)
@@ -60,7 +59,7 @@ async def test_an_answer_that_the_context_cut_is_cut_and_tells_the_numbers(
 @pytest.mark.parametrize(
     "options", [{"max_tokens": 5}, {"max_completion_tokens": 5}, {"num_predict": 5}], ids=str
 )
-async def test_an_answer_that_ends_where_the_caller_wished_is_not_cut(
+async def test_an_answer_that_ends_at_the_callers_limit_is_not_cut(
     ollama: FakeOllama, options: dict[str, int]
 ) -> None:
     result = await run(ollama, options)
@@ -68,12 +67,12 @@ async def test_an_answer_that_ends_where_the_caller_wished_is_not_cut(
     assert result.warnings == ("the answer was cut at 5 tokens; -o max_tokens=N allows more",)
 
 
-async def test_an_answer_that_is_whole_is_not_cut(ollama: FakeOllama) -> None:
+async def test_a_complete_answer_is_not_cut(ollama: FakeOllama) -> None:
     result = await run(ollama, {"max_tokens": 32_000})
     assert (result.cut, result.response.finish_reason, result.warnings) == (False, "stop", ())
 
 
-async def test_an_answer_that_models_yaml_cut_is_cut(ollama: FakeOllama) -> None:
+async def test_an_answer_cut_by_models_yaml_is_cut(ollama: FakeOllama) -> None:
     result = await run(ollama, {}, max_tokens=7)
     assert (result.cut, result.warnings) == (
         True,
@@ -81,7 +80,7 @@ async def test_an_answer_that_models_yaml_cut_is_cut(ollama: FakeOllama) -> None
     )
 
 
-async def test_an_openai_server_is_asked_for_no_more_than_its_context_has_room_for(
+async def test_max_tokens_for_an_openai_server_fits_its_context(
     ollama: FakeOllama,
 ) -> None:
     result = await run(ollama, {"max_tokens": 32_000}, kind="openai", context_window=1_024)
@@ -90,7 +89,7 @@ async def test_an_openai_server_is_asked_for_no_more_than_its_context_has_room_f
     assert "a shorter input leaves more" in result.warnings[0]
 
 
-async def test_an_openai_server_that_ends_before_the_callers_cap_has_cut(
+async def test_an_answer_that_ends_before_the_callers_limit_is_cut(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(Fault("length", after=9))
@@ -99,37 +98,36 @@ async def test_an_openai_server_that_ends_before_the_callers_cap_has_cut(
     assert result.warnings == ("the answer was cut at 9 tokens, a limit of the model's server",)
 
 
-# ---------------------------------------------------------------- at the faces
+# ---------------------------------------------------------------- through the faces
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """An Ollama whose one model holds 1,024 tokens and says 2,000 words."""
+    """An Ollama with one model: a context of 1,024 tokens, answers of 2,000 words."""
     with FakeOllama([FakeModel("small", reply=["word "] * WORDS, context_length=1_024)]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         yield server
 
 
-def test_orch_run_takes_a_cap_beyond_the_window(small: FakeOllama) -> None:
+def test_orch_run_accepts_max_tokens_beyond_the_window(small: FakeOllama) -> None:
     done = orch("run", "-m", "small", "-o", "max_tokens=32000", "--json", "--no-stdin", TASK)
-    said = json.loads(done.stdout)
-    assert (done.returncode, said["cut"], said["finish_reason"]) == (0, True, "length")
-    assert "context of 1,024" in said["warnings"][0]
+    output = json.loads(done.stdout)
+    assert (done.returncode, output["cut"], output["finish_reason"]) == (0, True, "length")
+    assert "context of 1,024" in output["warnings"][0]
 
 
-def test_clients_of_both_apis_may_send_a_cap_beyond_the_window(
-    url: str, ollama: FakeOllama
-) -> None:
-    said = [{"role": "user", "content": TASK}]
+def test_both_apis_accept_max_tokens_beyond_the_window(url: str, ollama: FakeOllama) -> None:
+    messages = [{"role": "user", "content": TASK}]
     ollama.models[CODER].context_length = 1_024
     openai = httpx.post(
-        f"{url}/v1/chat/completions", json={"model": CODER, "messages": said, "max_tokens": 32_000}
+        f"{url}/v1/chat/completions",
+        json={"model": CODER, "messages": messages, "max_tokens": 32_000},
     )
     native = httpx.post(
         f"{url}/api/chat",
         json={
             "model": CODER,
-            "messages": said,
+            "messages": messages,
             "options": {"num_predict": 32_000},
             "stream": False,
         },

@@ -1,5 +1,5 @@
-"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: seen as loaded,
-loaded once, unloaded, and counted once."""
+"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: loaded, unloaded
+and counted once."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from orch.config.spec import ModelSpec, Provider
 from orch.providers.ollama import OllamaClient
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
-from orch.types import InstalledModel
+from orch.types import InstalledModel, ModelKey
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
 from tests.support.orch_command import orch
-from tests.support.scheduler_harness import Hall, config, settle, survey
+from tests.support.scheduler_harness import SchedulerHarness, config, inventory, settle
 
 FULL, SHORT = "llama3.1:latest", "llama3.1:8b"
-SAID = [{"role": "user", "content": "hi"}]
+MESSAGES = [{"role": "user", "content": "hi"}]
 GB = 10**9
 
 
 @pytest.fixture
 def aliases(ollama: FakeOllama) -> FakeOllama:
-    """An Ollama where two names more stand for its Llama."""
+    """An Ollama with two further names for its Llama."""
     digest = ollama.models[LLAMA].digest
     for name in (FULL, SHORT):
         ollama.add(FakeModel(name, digest=digest))
@@ -37,7 +37,7 @@ def aliases(ollama: FakeOllama) -> FakeOllama:
 
 
 async def installed(running: list[Json], tags: list[Json]) -> dict[str, InstalledModel]:
-    """What the backend makes of /api/ps and /api/tags, by name."""
+    """The installed models by name, as the client reads them from /api/ps and /api/tags."""
     with respx.mock(base_url="http://ollama.example") as router:
         router.get("/api/ps").respond(json={"models": running})
         router.get("/api/tags").respond(json={"models": tags})
@@ -48,7 +48,7 @@ async def installed(running: list[Json], tags: list[Json]) -> dict[str, Installe
             await backend.aclose()
 
 
-async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -> None:
+async def test_every_name_of_a_loaded_model_counts_as_loaded() -> None:
     tags = [{"name": name, "digest": "one"} for name in (FULL, SHORT)] + [
         {"name": "other:1b", "digest": "two"}
     ]
@@ -60,14 +60,14 @@ async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -
     }
 
 
-async def test_a_name_that_was_given_to_another_model_is_not_loaded() -> None:
+async def test_a_reassigned_name_does_not_count_as_loaded() -> None:
     tags = [{"name": FULL, "digest": "new"}, {"name": SHORT, "digest": "old"}]
     there = await installed([{"name": FULL, "digest": "old", "context_length": 4096}], tags)
     assert {name: each.resident for name, each in there.items()} == {FULL: False, SHORT: True}
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:one", "of-another-form"])
-async def test_where_no_digest_tells_the_name_does(digest: str) -> None:
+async def test_without_a_digest_the_name_decides(digest: str) -> None:
     there = await installed(
         [{"name": "llama3.1", "digest": digest}], [{"name": FULL, "digest": "one"}]
     )
@@ -82,14 +82,14 @@ def test_a_model_is_loaded_by_one_name_and_unloaded_by_another(aliases: FakeOlla
     assert aliases.resident == {}
 
 
-def test_a_model_that_is_loaded_by_another_name_is_no_cold_load(aliases: FakeOllama) -> None:
+def test_a_model_loaded_under_another_name_is_not_a_cold_load(aliases: FakeOllama) -> None:
     aliases.resident[FULL] = 8_192
     decided = json.loads(orch("route", "--json", "-m", SHORT, "hi").stdout)
     (taken,) = (each for each in decided["decision"]["candidates"] if each["model_id"] == SHORT)
     assert (taken["resident"], taken["num_ctx"]) == (True, 8_192)
 
 
-async def test_a_model_gives_back_its_memory_once(
+async def test_a_models_memory_is_released_once(
     aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 0)
@@ -104,7 +104,7 @@ async def test_a_model_gives_back_its_memory_once(
 
 
 def named(name: str, *, resident: bool = False) -> ModelState:
-    """One of the names of a model of 10 GB."""
+    """One of the names of a 10 GB model."""
     return ModelState(
         ModelSpec(id=name),
         digest="one",
@@ -114,49 +114,55 @@ def named(name: str, *, resident: bool = False) -> ModelState:
 
 
 async def test_two_names_of_one_model_run_side_by_side() -> None:
-    hall = Hall(config(parallel=4), replace(survey(), states=(named(FULL), named(SHORT))))
-    hall.ask("a", FULL, footprint_bytes=10 * GB)
-    hall.ask("b", SHORT, footprint_bytes=10 * GB)
+    harness = SchedulerHarness(
+        config(parallel=4), replace(inventory(), states=(named(FULL), named(SHORT)))
+    )
+    harness.submit("a", FULL, footprint_bytes=10 * GB)
+    harness.submit("b", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert hall.inside == ["a", "b"]
-    assert hall.gate.is_needed(("ollama", FULL))
-    hall.finish("a")
+    assert harness.admitted == ["a", "b"]
+    assert harness.scheduler.is_needed(ModelKey("ollama", FULL))
+    harness.finish("a")
     await settle()
-    assert hall.gate.is_needed(("ollama", FULL))
+    assert harness.scheduler.is_needed(ModelKey("ollama", FULL))
 
 
 async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     small = ModelState(ModelSpec(id="small"), size_bytes=2 * GB)
-    hall = Hall(
+    harness = SchedulerHarness(
         config(parallel=4),
-        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)),
+        replace(
+            inventory(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)
+        ),
     )
-    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+    harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "small"), 2 * GB)) == ""
-    assert [each["gb"] for each in hall.gate.status()["memory"]["resident"]] == [10.0]
+    assert (
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "small"), 2 * GB)) == ""
+    )
+    assert [each["gb"] for each in harness.scheduler.status()["memory"]["resident"]] == [10.0]
 
 
-async def test_names_that_come_to_share_a_model_while_it_is_used_do_no_harm() -> None:
-    hall = Hall(config(parallel=4), survey())
-    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+async def test_names_may_come_to_share_a_model_while_it_runs() -> None:
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    hall.gate.observe(
-        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
+    harness.scheduler.observe(
+        replace(inventory(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
     )
-    hall.ask("b", FULL, footprint_bytes=10 * GB)
+    harness.submit("b", FULL, footprint_bytes=10 * GB)
     await settle()
-    assert await hall.drain() == ["a", "b"]
+    assert await harness.drain() == ["a", "b"]
 
 
 def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(
     url: str, aliases: FakeOllama
 ) -> None:
     httpx.post(
-        f"{aliases.url}/api/chat", json={"model": SHORT, "messages": SAID}
+        f"{aliases.url}/api/chat", json={"model": SHORT, "messages": MESSAGES}
     ).raise_for_status()
     assert [each["name"] for each in httpx.get(f"{url}/api/ps").json()["models"]] == [SHORT]
-    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": SAID}).raise_for_status()
+    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": MESSAGES}).raise_for_status()
     httpx.post(
         f"{url}/api/chat", json={"model": FULL, "messages": [], "keep_alive": 0}
     ).raise_for_status()

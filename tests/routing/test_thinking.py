@@ -1,5 +1,4 @@
-"""The wish to think: sent to a model that can, left out for one that can't, and never a reason to
-fail."""
+"""Requests for thinking: passed to models that can think, dropped for others, never an error."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ CAN_NOT = f"{CODER} {CANNOT_THINK}"
 
 @pytest.mark.parametrize("capabilities", [THINKER, UNKNOWN])
 @pytest.mark.parametrize("value", [True, False, "low", "high"])
-def test_a_model_that_thinks_or_may_think_gets_the_wish_as_it_is(
+def test_a_model_that_may_think_gets_the_field_unchanged(
     capabilities: frozenset[str] | None, value: Any
 ) -> None:
     task = Task(text="hi", options={"reasoning_effort": value}, extra={"think": value})
@@ -42,7 +41,7 @@ def test_a_model_that_thinks_or_may_think_gets_the_wish_as_it_is(
     ("value", "sent"),
     [(True, {}), ("low", {}), (False, {"think": False}), ("none", {"think": "none"})],
 )
-def test_a_model_that_does_not_think_gets_only_the_wish_not_to(
+def test_a_model_that_cannot_think_gets_only_requests_not_to(
     value: Any, sent: dict[str, Any]
 ) -> None:
     task = Task(
@@ -58,7 +57,7 @@ def test_a_model_that_does_not_think_gets_only_the_wish_not_to(
 @pytest.mark.parametrize(
     "capabilities", [["completion"], ["completion", "thinking"]], ids=["talks", "thinks"]
 )
-async def test_auto_answers_whatever_is_wished_and_says_nothing_of_it(
+async def test_auto_ignores_unsupported_thinking_without_a_warning(
     ollama: FakeOllama, value: Any, capabilities: list[str]
 ) -> None:
     ollama.models[CODER].capabilities = capabilities
@@ -71,7 +70,7 @@ async def test_auto_answers_whatever_is_wished_and_says_nothing_of_it(
     ) == (CODER, ["ok"], ())
 
 
-async def test_a_named_model_that_does_not_think_answers_with_a_warning(ollama: FakeOllama) -> None:
+async def test_a_pinned_model_that_cannot_think_answers_with_a_warning(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, model=CODER, options={"think": True})
         quiet = await orchestrator.execute(TASK, model=CODER, options={"think": False})
@@ -79,7 +78,7 @@ async def test_a_named_model_that_does_not_think_answers_with_a_warning(ollama: 
 
 
 @pytest.mark.parametrize(("value", "said"), [(True, CANNOT_THINK), ("high", CANNOT_THINK)])
-async def test_a_named_model_of_which_nothing_is_known_is_asked_again_with_a_warning(
+async def test_a_pinned_model_that_refuses_to_think_is_retried_with_a_warning(
     ollama: FakeOllama, value: Any, said: str
 ) -> None:
     ollama.models[CODER].tells_capabilities = False
@@ -88,7 +87,7 @@ async def test_a_named_model_of_which_nothing_is_known_is_asked_again_with_a_war
     assert (result.response.content, result.warnings) == ("def f(): pass", (f"{CODER} {said}",))
 
 
-async def test_a_named_model_that_knows_no_degree_thinks_as_it_does_with_a_warning(
+async def test_a_pinned_model_without_thinking_degrees_answers_with_a_warning(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[LLAMA].capabilities = ["completion", "thinking"]

@@ -1,8 +1,8 @@
-"""A prompt that proves too long: the same model is asked once more with a context that holds it,
-and the next time at once."""
+"""Retries: rate limits, and a prompt that the server counts as too long for the context."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,8 +10,15 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.errors import ProviderError
+from orch.execution.retry import (
+    MAX_BACKOFF_S,
+    RATE_LIMIT_BACKOFF_S,
+    backoff_s,
+    next_candidates,
+)
 from orch.providers.context_overflow import parse_overflow
-from orch.types import RunResult
+from orch.types import Attempt, Candidate, RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.orch_command import orch
@@ -25,16 +32,14 @@ LLAMACPP = (
     ' size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'
 )
 SILENT = "the input length exceeds the context length"
-SAID = [OLLAMA, LLAMACPP, SILENT]
+REFUSALS = [OLLAMA, LLAMACPP, SILENT]
 SYLLABLES = "ba " * 2_500
-"""About 2,500 tokens by orch's estimate; a model that takes a token for each byte counts three
-times as many."""
+"""About 2,500 tokens by orch's estimate, three times as many for a model with one token a byte."""
 
 
 @pytest.fixture
 def dense(ollama: FakeOllama) -> FakeModel:
-    """A coder that takes a token for each byte, as one does of numbers that the estimate does not
-    know."""
+    """A coder that counts one token a byte, as some models do for digits."""
     ollama.models[CODER].bytes_per_token = 1.0
     ollama.models[CODER].overflow = OLLAMA
     return ollama.models[CODER]
@@ -48,7 +53,7 @@ async def run(
     options: dict[str, Any] | None = None,
     **facts: Any,
 ) -> RunResult:
-    """The coder's answer; `facts` are what models.yaml says of it."""
+    """The coder's answer; `facts` are its fields in models.yaml."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
     models = {
         "unlisted": "ignore",
@@ -64,13 +69,95 @@ def contexts(ollama: FakeOllama) -> list[int]:
     return [chat.body["options"]["num_ctx"] for chat in ollama.chats()]
 
 
-@pytest.mark.parametrize("said", SAID)
-async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(
-    ollama: FakeOllama, dense: FakeModel, said: str
+# ---------------------------------------------------------------- which candidates are left
+
+
+def candidates(*keys: str) -> list[Candidate]:
+    """Candidates named PROVIDER/ID."""
+    pairs = (key.split("/") for key in keys)
+    return [Candidate(model, model, provider) for provider, model in pairs]
+
+
+A, B, C = candidates("one/a", "one/b", "two/c")
+ONCE = [Attempt("a", "one", "failed", code="rate_limited")]
+
+
+@pytest.mark.parametrize("code", ["server_error", "empty", "invalid_json", "timeout", "cut"])
+def test_after_most_failures_every_other_candidate_is_left(code: str) -> None:
+    failure = ProviderError(code, "")
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: False) == [B, C]
+
+
+@pytest.mark.parametrize("code", ["connect", "busy"])
+def test_other_models_of_a_provider_without_a_slot_are_skipped(code: str) -> None:
+    failure = ProviderError(code, "")
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: True) == [C]
+
+
+@pytest.mark.parametrize(("fits", "left"), [(True, [B, C]), (False, [C])])
+def test_a_model_that_fits_now_is_left_if_the_provider_has_a_free_slot(
+    fits: bool, left: list[Candidate]
 ) -> None:
-    dense.overflow = said
+    failure = ProviderError("busy", "", has_free_slot=True)
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: fits) == left
+
+
+@pytest.mark.parametrize(
+    ("queue", "calls", "left"), [([B], 1, [B]), ([], 1, [A]), ([], 2, [])], ids=str
+)
+def test_only_the_last_model_is_called_again_after_a_rate_limit(
+    queue: list[Candidate], calls: int, left: list[Candidate]
+) -> None:
+    failure = ProviderError("rate_limited", "")
+    assert next_candidates(queue, A, failure, ONCE * calls, lambda candidate: True) == left
+
+
+# ---------------------------------------------------------------- how long a retry waits
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "waited_s"), [(None, RATE_LIMIT_BACKOFF_S), (1.5, 1.5), (30.0, MAX_BACKOFF_S)]
+)
+def test_the_backoff_is_the_servers_wait_within_a_limit(
+    retry_after_s: float | None, waited_s: float
+) -> None:
+    failure = ProviderError("rate_limited", "", retry_after_s=retry_after_s)
+    assert backoff_s(failure, A, B) == waited_s
+
+
+def test_another_provider_is_called_at_once() -> None:
+    assert backoff_s(ProviderError("rate_limited", "", retry_after_s=1.5), A, C) == 0
+
+
+def test_other_failures_have_no_backoff() -> None:
+    assert backoff_s(ProviderError("server_error", "", retry_after_s=1.5), A, B) == 0
+
+
+async def test_the_backoff_is_slept(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float, *rest: Any) -> None:
+        slept.append(seconds)
+        await sleep(0, *rest)
+
+    monkeypatch.setattr("orch.execution.fallback.asyncio.sleep", record)
+    ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="1.5"))
+    result = await run(ollama)
+    assert [attempt.code for attempt in result.attempts] == ["rate_limited", ""]
+    assert 1.5 in slept
+
+
+# ---------------------------------------------------------------- more context
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_refused_prompt_is_retried_with_a_context_that_holds_it(
+    ollama: FakeOllama, dense: FakeModel, refusal: str
+) -> None:
+    dense.overflow = refusal
     result = await run(ollama, num_ctx=4_096)
-    assert contexts(ollama) == ([4_096, 16_384] if said != SILENT else [4_096, 8_192])
+    assert contexts(ollama) == ([4_096, 16_384] if refusal != SILENT else [4_096, 8_192])
     assert [(each.model, each.outcome, each.code) for each in result.attempts] == [
         (CODER, "failed", "context_overflow"),
         (CODER, "ok", ""),
@@ -79,11 +166,11 @@ async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(
     assert any("it is asked once more" in warning for warning in result.warnings)
 
 
-@pytest.mark.parametrize("said", [OLLAMA, LLAMACPP])
-async def test_the_same_prompt_is_not_refused_a_second_time(
-    ollama: FakeOllama, dense: FakeModel, said: str
+@pytest.mark.parametrize("refusal", [OLLAMA, LLAMACPP])
+async def test_the_same_prompt_is_not_refused_twice(
+    ollama: FakeOllama, dense: FakeModel, refusal: str
 ) -> None:
-    dense.overflow = said
+    dense.overflow = refusal
     await run(ollama, num_ctx=4_096)
     ollama.resident.clear()
     second = await run(ollama, num_ctx=4_096)
@@ -92,7 +179,7 @@ async def test_the_same_prompt_is_not_refused_a_second_time(
     assert second.warnings == ()
 
 
-async def test_what_was_learned_of_one_prompt_rules_out_no_other(
+async def test_a_recount_of_one_prompt_does_not_rule_out_others(
     ollama: FakeOllama, dense: FakeModel
 ) -> None:
     await run(ollama, num_ctx=4_096)
@@ -101,7 +188,7 @@ async def test_what_was_learned_of_one_prompt_rules_out_no_other(
         assert [each.code for each in (await run(ollama, "word " * words)).attempts] == [""]
 
 
-async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_sent(
+async def test_a_prompt_beyond_the_window_is_sent_only_once(
     ollama: FakeOllama, dense: FakeModel
 ) -> None:
     for chats in (1, 1):
@@ -110,7 +197,7 @@ async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_
         assert (caught.value.exit_code, len(ollama.chats())) == (5, chats)
 
 
-async def test_a_model_that_refuses_twice_is_not_asked_a_third_time(ollama: FakeOllama) -> None:
+async def test_a_model_that_refuses_twice_is_not_called_again(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("overflow", times=-1))
     with pytest.raises(OrchError) as caught:
         await run(ollama, "hi")
@@ -118,7 +205,7 @@ async def test_a_model_that_refuses_twice_is_not_asked_a_third_time(ollama: Fake
     assert contexts(ollama) == [8_192, 16_384]
 
 
-async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOllama) -> None:
+async def test_a_retry_uses_up_no_attempt(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("overflow", times=-1))
     routing = {"version": 1, "memory_budget_gb": 100, "fallback": {"max_attempts": 2}}
     async with Orchestrator(routing=routing) as orchestrator:
@@ -126,7 +213,7 @@ async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOl
     assert [each.model for each in result.attempts] == [CODER, CODER, LLAMA]
 
 
-async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_again(
+async def test_a_server_that_ignores_num_ctx_is_not_retried(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(
@@ -141,32 +228,32 @@ async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_ag
     assert (caught.value.exit_code, len(ollama.chats())) == (5, 1)
 
 
-async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_for_less(
+async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
     ollama: FakeOllama,
 ) -> None:
-    said = (
+    refusal = (
         "This model's maximum context length is 4096 tokens. However, you requested 32012 tokens"
         " (12 in the messages, 32000 in the completion)."
     )
-    ollama.models[CODER].faults.append(Fault("status", status=400, message=said))
+    ollama.models[CODER].faults.append(Fault("status", status=400, message=refusal))
     result = await run(ollama, "hi", kind="openai", options={"max_tokens": 32_000})
     assert [chat.body["max_tokens"] for chat in ollama.chats()] == [32_000, 4_096 - 12 - 16]
     assert result.response.content == "def f(): pass"
 
 
-# ---------------------------------------------------------------- dropped in silence
+# ---------------------------------------------------------------- context dropped without an error
 
 
 @pytest.fixture
 def shifting(ollama: FakeOllama) -> FakeOllama:
-    """A coder that counts more than was estimated, though not more than its context, and says more
-    than fits beside that."""
+    """A coder that counts more than estimated, within its context, and answers with more than the rest
+    of it holds."""
     ollama.models[CODER].bytes_per_token = 2.0
     ollama.models[CODER].reply = ["word "] * 3_000
     return ollama
 
 
-async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_it(
+async def test_a_buffered_answer_beyond_the_context_fails(
     shifting: FakeOllama,
 ) -> None:
     result = await run(shifting, num_ctx=4_096)
@@ -177,7 +264,7 @@ async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_i
     assert contexts(shifting) == [4_096, 8_192]
 
 
-async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_counts(
+async def test_a_shown_answer_beyond_the_context_is_reported_with_the_counts(
     shifting: FakeOllama,
 ) -> None:
     models = {
@@ -194,10 +281,10 @@ async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_count
     assert "context of 4,096" in warning
 
 
-# ---------------------------------------------------------------- at the faces
+# ---------------------------------------------------------------- through the faces
 
 
-def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: FakeModel) -> None:
+def test_orch_run_answers_a_refused_prompt(ollama: FakeOllama, dense: FakeModel) -> None:
     words = ("run", "--json", "--fresh", "-m", CODER, "-o", "num_ctx=4096", SYLLABLES)
     first, second = (json.loads(orch(*words).stdout) for _ in range(2))
     assert (first["ok"], [each["code"] for each in first["attempts"]]) == (
@@ -208,16 +295,16 @@ def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: F
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_the_endpoint_does_not_notice(
+def test_a_client_of_the_endpoint_does_not_notice_the_retry(
     url: str, ollama: FakeOllama, dense: FakeModel, stream: bool
 ) -> None:
-    asked = {
+    body = {
         "model": CODER,
         "messages": [{"role": "user", "content": SYLLABLES}],
         "options": {"num_ctx": 4_096},
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/api/chat", json=asked)
+    answer = httpx.post(f"{url}/api/chat", json=body)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert (answer.status_code, "".join(line["message"]["content"] for line in lines)) == (
         200,
@@ -225,11 +312,11 @@ def test_a_client_of_the_endpoint_does_not_notice(
     )
 
 
-# ---------------------------------------------------------------- what servers say
+# ---------------------------------------------------------------- the messages of servers
 
 
 @pytest.mark.parametrize(
-    ("message", "body", "told"),
+    ("message", "body", "counts"),
     [
         ("request (18369 tokens) exceeds the available context size (8192 tokens), try increasing it", b"", (18_369, 8_192)),
         ("too long", b'{"error":{"n_prompt_tokens":5012,"n_ctx":4096}}', (5_012, 4_096)),
@@ -246,7 +333,7 @@ def test_a_client_of_the_endpoint_does_not_notice(
         ("no numbers here", b"[1]", (None, None)),
     ],
 )  # fmt: skip
-def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(
-    message: str, body: bytes, told: tuple[int | None, int | None]
+def test_token_counts_are_parsed_from_every_servers_refusal(
+    message: str, body: bytes, counts: tuple[int | None, int | None]
 ) -> None:
-    assert parse_overflow(message, body) == told
+    assert parse_overflow(message, body) == counts

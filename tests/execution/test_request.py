@@ -1,5 +1,5 @@
-"""With which context models are loaded: other clients of the same Ollama do not set it back and
-forth, and a Modelfile's counts."""
+"""The request for a model: which num_ctx it has, so that other clients of the same Ollama do not
+cause reloads."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 
 TASK = "What is a mutex?"
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 MANY = {"version": 1, "memory_budget_gb": 100}
 
 
 def bare(ollama: FakeOllama) -> None:
-    """A chat as `ollama run` sends it: without a num_ctx."""
+    """A chat of another client, such as `ollama run`: without num_ctx."""
     assert (
-        httpx.post(f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": SAID}).status_code
+        httpx.post(
+            f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": MESSAGES}
+        ).status_code
         == 200
     )
 
 
 def sent(ollama: FakeOllama) -> list[int | None]:
-    """The num_ctx of every chat that orch asked for."""
+    """The num_ctx of every chat request of orch."""
     return [chat.body["options"]["num_ctx"] for chat in ollama.chats() if "options" in chat.body]
 
 
-async def test_orch_and_another_client_in_turns_load_a_model_once(ollama: FakeOllama) -> None:
+async def test_alternating_with_another_client_loads_a_model_once(ollama: FakeOllama) -> None:
     for _ in range(3):
         bare(ollama)
         async with Orchestrator(routing=MANY) as orchestrator:
@@ -39,7 +41,7 @@ async def test_orch_and_another_client_in_turns_load_a_model_once(ollama: FakeOl
     assert (ollama.loads, sent(ollama)) == (1, [4_096] * 3)
 
 
-async def test_a_task_that_what_is_loaded_does_not_hold_loads_the_models_own_context(
+async def test_a_task_beyond_the_loaded_context_loads_the_default_context(
     ollama: FakeOllama,
 ) -> None:
     bare(ollama)
@@ -48,24 +50,24 @@ async def test_a_task_that_what_is_loaded_does_not_hold_loads_the_models_own_con
     assert (ollama.loads, sent(ollama)) == (2, [8_192])
 
 
-def test_clients_that_ask_for_less_context_at_each_request_load_a_model_once(
-    url: str, ollama: FakeOllama
-) -> None:
+def test_smaller_requested_contexts_do_not_reload_a_model(url: str, ollama: FakeOllama) -> None:
     for num_ctx in (8_192, 4_100, 4_200, 3_000):
         httpx.post(
             f"{url}/api/chat",
-            json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": num_ctx}},
+            json={"model": LLAMA, "messages": MESSAGES, "options": {"num_ctx": num_ctx}},
         ).raise_for_status()
     httpx.post(
         f"{url}/v1/chat/completions",
-        json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": 2_000}},
+        json={"model": LLAMA, "messages": MESSAGES, "options": {"num_ctx": 2_000}},
     ).raise_for_status()
-    httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": SAID}).raise_for_status()
+    httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": MESSAGES}).raise_for_status()
     assert (ollama.loads, sent(ollama)) == (1, [8_192] * 6)
 
 
 @pytest.mark.parametrize("num_ctx", [512, 16_384])
-async def test_a_modelfiles_num_ctx_is_the_models_own(ollama: FakeOllama, num_ctx: int) -> None:
+async def test_the_modelfiles_num_ctx_is_the_default_context(
+    ollama: FakeOllama, num_ctx: int
+) -> None:
     ollama.add(FakeModel("made", num_ctx=num_ctx))
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK, model="made")
@@ -82,7 +84,7 @@ def test_models_add_writes_a_modelfiles_num_ctx(ollama: FakeOllama) -> None:
     assert json.loads(orch("models", "show", "made", "--json").stdout)["num_ctx"] == 16_384
 
 
-async def test_what_an_older_orch_kept_of_a_model_is_asked_again(ollama: FakeOllama) -> None:
+async def test_model_info_stored_by_an_older_orch_is_fetched_again(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("made", num_ctx=16_384))
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK, model="made")

@@ -1,5 +1,5 @@
-"""`orch health --offline` names every address that orch could speak to, and none of the commands
-speaks to another one."""
+"""`orch health --offline` lists every address that orch could connect to; no command connects to
+another one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
-from tests.providers.test_remote_models import CLOUD
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
+
+CLOUD = "gpt-oss:120b-cloud"
 
 # ---------------------------------------------------------------- the command
 
 
 def listed(folder: str = "", **env: str) -> tuple[int, dict[str, str]]:
-    """The exit code of the command, and the scope of each address."""
+    """The command's exit code, and the scope of each address."""
     words = ["--config", folder] if folder else []
     done = subprocess.run(
         [*COMMAND, *words, "health", "--offline", "--json"],
@@ -29,10 +30,10 @@ def listed(folder: str = "", **env: str) -> tuple[int, dict[str, str]]:
         timeout=60,
         check=False,
     )
-    told = json.loads(done.stdout)
-    assert set(told) == {"addresses"}
-    assert all(set(each) == {"url", "used_by", "scope"} for each in told["addresses"])
-    return done.returncode, {each["url"]: each["scope"] for each in told["addresses"]}
+    output = json.loads(done.stdout)
+    assert set(output) == {"addresses"}
+    assert all(set(each) == {"url", "used_by", "scope"} for each in output["addresses"])
+    return done.returncode, {each["url"]: each["scope"] for each in output["addresses"]}
 
 
 def configuration(models: str, routing: str = "") -> str:
@@ -44,12 +45,12 @@ def configuration(models: str, routing: str = "") -> str:
 
 
 def test_as_shipped_nothing_is_beyond() -> None:
-    code, found = listed(OLLAMA_HOST="")
-    assert (code, set(found.values())) == (0, {"loopback"})
+    code, scopes = listed(OLLAMA_HOST="")
+    assert (code, set(scopes.values())) == (0, {"loopback"})
     assert {"http://127.0.0.1:11434", "http://localhost:6333", *DEFAULT_SERVERS.values()} <= set(
-        found
+        scopes
     )
-    assert any(url.startswith("unix:") for url in found)
+    assert any(url.startswith("unix:") for url in scopes)
 
 
 def test_ollama_host_is_counted() -> None:
@@ -62,7 +63,7 @@ def test_every_address_of_every_provider_and_of_qdrant_is_listed_without_secrets
         "providers:\n  a: {kind: ollama, base_urls: ['http://127.0.0.1:1', 'http://10.0.0.2:1']}\n "
         " b: {kind: openai, base_url: 'https://me:pw@api.example/v1'}\n"
     )
-    code, found = listed(
+    code, scopes = listed(
         configuration(providers, "memory: {qdrant_url: 'http://qdrant.example:6333'}\n")
     )
     wanted = {
@@ -71,8 +72,8 @@ def test_every_address_of_every_provider_and_of_qdrant_is_listed_without_secrets
         "https://api.example/v1": "beyond",
         "http://qdrant.example:6333": "beyond",
     }
-    assert (code, {url: found.get(url) for url in wanted}) == (1, wanted)
-    assert "http://localhost:6333" not in found
+    assert (code, {url: scopes.get(url) for url in wanted}) == (1, wanted)
+    assert "http://localhost:6333" not in scopes
 
 
 @pytest.mark.parametrize(
@@ -83,10 +84,10 @@ def test_what_is_allowed_to_run_elsewhere_is_beyond(
     at_model: str, at_provider: str, url: str
 ) -> None:
     providers = f"providers:\n  o: {{kind: ollama, base_url: 'http://127.0.0.1:1'{at_provider}}}\n"
-    code, found = listed(
+    code, scopes = listed(
         configuration(f"{providers}models:\n  - {{id: {CLOUD}, provider: o{at_model}}}\n")
     )
-    assert (code, found[url]) == (1, "beyond")
+    assert (code, scopes[url]) == (1, "beyond")
 
 
 def test_a_proxy_is_counted_where_something_goes_through_it() -> None:

@@ -1,5 +1,5 @@
-"""An answer that breaks the JSON Schema that was asked for is a failed attempt, whoever enforces it
-or not; nothing is fetched, and nothing hangs."""
+"""An answer that violates its JSON Schema is a failed attempt, whether or not the server enforces
+it; nothing is fetched, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def schema_file(schema: Any) -> str:
     return "schema.json"
 
 
-async def fault(schema: Any, answer: Any) -> str:
+async def violation_of(schema: Any, answer: Any) -> str:
     return await AnswerSchema(schema).violation(
         answer if isinstance(answer, str) else json.dumps(answer)
     )
@@ -58,10 +58,10 @@ def refused(schema: Any) -> OrchError:
     return caught.value
 
 
-# ---------------------------------------------------------------- every face
+# ---------------------------------------------------------------- through the faces
 
 
-async def test_the_next_model_is_asked_and_the_attempt_says_what_broke() -> None:
+async def test_the_next_model_is_called_and_the_attempt_names_the_violation() -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, response_format=FORMAT)
     assert [(each.model, each.code) for each in result.attempts] == [
@@ -73,7 +73,7 @@ async def test_the_next_model_is_asked_and_the_attempt_says_what_broke() -> None
 
 
 @pytest.mark.parametrize("form", ["--json", "--no-stream"])
-def test_held_back_text_is_replaced_by_the_next_models(ollama: FakeOllama, form: str) -> None:
+def test_buffered_text_is_replaced_by_the_next_models(ollama: FakeOllama, form: str) -> None:
     done = orch("run", form, "--schema", schema_file(NUMBER), TASK)
     assert done.returncode == 0
     assert (
@@ -81,36 +81,36 @@ def test_held_back_text_is_replaced_by_the_next_models(ollama: FakeOllama, form:
     ) == GOOD
 
 
-def test_text_that_was_shown_stays_and_the_run_ends_with_7(ollama: FakeOllama) -> None:
+def test_visible_text_stays_and_the_run_exits_with_7(ollama: FakeOllama) -> None:
     done = orch("run", "--schema", schema_file(NUMBER), TASK)
     assert (done.returncode, done.stdout.decode().strip()) == (7, BAD)
     assert b"breaks the schema" in done.stderr
     assert b"--no-stream asks another model" in done.stderr
 
 
-def test_all_break_it(ollama: FakeOllama) -> None:
+def test_the_error_if_every_model_breaks_the_schema(ollama: FakeOllama) -> None:
     ollama.models[LLAMA].reply = [BAD]
-    told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
-    assert (told["error"]["code"], {each["code"] for each in told["attempts"]}) == (
+    output = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
+    assert (output["error"]["code"], {each["code"] for each in output["attempts"]}) == (
         "all_failed",
         {"schema_mismatch"},
     )
-    assert "-m MODEL asks another model" in told["error"]["hint"]
+    assert "-m MODEL asks another model" in output["error"]["hint"]
 
 
 @pytest.mark.parametrize(
-    ("path", "wish"),
+    ("path", "fields"),
     [
         ("/v1/chat/completions", {"response_format": FORMAT}),
         ("/api/chat", {"format": NUMBER, "stream": False}),
     ],
 )
 def test_clients_of_both_apis_get_the_answer_that_fits(
-    url: str, path: str, wish: dict[str, Any]
+    url: str, path: str, fields: dict[str, Any]
 ) -> None:
     answer = httpx.post(
         f"{url}{path}",
-        json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **wish},
+        json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **fields},
         timeout=30,
     )
     assert (answer.status_code, answer.headers["x-orch-fallback"]) == (200, "1")
@@ -122,35 +122,35 @@ def test_clients_of_both_apis_get_the_answer_that_fits(
     [{"type": "objekt"}, {"$ref": "http://127.0.0.1:9/x"}, {"pattern": "("}],
     ids=["type", "remote", "pattern"],
 )
-def test_a_schema_that_cannot_be_used_is_refused_before_any_model_is_asked(
+def test_an_unusable_schema_is_rejected_before_any_call(
     url: str, ollama: FakeOllama, schema: dict[str, Any]
 ) -> None:
-    wish = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": schema}
-    answer = httpx.post(f"{url}/api/chat", json=wish, timeout=30)
+    fields = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": schema}
+    answer = httpx.post(f"{url}/api/chat", json=fields, timeout=30)
     assert (answer.status_code, "JSON Schema can't be used" in answer.text) == (400, True)
     done = orch("run", "--no-server", "--schema", schema_file(schema), TASK)
     assert (done.returncode, b"JSON Schema can't be used" in done.stderr) == (2, True)
     assert ollama.chats() == []
 
 
-def test_a_schema_file_that_is_nested_too_deeply_is_refused(ollama: FakeOllama) -> None:
+def test_a_schema_file_nested_too_deeply_is_rejected(ollama: FakeOllama) -> None:
     Path("schema.json").write_text('{"items":' * 100_000 + "{}" + "}" * 100_000)
     done = orch("run", "--schema", "schema.json", TASK)
     assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
 
 
-def test_an_answer_that_is_nested_too_deeply_is_a_failed_attempt(ollama: FakeOllama) -> None:
+def test_an_answer_nested_too_deeply_is_a_failed_attempt(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = ["[" * 100_000, "]" * 100_000]
-    told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
-    assert (told["attempts"][0]["code"], told["answer"]) == ("invalid_json", GOOD)
+    output = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
+    assert (output["attempts"][0]["code"], output["answer"]) == ("invalid_json", GOOD)
 
 
-def test_a_pattern_that_takes_ages_does_not_stop_the_server(
+def test_a_slow_pattern_does_not_block_the_server(
     url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 2.0)
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [ENDLESS], ['{"a": "aa"}']
-    wish = {
+    fields = {
         "model": "auto",
         "messages": [{"role": "user", "content": TASK}],
         "format": CATASTROPHE,
@@ -158,7 +158,7 @@ def test_a_pattern_that_takes_ages_does_not_stop_the_server(
     }
     answers: list[httpx.Response] = []
     asking = threading.Thread(
-        target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=wish, timeout=60))
+        target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=fields, timeout=60))
     )
     asking.start()
     ollama.wait_for(lambda: bool(ollama.chats()))
@@ -168,9 +168,7 @@ def test_a_pattern_that_takes_ages_does_not_stop_the_server(
 
 
 @pytest.mark.parametrize("more", [[], ["--schema", "schema.json"]], ids=["without", "with"])
-def test_jsonschema_is_imported_only_where_there_is_a_schema(
-    ollama: FakeOllama, more: list[str]
-) -> None:
+def test_jsonschema_is_imported_only_for_a_schema(ollama: FakeOllama, more: list[str]) -> None:
     schema_file(NUMBER)
     code = (
         f"import sys\nsys.argv = ['orch', 'run', '--no-stream', *{more!r}, {TASK!r}]\nfrom"
@@ -187,11 +185,11 @@ def test_jsonschema_is_imported_only_where_there_is_a_schema(
     assert done.stderr.decode().splitlines()[-1] == str(bool(more))
 
 
-# ---------------------------------------------------------------- the rule itself
+# ---------------------------------------------------------------- the check
 
 
 @pytest.mark.parametrize(
-    ("schema", "answer", "said"),
+    ("schema", "answer", "expected"),
     [
         (NUMBER, {"a": 1}, ""),
         (NUMBER, {"a": 1.5}, "$.a must be of type integer"),
@@ -219,24 +217,22 @@ def test_jsonschema_is_imported_only_where_there_is_a_schema(
         (False, "1", "$ must not be there"),
     ],
 )
-async def test_what_breaks_a_schema_is_told_with_its_place(
-    schema: Any, answer: Any, said: str
-) -> None:
-    told = await fault(schema, answer)
-    assert told.startswith(said) if said else told == ""
+async def test_a_violation_names_its_path(schema: Any, answer: Any, expected: str) -> None:
+    violation = await violation_of(schema, answer)
+    assert violation.startswith(expected) if expected else violation == ""
 
 
-async def test_a_huge_answer_is_not_repeated() -> None:
-    assert len(await fault({"type": "integer"}, "x" * 1_000_000)) < 200
-    assert len(await fault({"additionalProperties": False}, {"x" * 1_000_000: 1})) < 200
+async def test_a_violation_does_not_quote_a_huge_answer() -> None:
+    assert len(await violation_of({"type": "integer"}, "x" * 1_000_000)) < 200
+    assert len(await violation_of({"additionalProperties": False}, {"x" * 1_000_000: 1})) < 200
 
 
-async def test_references_that_fan_out_without_end_are_given_up(
+async def test_references_that_fan_out_are_limited_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 0.5)
     layers = {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 8} for n in range(30)}
-    assert "could not be checked" in await fault(
+    assert "could not be checked" in await violation_of(
         {"$ref": "#/$defs/n0", "$defs": {**layers, "n30": True}}, "1"
     )
 
@@ -251,13 +247,13 @@ async def test_references_that_fan_out_without_end_are_given_up(
         "//host/x",
     ],
 )
-def test_a_reference_to_another_place_is_refused_in_words(reference: str) -> None:
+def test_an_external_reference_is_rejected(reference: str) -> None:
     error = refused({"properties": {"a": {"$ref": reference}}})
     assert (reference in error.message, "$defs" in error.hint) == (True, True)
 
 
 async def test_formats_are_not_checked() -> None:
-    assert await fault({"type": "string", "format": "email"}, '"no address"') == ""
+    assert await violation_of({"type": "string", "format": "email"}, '"no address"') == ""
 
 
 @pytest.mark.parametrize(
@@ -271,11 +267,11 @@ async def test_formats_are_not_checked() -> None:
         {"required": "a"},
     ],
 )
-def test_an_unusable_schema_is_refused(schema: Any) -> None:
+def test_an_invalid_schema_is_rejected(schema: Any) -> None:
     assert "can't be used" in refused(schema).message
 
 
-def test_a_schema_that_is_nested_too_deeply_is_refused_in_words() -> None:
+def test_a_schema_nested_too_deeply_is_rejected() -> None:
     schema: dict[str, Any] = {}
     for _ in range(5_000):
         schema = {"items": schema}
@@ -283,7 +279,7 @@ def test_a_schema_that_is_nested_too_deeply_is_refused_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "schema"),
+    ("response_format", "schema"),
     [
         (None, None),
         ({"type": "text"}, None),
@@ -293,5 +289,7 @@ def test_a_schema_that_is_nested_too_deeply_is_refused_in_words() -> None:
         (NUMBER, NUMBER),
     ],
 )
-def test_the_schema_of_each_form(asked: dict[str, Any] | None, schema: Any) -> None:
-    assert schema_from_format(asked) == schema
+def test_the_schema_is_found_in_each_response_format(
+    response_format: dict[str, Any] | None, schema: Any
+) -> None:
+    assert schema_from_format(response_format) == schema

@@ -1,5 +1,4 @@
-"""Waiting for a place: it is the caller's time and not the model's, and where it was in vain,
-whoever needs no place of that kind is asked."""
+"""Waiting for a slot: how it is timed, and which models are called after a wait in vain."""
 
 from __future__ import annotations
 
@@ -15,15 +14,15 @@ from orch.routing.admission import NoQueue, SlotRequest
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
-from tests.support.scheduler_harness import Hall, config, survey
+from tests.support.scheduler_harness import SchedulerHarness, config, inventory
 
 TASK = "Write a Python function that sorts a list"
 LONG_S = 10_000.0
-"""By a clock that is set forward: nobody waits for it."""
+"""By a clock that is set forward: nothing waits."""
 
 
 class SlowGate(NoQueue):
-    """Lets all through, each after a long wait."""
+    """Grants every slot after a long wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._late_s, clock = 0.0, time.perf_counter
@@ -35,19 +34,19 @@ class SlowGate(NoQueue):
         yield
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """After the wait."""
+        """Grants the slot after the wait."""
         return self._waited()
 
 
 class BusyGate(NoQueue):
-    """Has no place for the coder; says whether there is one for another model, and why that model
-    would have to wait."""
+    """Has no slot for the coder. `has_free_slot`: another model could run; `lack`: why it would
+    wait."""
 
     def __init__(self, *, has_free_slot: bool, lack: str) -> None:
         self._has_free_slot, self._lack = has_free_slot, lack
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Not for the coder."""
+        """Raises `busy` for the coder."""
         if ticket.model[1] == CODER:
             raise ProviderError(
                 "busy", "waited in vain", retry_after_s=1, has_free_slot=self._has_free_slot
@@ -55,14 +54,14 @@ class BusyGate(NoQueue):
         return super().acquire(ticket)
 
     def wait_reason(self, ticket: SlotRequest) -> str:
-        """What the other model lacks."""
+        """The lack, for every other model."""
         return "" if ticket.model[1] == CODER else self._lack
 
 
-# ---------------------------------------------------------------- whose time it is
+# ---------------------------------------------------------------- how the wait is timed
 
 
-async def test_the_wait_is_the_callers_time_and_not_the_models(
+async def test_the_wait_for_a_slot_counts_for_the_run_not_for_the_attempt(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Orchestrator(wiring=Wiring(SlowGate(monkeypatch))) as orchestrator:
@@ -78,7 +77,7 @@ async def test_the_wait_is_the_callers_time_and_not_the_models(
 
 
 @pytest.mark.parametrize(("stream", "waits"), [(False, 2), (True, 1)])
-async def test_the_first_token_is_the_first_one_that_is_shown(
+async def test_ttft_is_that_of_the_first_visible_token(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int
 ) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=1))
@@ -92,17 +91,17 @@ async def test_the_first_token_is_the_first_one_that_is_shown(
     assert result.timing.total_s // LONG_S == 2
 
 
-async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) -> None:
+async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: FakeOllama) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
     first, _ = result.attempts
     assert (first.model, first.code, first.ttft_s, first.total_s) == (CODER, "busy", None, 0)
 
 
-# ---------------------------------------------------------------- who is asked then
+# ---------------------------------------------------------------- which models are called
 
 
-async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(
+async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_short(
     ollama: FakeOllama,
 ) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
@@ -118,7 +117,7 @@ async def test_another_model_of_the_provider_is_asked_where_only_memory_was_want
     [(False, ""), (True, "needs 5 GB")],
     ids=["no place", "no memory either"],
 )
-async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
+async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
     ollama: FakeOllama, has_free_slot: bool, lack: str
 ) -> None:
     async with Orchestrator(
@@ -133,14 +132,14 @@ async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
     assert not ollama.chats()
 
 
-async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
-    memory = Hall(config(parallel=4), survey())
-    await memory.asked("a")
-    await memory.asked("large", timeout_s=0.01)
-    places = Hall(config(parallel=1), survey())
-    await places.asked("a", "a2", "large", timeout_s=0.01)
-    for name, hall in (("large", memory), ("a2", places), ("large", places)):
-        await hall.tasks[name]
+async def test_busy_says_whether_only_memory_is_short() -> None:
+    memory = SchedulerHarness(config(parallel=4), inventory())
+    await memory.submit_all("a")
+    await memory.submit_all("large", timeout_s=0.01)
+    places = SchedulerHarness(config(parallel=1), inventory())
+    await places.submit_all("a", "a2", "large", timeout_s=0.01)
+    for name, harness in (("large", memory), ("a2", places), ("large", places)):
+        await harness.tasks[name]
     assert [
         memory.refused["large"].has_free_slot,
         places.refused["a2"].has_free_slot,
@@ -148,7 +147,7 @@ async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
     ] == [True, False, False]
 
 
-async def test_the_gate_tells_it_also_of_a_queue_that_is_full() -> None:
-    hall = Hall(config(parallel=4, queue=0), survey())
-    await hall.asked("a", "large")
-    assert (hall.refused["large"].code, hall.refused["large"].has_free_slot) == ("busy", True)
+async def test_busy_of_a_full_queue_says_so_too() -> None:
+    harness = SchedulerHarness(config(parallel=4, queue=0), inventory())
+    await harness.submit_all("a", "large")
+    assert (harness.refused["large"].code, harness.refused["large"].has_free_slot) == ("busy", True)

@@ -1,5 +1,4 @@
-"""A name that models.yaml does not have: it does not exist, unless a provider that may have it
-can't be asked now."""
+"""Models by name: id, alias, PROVIDER/ID, display name; and names that no model has."""
 
 from __future__ import annotations
 
@@ -9,9 +8,11 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec
+from orch.orchestrator import build_task
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
 HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))
@@ -54,6 +55,34 @@ def test_of_namesakes_the_one_that_is_there_is_meant() -> None:
     there = ModelState(ModelSpec(id="twin", provider="gpu"))
     assert resolve_model(Inventory((gone, there), {}, None), "twin") is there
     assert resolve_model(Inventory((gone, there), {}, None), "home/twin") is gone
+
+
+NAMED = ModelSpec(id="a:8b", provider="home", name="qwen")
+ALIASED = ModelSpec(id="b:8b", provider="home", aliases=("qwen",))
+
+
+def test_an_alias_goes_before_the_display_name_of_another_model() -> None:
+    inventory = Inventory((ModelState(NAMED), ModelState(ALIASED)), {}, None)
+    assert resolve_model(inventory, "qwen").spec is ALIASED
+
+
+def test_an_id_goes_before_an_alias_although_its_model_is_unavailable() -> None:
+    named = ModelState(ModelSpec(id="qwen", provider="home"), unavailable=("not_installed", "no"))
+    assert resolve_model(Inventory((ModelState(ALIASED), named), {}, None), "qwen") is named
+
+
+async def test_a_pinned_name_means_the_same_model_as_anywhere_else(ollama: FakeOllama) -> None:
+    for model in ("a:8b", "b:8b"):
+        ollama.add(FakeModel(model))
+    models = {
+        "version": 1,
+        "providers": {"ollama": {"kind": "ollama", "base_url": ollama.url}},
+        "models": [{"id": "a:8b", "name": "qwen"}, {"id": "b:8b", "aliases": ["qwen"]}],
+    }
+    async with Orchestrator(models=models, routing={"version": 1}) as orchestrator:
+        plan = await orchestrator.runtime.router.plan(build_task("Hello", model="qwen"))
+        shown = resolve_model(await orchestrator.runtime.registry.snapshot(), "qwen")
+    assert plan.decision.key == shown.key == ("ollama", "b:8b")
 
 
 @pytest.mark.parametrize("down", [{}, {"home": "connection refused"}])

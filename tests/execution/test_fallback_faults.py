@@ -1,5 +1,5 @@
-"""Every way a model can fail, through the library whole and streamed: the next one takes over and
-the attempt says why."""
+"""Every fault of a model, with `execute` and `execute_streaming`: the next model takes over, and
+the attempt names the cause."""
 
 from __future__ import annotations
 
@@ -12,41 +12,14 @@ from orch.providers.ollama import OllamaClient
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
-
-TASK = "Write a Python function that sorts a list"
-FAULTS = [
-    (Fault("status", status=500), "server_error"),
-    (Fault("status", status=429, retry_after="0"), "rate_limited"),
-    (Fault("status", status=503), "rate_limited"),
-    (Fault("status", status=404, message="model 'x' not found"), "model_not_found"),
-    (
-        Fault(
-            "status",
-            status=400,
-            message="request (99999 tokens) exceeds the available context size (8192 tokens)",
-        ),
-        "context_overflow",
-    ),
-    (Fault("error_line", after=1), "stream_error"),
-    (Fault("cut", after=1), "cut"),
-    (Fault("end", after=1), "cut"),
-    (Fault("close"), "cut"),
-    (Fault("stall", after=1, seconds=20), "stalled"),
-    (Fault("slow", seconds=20), "timeout"),
-    (Fault("malformed", after=1), "bad_response"),
-    (Fault("html"), "bad_response"),
-    (Fault("html_502"), "server_error"),
-    (Fault("empty"), "empty"),
-    (Fault("thinking_only"), "empty"),
-]
-NAMES = [f"{fault.kind}-{fault.status}" for fault, _ in FAULTS]
+from tests.support.faults import FAULTS, NAMES, TASK
 
 
-class ManyWiring(Wiring):
-    """As a server wires it: with aiohttp's transport."""
+class ConcurrentWiring(Wiring):
+    """The transport of a server: aiohttp."""
 
     def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
-        """Ollama's."""
+        """A concurrent client for Ollama."""
         return (
             OllamaClient(provider, concurrent=True)
             if provider.kind == "ollama"
@@ -54,15 +27,15 @@ class ManyWiring(Wiring):
         )
 
 
-@pytest.fixture(params=[Wiring, ManyWiring], ids=["httpx", "aiohttp"])
+@pytest.fixture(params=[Wiring, ConcurrentWiring], ids=["httpx", "aiohttp"])
 def wiring(request: pytest.FixtureRequest) -> Wiring:
-    """Either transport: every fault is told the same."""
-    made: Wiring = request.param()
-    return made
+    """Either transport: every fault has the same code."""
+    chosen: Wiring = request.param()
+    return chosen
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
+async def test_a_fault_before_the_first_token_falls_back_from_scratch(
     ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -76,7 +49,7 @@ async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(
+async def test_after_a_fault_in_the_stream_the_next_model_continues(
     ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)
