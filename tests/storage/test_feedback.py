@@ -10,6 +10,7 @@ import pytest
 from orch.storage.feedback import RERUN, FeedbackStore, GradedAnswer, is_evidence
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.types import ModelKey
 from tests.support.journal_file import answered_run
 
 RUN: dict[str, Any] = {"run_id": "r1", "task": "What is a mutex?", "task_type": "simple"}
@@ -22,8 +23,8 @@ def feedback(tmp_path: Path) -> FeedbackStore:
 
 
 def test_a_new_rating_of_a_run_replaces_the_former(feedback: FeedbackStore) -> None:
-    assert feedback.set_ratings(RUN, {("p", "m"): 0.0}, "word")
-    assert feedback.set_ratings(RUN, {("p", "m"): 1.0}, "word")
+    assert feedback.set_ratings(RUN, {ModelKey("p", "m"): 0.0}, "word")
+    assert feedback.set_ratings(RUN, {ModelKey("p", "m"): 1.0}, "word")
     (rating,) = feedback.ratings()
     assert (rating.model, rating.score, rating.kind) == ("m", 1.0, "word")
     assert (feedback.ratings(after=rating.id), feedback.count_ratings_up_to(rating.id)) == ([], 1)
@@ -33,7 +34,7 @@ def test_grades_are_read_as_they_were_written(feedback: FeedbackStore) -> None:
     looked_at = GRADE._replace(task_id="t2", how="static", score=1.0)
     assert feedback.add_grades([GRADE, looked_at])
     assert feedback.graded_answers() == [GRADE, looked_at]
-    assert feedback.mean_grades() == {("p", "m"): (0.5, 1)}
+    assert feedback.mean_grades() == {ModelKey("p", "m"): (0.5, 1)}
     assert [is_evidence(each) for each in (GRADE, looked_at)] == [True, False]
 
 
@@ -74,7 +75,7 @@ def test_the_same_task_with_another_model_is_weak_evidence(
     journal = Journal(tmp_path / "journal.sqlite3", Redactor({}))
     journal.record(answered_run("r1", 1000.0))
     journal.database.run(lambda c: c.execute("UPDATE runs SET model = 'm', provider = 'p'"))
-    second = model if model[0] else ("p", "m")
+    second = ModelKey(*model) if model[0] else ModelKey("p", "m")
     assert journal.feedback.record_rerun(task, second, 1000.0 + later_s) is expected
     assert [each.kind for each in journal.feedback.ratings()] == ([RERUN] if expected else [])
 

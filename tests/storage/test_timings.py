@@ -10,10 +10,10 @@ import pytest
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
-from orch.types import Attempt, TaskType
+from orch.types import Attempt, ModelKey, TaskType
 from tests.support.journal_file import answered_run
 
-KEY = ("p", "m")
+KEY = ModelKey("p", "m")
 ANSWER = Attempt(
     "m", "p", "ok", prompt_tokens=400, completion_tokens=100, prefill_s=2.0, decode_s=5.0,
     load_s=3.0, estimated_tokens=500,
@@ -37,7 +37,7 @@ def record(journal: Journal, *attempts: Attempt, task_type: str = "coding") -> N
 
 def test_speeds_are_computed_from_answers(journal: Journal) -> None:
     record(journal, ANSWER)
-    stats = journal.timings.speed_stats([KEY, ("p", "unknown")])
+    stats = journal.timings.speed_stats([KEY, ModelKey("p", "unknown")])
     assert list(stats) == [KEY]
     speed = stats[KEY]
     assert (speed.n, speed.prefill_tps, speed.decode_tps, speed.load_s) == (1, 200, 20, 3)
@@ -79,7 +79,7 @@ def test_a_prompt_that_overflowed_does_not_correct_other_estimates(journal: Jour
 
 def test_recent_answers_are_counted_by_model(journal: Journal) -> None:
     record(journal, ANSWER, ANSWER, replace(ANSWER, model="other"))
-    assert journal.timings.recent_answer_counts() == {KEY: 2, ("p", "other"): 1}
+    assert journal.timings.recent_answer_counts() == {KEY: 2, ModelKey("p", "other"): 1}
 
 
 def test_decode_rates_are_by_model_and_known_task_type(journal: Journal) -> None:
