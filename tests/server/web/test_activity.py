@@ -1,4 +1,4 @@
-"""The view `Activity` in a real browser: what runs, what ran, one run whole."""
+"""The Activity view in a real browser: active runs, the history, statistics and a single run."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ expect.set_options(timeout=20_000)  # for slow machines
 
 
 def record(number: int, now: float) -> RunRecord:
-    """A run: every tenth fell back, every 25th failed, every 40th came from the cache, every 100th
-    loaded its model first."""
-    failed, cached, fell = number % 25 == 24, number % 40 == 39, number % 10 == 9
+    """A run: every 10th has a fallback, every 25th failed, every 40th came from the cache, every
+    100th loaded its model first."""
+    failed, cached, has_fallback = number % 25 == 24, number % 40 == 39, number % 10 == 9
     model = LLAMA if number % 2 else CODER
-    said = ("failed", "timeout", "it said nothing") if failed else ("ok", "", "")
+    outcome = ("failed", "timeout", "no answer") if failed else ("ok", "", "")
     load_s = 4.5 if number % 100 == 3 else 0.0
     last = Attempt(
         model,
         "ollama",
-        *said,
+        *outcome,
         0,
         1.5 + number % 5,
         0.2 + number % 7 / 10,
@@ -54,7 +54,7 @@ def record(number: int, now: float) -> RunRecord:
         "out of memory",
         total_s=0.4,
     )
-    attempts = [] if cached else [first, last] if fell else [last]
+    attempts = [] if cached else [first, last] if has_fallback else [last]
     return RunRecord(
         run_id=f"{int(now * 1000) + number:012x}{number:06x}",
         at=now - (MANY - number) * 60,
@@ -71,7 +71,7 @@ def record(number: int, now: float) -> RunRecord:
         model=model,
         provider="ollama",
         error_code="timeout" if failed else None,
-        error="it said nothing" if failed else None,
+        error="no answer" if failed else None,
         source="cache" if cached else "model",
         completion_tokens=120,
         ttft_s=0.5,
@@ -81,7 +81,7 @@ def record(number: int, now: float) -> RunRecord:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server whose journal holds 5,000 runs, one a minute; nobody adds to them."""
+    """The URL of a server whose journal holds 5,000 runs, one for each minute."""
     folder = tmp_path_factory.mktemp("full")
     now = time.time()
     with closing(Journal(folder / JOURNAL_FILE, Redactor({}))) as journal:
@@ -100,7 +100,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def asked(url: str, text: str) -> threading.Thread:
-    """A question that is under way."""
+    """Sends a question in a thread and returns the thread."""
     thread = threading.Thread(
         target=lambda: httpx.post(f"{url}/orch/run", json={"text": text}, timeout=60), daemon=True
     )
@@ -126,7 +126,7 @@ def test_active_and_waiting_runs_are_listed_until_they_end(
     expect(live.get_by_text("its 4 slots are in use")).to_be_visible()
     expect(
         live.get_by_text(re.compile(r"\b[1-9]\d* s\b")).first
-    ).to_be_visible()  # it goes on by itself
+    ).to_be_visible()  # updated while the page is open
     lane = httpx.get(f"{site}/orch/health").json()["queue"]["providers"]["ollama"]
     for each in (*lane["waiting"], *lane["running"]):
         assert httpx.post(
@@ -197,10 +197,10 @@ def test_a_run_can_be_opened_by_keyboard_and_going_back_keeps_the_filter(
     expect(rows(page).first.get_by_role("link")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
-    expect(page.get_by_text("it said nothing").first).to_be_visible()
+    expect(page.get_by_text("no answer").first).to_be_visible()
     page.go_back()
     expect(rows(page)).to_have_count(45)
-    rows(page).nth(1).click(position={"x": 400, "y": 10})  # a mouse may hit the row anywhere
+    rows(page).nth(1).click(position={"x": 400, "y": 10})  # the whole row is clickable
     expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
 
 

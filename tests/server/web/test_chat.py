@@ -1,5 +1,5 @@
-"""The view Chat in a real browser: from question to thumbs to the journal, and everything that may
-go wrong on the way."""
+"""The Chat view in a real browser: questions, answers, feedback, conversations, errors and
+restarts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HOSTILE = [
 
 @pytest.fixture
 def chat(ollama: FakeOllama, home: Path) -> Iterator[str]:
-    """A server under which both models fit, for a test that changes what it believes."""
+    """The URL of a server of its own, for a test that gives feedback; both models fit in memory."""
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
     with orch_serve() as (url, _):
@@ -53,7 +53,7 @@ def chat(ollama: FakeOllama, home: Path) -> Iterator[str]:
 
 
 class Shared(NamedTuple):
-    """A server that most tests share; it keeps no answers, and nothing is said of them."""
+    """The server that most tests share, without a cache; no test gives it feedback."""
 
     url: str
     fake: FakeOllama
@@ -61,7 +61,7 @@ class Shared(NamedTuple):
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    """The server of this file."""
+    """The server of this module."""
     home = tmp_path_factory.mktemp("shared")
     (home / "routing.yaml").write_text(ROOM + "cache: {mode: off}\n")
     with (
@@ -75,7 +75,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 @pytest.fixture
 def shared(one: Shared) -> Shared:
-    """It, with models as new."""
+    """The shared server, with its models reset."""
     one.fake.add(FakeModel(CODER, reply=["def ", "f(): ", "pass"]))
     one.fake.add(
         FakeModel(LLAMA, reply=["Hello", " ", "world"], capabilities=["completion", "vision"])
@@ -85,9 +85,9 @@ def shared(one: Shared) -> Shared:
     return one
 
 
-def opened(visit: Visit, url: str, **how: Any) -> Page:
-    """The page, connected."""
-    page = visit(url, **how)
+def opened(visit: Visit, url: str, **options: Any) -> Page:
+    """Opens the page and waits for its connection."""
+    page = visit(url, **options)
     page.wait_for_function("() => window.did_handshake === true")
     return page
 
@@ -102,7 +102,7 @@ def ask(page: Page, text: str) -> None:
 
 
 def answered(page: Page, count: int = 1) -> None:
-    """Waits until so many answers are whole."""
+    """Waits until that many answers are complete."""
     expect(page.get_by_role("button", name="Good answer")).to_have_count(count)
 
 
@@ -112,13 +112,13 @@ def last_run(url: str) -> dict[str, Any]:
 
 
 def rows(query: str) -> list[tuple[Any, ...]]:
-    """Rows of the journal's file."""
+    """The rows of a query to the journal's file."""
     with closing(sqlite3.connect(paths.data_dir() / "journal.sqlite3")) as connection:
         return connection.execute(query).fetchall()
 
 
 def eventually(page: Page, query: str, count: int) -> list[tuple[Any, ...]]:
-    """The rows, once there are so many."""
+    """The rows of a query, as soon as there are that many."""
     for _ in range(200):
         found = rows(query)
         if len(found) >= count:

@@ -1,4 +1,4 @@
-"""The translator, and the committed catalogues against the page's source."""
+"""The translator, and the committed catalogues compared with the page's source."""
 
 from __future__ import annotations
 

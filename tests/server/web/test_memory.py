@@ -1,5 +1,5 @@
-"""The view `Memory` in a real browser: add, search, read, forget; and what it says where memory
-can't be used."""
+"""The Memory view in a real browser: add, search, read and forget entries; disabled, missing and
+locked memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ expect.set_options(timeout=20_000)  # for slow machines
 
 
 def add(page: Page, text: str, title: str = "") -> None:
-    """Adds a note, as a person does."""
+    """Adds a note with the form."""
     form = page.locator("details")
     if not form.evaluate("each => each.open"):
         page.get_by_text("Add a note").click()
@@ -36,7 +36,7 @@ def entries(page: Page) -> Locator:
 
 
 def note(url: str, text: str) -> None:
-    """Adds a note, as a program does."""
+    """Adds a note through the API."""
     httpx.post(
         f"{url}/orch/memory/add", json={"texts": [{"title": None, "text": text}]}, timeout=30
     ).raise_for_status()

@@ -1,5 +1,5 @@
-"""The view `Models` in a real browser: memory, the list, fetching, what is measured, and the change
-to models.yaml."""
+"""The Models view in a real browser: memory, the list, downloads, heat maps and changes to
+models.yaml."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ models:
 
 @pytest.fixture
 def file(home: Path) -> Path:
-    """The user's own models.yaml, and a budget of 24 GB."""
+    """A models.yaml of the user, with a memory budget of 24 GB."""
     home.mkdir()
     (home / "routing.yaml").write_text("version: 1\nmemory_budget_gb: 24\n")
     (home / "models.yaml").write_text(OWN)
@@ -51,13 +51,13 @@ def file(home: Path) -> Path:
 
 @pytest.fixture
 def models(ollama: FakeOllama, file: Path) -> Iterator[str]:
-    """The URL of the view, with a listed model and an unlisted one."""
+    """The URL of the view, with one listed and one unlisted model."""
     with orch_serve() as (url, _):
         yield f"{url}/models"
 
 
 def row(page: Page, name: str) -> Locator:
-    """A model in the list."""
+    """The row of a model."""
     return (
         page.get_by_role("listitem")
         .filter(has=page.get_by_text(name, exact=True))
@@ -66,7 +66,7 @@ def row(page: Page, name: str) -> Locator:
 
 
 def measure() -> None:
-    """Answers and grades of both models, coding alone."""
+    """Records answers and grades of both models, for coding only."""
     now = time.time()
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
         for number, model in enumerate((CODER, LLAMA, LLAMA)):
@@ -240,11 +240,11 @@ def test_a_downloaded_model_can_be_selected_and_an_unknown_one_shows_the_error(
     assert ollama.pulled == ["qwen3:4b"]
     page.get_by_label("Name, for example qwen3:4b").fill("missing-model")
     page.get_by_role("button", name="Download", exact=True).click()
-    told = page.get_by_role("group", name="missing-model")
-    expect(told).to_contain_text("file does not exist")
-    expect(told).to_contain_text("ollama.com/library")
-    told.get_by_role("button", name="Close").click()
-    expect(told).to_have_count(0)
+    missing = page.get_by_role("group", name="missing-model")
+    expect(missing).to_contain_text("file does not exist")
+    expect(missing).to_contain_text("ollama.com/library")
+    missing.get_by_role("button", name="Close").click()
+    expect(missing).to_have_count(0)
 
 
 def test_a_download_continues_without_the_page_until_it_is_cancelled(
@@ -280,7 +280,7 @@ def test_listing_a_model_shows_the_diff_and_keeps_comments(
     expect(dialog).to_contain_text(f"+  - id: {CODER}")
     page.wait_for_function(
         "document.getAnimations().length === 0"
-    )  # half transparent, its contrast is low
+    )  # while it fades in, its contrast is low
     assert serious_violations(page) == []
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
@@ -293,7 +293,7 @@ def test_listing_a_model_shows_the_diff_and_keeps_comments(
     new = iter(file.read_text().splitlines())
     assert [
         line for line in OWN.splitlines() if line not in new
-    ] == []  # an iterator: each one after the last
+    ] == []  # each search continues after the last match
 
 
 def test_models_can_be_unlisted_and_unlisted_models_ignored(
@@ -305,7 +305,7 @@ def test_models_can_be_unlisted_and_unlisted_models_ignored(
     page.get_by_role("button", name="Undo").click()
     expect(box).to_be_checked()
     box.click()
-    expect(row(page, "Quick")).to_contain_text("can be selected")  # as an unlisted one
+    expect(row(page, "Quick")).to_contain_text("can be selected")  # as unlisted
     page.get_by_role("switch", name="The router can also select unlisted models").click()
     expect(row(page, "Quick")).to_contain_text("not selected")
     page.get_by_role("button", name="Show the changes to models.yaml").click()

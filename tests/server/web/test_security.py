@@ -1,5 +1,5 @@
-"""The page kept safe: its policy, other sites, and the login where the server has keys; in a real
-browser and over bare HTTP."""
+"""The security of the page: its policy, requests from other sites, and the login; in a real browser
+and over HTTP."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def keys_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def locked(ollama: FakeOllama, keys_file: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """An `orch serve` with a key: its URL, and the process."""
+    """The URL and the process of an `orch serve` with an API key."""
     with orch_serve("--api-key", str(keys_file)) as served:
         yield served
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser that may meet refusals, which `visit` takes for faults."""
-    made = browser.new_context(locale="en")
-    made.set_default_timeout(15_000)
-    yield made
-    made.close()
+    """A browser context that may get error statuses; `visit` fails on them."""
+    context = browser.new_context(locale="en")
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
 
 
 def _log_in(page: Page, key: str = KEY) -> None:
@@ -61,7 +61,7 @@ def _enter(url: str, key: str = KEY, **headers: str) -> httpx.Response:
 
 
 def _socket(url: str, *, origin: str = "", cookie: str = "") -> int:
-    """The status that a WebSocket is begun with."""
+    """The status of a WebSocket handshake."""
     try:
         with connect(
             url.replace("http", "ws") + SOCKET,
@@ -126,7 +126,7 @@ def test_other_sites_cannot_send_requests_or_open_sockets(site: str) -> None:
 
 
 def test_the_documentation_works_under_its_policy(site: str, visit: Visit) -> None:
-    page = visit(f"{site}/login")  # without keys nobody has to log in
+    page = visit(f"{site}/login")  # without keys no login is needed
     assert page.url == f"{site}/"
     expect(page.get_by_role("button", name="Log out")).to_have_count(0)
     page.goto(f"{site}/docs")
@@ -150,7 +150,7 @@ def test_login_and_logout_never_show_the_key(
     expect(page.get_by_role("alert")).to_have_text("This is not one of this server's keys.")
     _log_in(page)
     page.wait_for_url(f"{url}/activity")
-    page.wait_for_function("() => window.did_handshake === true")  # the WebSocket was let in too
+    page.wait_for_function("() => window.did_handshake === true")  # the WebSocket was accepted too
     [cookie] = context.cookies()
     assert (
         cookie["name"],
@@ -164,11 +164,11 @@ def test_login_and_logout_never_show_the_key(
     other.goto(f"{url}/memory")
     other.wait_for_function("() => window.did_handshake === true")
     other.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    assert other.evaluate(FITS)  # beside the button that logs out
+    assert other.evaluate(FITS)  # with the logout button
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(f"{url}/login")
     assert context.cookies() == []
-    other.wait_for_function("() => !window.socket.connected")  # what was open is over
+    other.wait_for_function("() => !window.socket.connected")  # the open page was disconnected
     page.goto(url)
     assert page.url == f"{url}/login"
     assert not [each for each in asked if KEY in each]
@@ -184,7 +184,7 @@ def test_the_login_is_accessible_in_both_languages(
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert not Axe().run(page).response["violations"]
-    page.keyboard.type(KEY)  # the field has the focus
+    page.keyboard.type(KEY)  # the input has the focus
     page.keyboard.press("Enter")
     page.wait_for_url(f"{locked[0]}/")
     page.wait_for_selector("main")
@@ -194,13 +194,13 @@ def test_without_a_login_programs_are_refused_and_browsers_redirected(
     locked: tuple[str, subprocess.Popen[str]],
 ) -> None:
     url = locked[0]
-    leads = {
+    redirects = {
         path: httpx.get(url + path, headers=BROWSER)
         for path in ("/", "/models", "/docs", "//evil.example/x", "/a?key=1", "/%0d%0ax")
     }
-    assert {reply.status_code for reply in leads.values()} == {303}
-    found = [reply.headers["location"] for reply in leads.values()]
-    assert found == [
+    assert {response.status_code for response in redirects.values()} == {303}
+    locations = [response.headers["location"] for response in redirects.values()]
+    assert locations == [
         "/login",
         "/login?to=/models",
         "/login?to=/docs",
@@ -258,8 +258,10 @@ def test_the_form_reveals_nothing_about_keys(locked: tuple[str, subprocess.Popen
     ) == (303, "/", True, True)
     assert (flags["samesite"].lower(), flags["path"], flags["domain"]) == ("strict", "/", "")
     for target in ("https://evil.example", "//evil.example", "/\\evil.example", "/login"):
-        reply = httpx.post(f"{url}/login", data={"key": KEY, "to": target}, headers={"origin": url})
-        assert reply.headers["location"] == "/"
+        response = httpx.post(
+            f"{url}/login", data={"key": KEY, "to": target}, headers={"origin": url}
+        )
+        assert response.headers["location"] == "/"
     form = httpx.get(f"{url}/login", params={"to": '"><script>1</script>'})
     assert "<script" not in form.text
     assert (
@@ -268,13 +270,13 @@ def test_the_form_reveals_nothing_about_keys(locked: tuple[str, subprocess.Popen
     ) == ("no-store", False)
     assert _enter(url, "x" * 100_000).status_code == 403
     wrong = [_enter(url, key) for key in ("short", KEY[:-1], "x" * 500)]
-    assert {_without_nonce(reply) for reply in wrong} == {_without_nonce(wrong[0])}
-    assert {reply.headers.get("set-cookie") for reply in wrong} == {None}
+    assert {_without_nonce(response) for response in wrong} == {_without_nonce(wrong[0])}
+    assert {response.headers.get("set-cookie") for response in wrong} == {None}
 
 
-def _without_nonce(reply: httpx.Response) -> tuple[int, str]:
-    nonce = reply.headers["content-security-policy"].split("nonce-")[1].split("'")[0]
-    return reply.status_code, reply.text.replace(nonce, "")
+def _without_nonce(response: httpx.Response) -> tuple[int, str]:
+    nonce = response.headers["content-security-policy"].split("nonce-")[1].split("'")[0]
+    return response.status_code, response.text.replace(nonce, "")
 
 
 def test_wrong_keys_are_limited_and_the_right_key_is_still_accepted(
@@ -305,8 +307,11 @@ def test_no_page_is_drawn_before_the_login(
     locked: tuple[str, subprocess.Popen[str]], method: str, path: str
 ) -> None:
     for headers in ({}, BROWSER):
-        reply = httpx.request(method, f"{locked[0]}{path}", headers=headers)
-        assert (reply.status_code in (200, 303, 401, 405), "nicegui" in reply.text) == (True, False)
+        response = httpx.request(method, f"{locked[0]}{path}", headers=headers)
+        assert (response.status_code in (200, 303, 401, 405), "nicegui" in response.text) == (
+            True,
+            False,
+        )
 
 
 def test_following_a_link_to_logout_does_not_log_out(

@@ -1,5 +1,4 @@
-"""The view `Settings` in a real browser: weights, their replay over the journal, and what is
-saved."""
+"""The Settings view in a real browser: weights, replays of the journal, and saving."""
 
 from __future__ import annotations
 
@@ -39,15 +38,15 @@ memory_budget_gb: 100
 
 @pytest.fixture
 def own(ollama: FakeOllama, home: Path) -> Path:
-    """A routing.yaml of the user's, and two runs on a machine on which the coder is slow."""
+    """A routing.yaml of the user, and two runs; the coding model is slow."""
     home.mkdir()
     file = home / "routing.yaml"
     file.write_text(OWN)
     file.chmod(0o640)
-    with ThreadPoolExecutor(1) as other:  # Playwright has a loop in this thread
+    with ThreadPoolExecutor(1) as other:  # this thread has Playwright's event loop
         for task in (CODE, HOSTILE):
             other.submit(asyncio.run, _run(task)).result()
-            ollama.resident.clear()  # else the second goes to what the first has loaded
+            ollama.resident.clear()  # else the second run prefers the loaded model
     with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as connection:
         connection.execute(
             "UPDATE attempts SET decode_s = 10, completion_tokens = 100, load_s = 10 WHERE"
@@ -68,7 +67,7 @@ async def _run(task: str) -> None:
 
 @pytest.fixture
 def settings(own: Path) -> Iterator[str]:
-    """The view's URL."""
+    """The URL of the view."""
     with orch_serve() as (url, _):
         yield f"{url}/settings"
 
@@ -115,7 +114,7 @@ def test_changed_weights_are_replayed_and_saved_with_comments_kept(
         "."
     ) == _config_hash(settings)
     replayed = orch("replay", "--json")
-    assert json.loads(replayed.stdout)["changed"] == 1  # the command says the same
+    assert json.loads(replayed.stdout)["changed"] == 1  # orch replay agrees
 
 
 def _replaced(text: str, changes: dict[str, str]) -> str:
@@ -194,7 +193,7 @@ def test_an_invalid_file_is_reported_and_the_last_valid_one_stays_active(
     expect(page.get_by_text("The configuration on disk is not valid")).to_have_count(0)
     expect(_number(page, "Speed")).to_have_value(
         "0.20"
-    )  # an editor's change, taken over by the open page
+    )  # the open page follows a change made in an editor
     expect(page.get_by_text("No decision changes")).to_be_visible()
 
 
