@@ -24,12 +24,12 @@ def check_free_space(folder: Path, least: int = MIN_FREE_BYTES) -> None:
     """Raises StoreError with the code `full` if less is free, OSError if unknown."""
     free = free_bytes(folder)
     if free < least:
-        said = (
+        message = (
             f"the disk of the memory index is full: {free / 1e6:,.0f} MB are free, it wants"
             f" {least / 1e6:,.0f} MB"
         )
         raise StoreError(
-            said,
+            message,
             f"make room at {folder.parent}; what the journal holds is indexed afterwards",
             code="full",
         )

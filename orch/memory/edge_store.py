@@ -383,13 +383,13 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _translate(path: Path, error: BaseException) -> StoreError:
-    said = first_line(error)
+    message = first_line(error)
     reasons = [os.strerror(number) for number in _MACHINE]
     if getattr(error, "errno", None) in _MACHINE or any(reason in str(error) for reason in reasons):
         return StoreError(
-            f"the memory index {path} can't be used ({said})",
+            f"the memory index {path} can't be used ({message})",
             "see the folder's disk space and rights",
         )
     return StoreError(
-        f"the memory index {path.name} is corrupt ({said})", REINDEX_HINT, code="corrupt"
+        f"the memory index {path.name} is corrupt ({message})", REINDEX_HINT, code="corrupt"
     )

@@ -27,11 +27,11 @@ _OPTIONAL = {
 def check_length(text: str, title: str | None) -> None:
     """Raises InputError for a text that is too long."""
     if len(text) > MOST_CHARS:
-        said = (
+        message = (
             f"{title or 'the text'} has {len(text) / 1e6:.0f} million characters,"
             f" {MOST_CHARS / 1e6:.0f} are the most"
         )
-        raise InputError(said, "add the parts that matter")
+        raise InputError(message, "add the parts that matter")
 
 
 def note_rows(

@@ -61,11 +61,11 @@ class OnDemandMemory:
         from orch.memory.journal_source import JournalSource
 
         if self._journal.mode != "full":
-            said = (
+            message = (
                 "memory is made of the journal's texts, and it keeps none (journal.mode is"
                 f" {self._journal.mode})"
             )
-            raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
+            raise OrchError(message, "set journal: {mode: full} in routing.yaml", code="not_kept")
         return JournalSource(self._journal.database, self._redactor)
 
     async def memory(self) -> MemoryIndex:
@@ -117,8 +117,8 @@ class OnDemandMemory:
         self, follow: Callable[[MemoryIndex, float], Awaitable[list[str]]]
     ) -> list[str]:
         async with self._opened() as memory:
-            said = await follow(memory, time.monotonic() + FOLLOW_S)
-            return [*memory.take_notes(), *said]
+            notes = await follow(memory, time.monotonic() + FOLLOW_S)
+            return [*memory.take_notes(), *notes]
 
     def _means(
         self, memory: MemoryIndex | None = None, progress: Progress | None = None

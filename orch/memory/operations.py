@@ -65,14 +65,14 @@ async def perform(name: str, arguments: Mapping[str, Any], means: OperationConte
     notes as its `warnings`."""
     operation = checked_operation(name, arguments)
     try:
-        result = await _in_words(operation.function(means, **arguments))
+        result = await _translating(operation.function(means, **arguments))
     except OrchError as error:
-        error.warnings = (*error.warnings, *_told(operation, means))
+        error.warnings = (*error.warnings, *_notes(operation, means))
         raise
-    return {**result, "notes": [*result.get("notes", ()), *_told(operation, means)]}
+    return {**result, "notes": [*result.get("notes", ()), *_notes(operation, means)]}
 
 
-async def _in_words(work: Awaitable[Result]) -> Result:
+async def _translating(work: Awaitable[Result]) -> Result:
     try:
         return await work
     except sqlite3.Error as error:
@@ -81,7 +81,7 @@ async def _in_words(work: Awaitable[Result]) -> Result:
         ) from None
 
 
-def _told(operation: Operation, means: OperationContext) -> list[str]:
+def _notes(operation: Operation, means: OperationContext) -> list[str]:
     """The notes beside a result."""
     if not operation.needs_index and operation.follow is None:
         return []
@@ -109,7 +109,7 @@ async def search_memories(
     since: str = "",
 ) -> Result:
     """`hits`: the rows that match best, best first, each with its `score`."""
-    where = _where(session=session, kind=kind, model=model, since=since)
+    where = _filter(session=session, kind=kind, model=model, since=since)
     # a caller with a progress bar waits for the whole index
     until = None if means.progress else time.monotonic() + SEARCH_S
     found = await means.memory_index.find(query, k, where, means.progress, until)
@@ -126,13 +126,13 @@ async def list_memories(
     since: str = "",
 ) -> Result:
     """`memories`: the newest, newest first."""
-    where = _where(session=session, kind=kind, model=model, since=since)
+    where = _filter(session=session, kind=kind, model=model, since=since)
     return {"memories": [_facts(row) for row in means.source.newest(k, where)]}
 
 
 async def show_memory(means: OperationContext, id: str) -> Result:
     """One memory with its whole text; a prefix of its id is enough."""
-    row = _one(means.source, id)
+    row = _resolve_id(means.source, id)
     return {**_facts(row), "task": row.task, "answer": row.answer}
 
 
@@ -168,8 +168,10 @@ async def forget_memories(
         raise UsageError(
             "say what to forget: an ID, --session NAME, --before WHEN or --all, one of them"
         )
-    where = _where(session=session, before=before)
-    chosen = means.source.chosen(where, [_one(means.source, prefix).run_id for prefix in ids])
+    where = _filter(session=session, before=before)
+    chosen = means.source.chosen(
+        where, [_resolve_id(means.source, prefix).run_id for prefix in ids]
+    )
     if not chosen:
         raise UsageError(
             "nothing matches: nothing was forgotten", "orch memory list shows what there is"
@@ -273,16 +275,16 @@ def lag_note(lag: int, then: str) -> list[str]:
     )
 
 
-def _one(source: JournalSource, prefix: str) -> Remembered:
+def _resolve_id(source: JournalSource, prefix: str) -> Remembered:
     """The row with this id prefix. Raises UsageError if there is none, or several."""
     rows = source.find(prefix) if prefix else []
     if len(rows) != 1:
-        said = (
+        message = (
             f"no memory's id begins with {prefix!r}"
             if not rows
             else f"several ids begin with {prefix!r}"
         )
-        raise UsageError(said, "orch memory list shows the ids")
+        raise UsageError(message, "orch memory list shows the ids")
     return rows[0]
 
 
@@ -301,12 +303,12 @@ def _facts(row: Remembered) -> Result:
 # ---------------------------------------------------------------- arguments
 
 
-def _where(
+def _filter(
     *, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = ""
 ) -> Filter:
     """The filter of a search. Raises UsageError."""
     if kind and kind not in tuple(TaskType):
-        raise UsageError(f"{kind!r} is no task type", f"there are: {', '.join(TaskType)}")
+        raise UsageError(f"{kind!r} is not a task type", f"one of: {', '.join(TaskType)}")
     return Filter(
         session=session or None,
         task_type=kind or None,
@@ -319,14 +321,14 @@ def _where(
 def checked_operation(name: str, arguments: Mapping[str, Any]) -> Operation:
     """The operation, if it accepts these arguments. Raises UsageError."""
     if name not in OPERATIONS:
-        raise UsageError(f"memory can't {name!r}", f"there are: {', '.join(OPERATIONS)}")
+        raise UsageError(f"unknown memory operation {name!r}", f"one of: {', '.join(OPERATIONS)}")
     signature = inspect.signature(OPERATIONS[name].function)
     try:
         signature.bind(None, **arguments)
     except TypeError as error:
         raise UsageError(f"memory {name}: {error}") from None
     for argument, value in arguments.items():
-        if not _FITS[signature.parameters[argument].annotation](value):
+        if not _VALIDATORS[signature.parameters[argument].annotation](value):
             raise UsageError(f"memory {name}: {argument} can't be {value!r:.100}")
     return OPERATIONS[name]
 
@@ -339,7 +341,7 @@ def _is_text(value: Any) -> bool:
     )
 
 
-_FITS: dict[str, Callable[[Any], bool]] = {
+_VALIDATORS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "bool": lambda value: isinstance(value, bool),
     "int": lambda value: type(value) is int and 0 <= value < 1 << 63,

@@ -291,9 +291,9 @@ class QdrantStore:
             return StoreError(f"the memory index can't be used ({first_line(error)})", REINDEX_HINT)
         if isinstance(error, UnexpectedResponse):
             return _refused(self._url, error)
-        said = f"no Qdrant answers at {display_url(self._url)} ({first_line(error)})"
+        message = f"no Qdrant server answers at {display_url(self._url)} ({first_line(error)})"
         return StoreError(
-            said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable"
+            message, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable"
         )
 
 
@@ -311,7 +311,7 @@ def _refused(url: str, error: UnexpectedResponse) -> StoreError:
         )
     if error.status_code == 404 and b'"status"' not in error.content:
         return StoreError(
-            f"what answers at {display_url(url)} is no Qdrant",
+            f"the server at {display_url(url)} is not Qdrant",
             "correct memory.qdrant_url in routing.yaml",
             code="unreachable",
         )

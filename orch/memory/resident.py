@@ -53,18 +53,18 @@ class ResidentMemory(OnDemandMemory):
         redactor: Redactor,
         cache: AnswerStore,
     ) -> None:
-        at_home = {name: _AtHome(self, provider) for name, provider in providers.items()}
+        at_home = {name: _OnCallerLoop(self, provider) for name, provider in providers.items()}
         super().__init__(
             rule, Journal(journal.path, redactor, journal.mode), at_home, redactor, cache
         )
         self._worker = ThreadPoolExecutor(1, "orch-memory")
         self._runner = asyncio.Runner()
-        self.home: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop of the callers."""
         self._stop = threading.Event()
-        self._held: MemoryIndex | None = None
-        self._first = deque[_Job]()
-        self._in_line, self._is_late = 0, False
+        self._index: MemoryIndex | None = None
+        self._urgent = deque[_Job]()
+        self._queued, self._catch_up_scheduled = 0, False
 
     # ------------------------------------------------------------ using it
 
@@ -83,7 +83,7 @@ class ResidentMemory(OnDemandMemory):
             if result["notes"]:  # the index may be behind
                 self._catch_up_later()
             return result
-        self._go_on()
+        self._check_open()
         result = await asyncio.to_thread(
             lambda: asyncio.run(perform(name, arguments, self._means()))
         )
@@ -92,28 +92,28 @@ class ResidentMemory(OnDemandMemory):
     async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
         """The hits and warnings; if memory is unavailable or busy, a warning."""
         try:
-            found, said = await self._soon(
+            found, notes = await self._run_soon(
                 lambda memory: recall_with_notes(memory, question, limit, "that goes on now")
             )
         except (OrchError, sqlite3.Error) as error:
             return [], [recall_warning(error)]
         self._catch_up_later()
-        return found, said
+        return found, notes
 
     async def state(self) -> IndexState:
         """The state of the index, without catching up. Raises OrchError, sqlite3.Error."""
-        return await self._soon(lambda memory: memory.state())
+        return await self._run_soon(lambda memory: memory.state())
 
     async def _follow(
         self, follow: Callable[[MemoryIndex, float], Awaitable[list[str]]]
     ) -> list[str]:
         async def work(memory: MemoryIndex) -> list[str]:
-            said = await follow(memory, time.monotonic() + FOLLOW_S)
-            return [*memory.take_notes(), *said]
+            notes = await follow(memory, time.monotonic() + FOLLOW_S)
+            return [*memory.take_notes(), *notes]
 
-        said = await self._soon(work)
+        notes = await self._run_soon(work)
         self._catch_up_later()
-        return said
+        return notes
 
     def found_embedder(self) -> tuple[Embedder, str | None]:
         """Resolved once."""
@@ -123,7 +123,7 @@ class ResidentMemory(OnDemandMemory):
     def _kept_embedder(self) -> tuple[Embedder, str | None]:
         return super().found_embedder()
 
-    async def _soon(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
+    async def _run_soon(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
         """Urgent work, with a timeout. Work that takes too long continues on the thread; work that
         has not started is dropped."""
         try:
@@ -142,33 +142,33 @@ class ResidentMemory(OnDemandMemory):
         self, work: Callable[[MemoryIndex], Awaitable[_T]], *, at_once: bool = False
     ) -> _T:
         """Waits for the thread. Cancelled work is dropped unless it has started."""
-        self._go_on()
-        self.home = asyncio.get_running_loop()
+        self._check_open()
+        self.loop = asyncio.get_running_loop()
         if at_once:
             job = _Job(work)
-            self._first.append(job)
-            self._worker.submit(self._do_first)
+            self._urgent.append(job)
+            self._worker.submit(self._run_urgent)
             return cast("_T", await asyncio.wrap_future(job.done))
-        self._in_line += 1
+        self._queued += 1
         try:
-            return await self.home.run_in_executor(
+            return await self.loop.run_in_executor(
                 self._worker, lambda: self._runner.run(self._with_memory(work))
             )
         finally:
-            self._in_line -= 1
+            self._queued -= 1
 
-    def _do_first(self) -> None:
+    def _run_urgent(self) -> None:
         """Runs urgent work on the idle thread."""
-        while self._first:
-            job = self._first.popleft()
+        while self._urgent:
+            job = self._urgent.popleft()
             if job.done.set_running_or_notify_cancel():
                 job.end(self._runner, self._with_memory(job.work))
 
-    async def _let_in(self) -> None:
+    async def _run_urgent_between(self) -> None:
         """Runs urgent work during a catch-up, with the open index."""
-        memory = self._held
-        while memory is not None and self._first:
-            job = self._first.popleft()
+        memory = self._index
+        while memory is not None and self._urgent:
+            job = self._urgent.popleft()
             if job.done.set_running_or_notify_cancel():
                 try:
                     job.done.set_result(await job.work(memory))
@@ -177,19 +177,19 @@ class ResidentMemory(OnDemandMemory):
 
     def _catch_up_later(self) -> None:
         """Schedules a catch-up with the journal for when the queue is empty."""
-        if not self._is_late and not self._stop.is_set():
-            self._is_late = True
+        if not self._catch_up_scheduled and not self._stop.is_set():
+            self._catch_up_scheduled = True
             self._worker.submit(self._catch_up)
 
     def _catch_up(self) -> None:
-        self._is_late = False
+        self._catch_up_scheduled = False
         # the next caller gets the same error
         with suppress(OrchError, sqlite3.Error):
             self._runner.run(
-                self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._in_line))
+                self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._queued))
             )
 
-    def _go_on(self) -> None:
+    def _check_open(self) -> None:
         """Raises OrchError if the memory is closing."""
         from orch.memory.index import stopping_error
 
@@ -197,20 +197,20 @@ class ResidentMemory(OnDemandMemory):
             raise stopping_error()
 
     async def _with_memory(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
-        self._go_on()
+        self._check_open()
         try:
-            memory = self._held = self._held or await self.memory()
-            memory.stop, memory.between_chunks = self._stop, self._let_in
+            memory = self._index = self._index or await self.memory()
+            memory.stop, memory.between_chunks = self._stop, self._run_urgent_between
             return await work(memory)
         except (UsageError, InputError):
             raise
         except BaseException:
-            self._let_go()
+            self._close_index()
             raise
 
-    def _let_go(self) -> None:
+    def _close_index(self) -> None:
         """Closes the index and the journal; the next call reopens them."""
-        memory, self._held = self._held, None
+        memory, self._index = self._index, None
         self._journal.close()
         self._journal = Journal(self._journal.path, self._redactor, self._journal.mode)
         if memory is not None:
@@ -232,7 +232,7 @@ class ResidentMemory(OnDemandMemory):
             each.result()
 
     def _close(self) -> None:
-        self._let_go()
+        self._close_index()
         self._runner.close()
 
 
@@ -250,7 +250,7 @@ class _Job:
             self.done.set_exception(error)
 
 
-class _AtHome:
+class _OnCallerLoop:
     """A provider that embeds on the event loop of the caller, to which its connections and the
     admission control belong."""
 
@@ -259,9 +259,9 @@ class _AtHome:
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector for each text. Raises ProviderError."""
-        home = self._memory.home
-        if home is None or home is asyncio.get_running_loop():
+        loop = self._memory.loop
+        if loop is None or loop is asyncio.get_running_loop():
             return await self._provider.embed(model, texts)
         return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), home)
+            asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), loop)
         )

@@ -67,11 +67,11 @@ class SharedCollectionStore(QdrantStore):
     def _begin_own(self) -> None:
         left, self._id = self.collection, self._owner.renew_journal_id(self._id)
         self.collection = collection_name(self._index, self._id)
-        said = (
+        message = (
             f"the collection {left} has rows that are not in this journal: it is left to another"
             " copy of this ORCH_HOME"
         )
-        self.notes.append(f"{said}, and {self.collection} is built from the journal")
+        self.notes.append(f"{message}, and {self.collection} is built from the journal")
 
 
 def collection_name(index: str, identity: str) -> str:

@@ -144,8 +144,10 @@ class Store(Protocol):
 def dimension_error(name: str, theirs: int | None, ours: int | None) -> StoreError:
     """The error for an index whose vectors don't fit the embedder. None is an index without dense
     vectors."""
-    said = f"the memory index {name} holds {_vectors(theirs)}, the embedder makes {_vectors(ours)}"
-    return StoreError(said, REINDEX_HINT, code="dimension")
+    message = (
+        f"the memory index {name} holds {_vectors(theirs)}, the embedder makes {_vectors(ours)}"
+    )
+    return StoreError(message, REINDEX_HINT, code="dimension")
 
 
 def _vectors(dimension: int | None) -> str:

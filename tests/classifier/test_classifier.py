@@ -1,5 +1,4 @@
-"""The user's word over the learned part: own rules, corrections, the former turn; and the commands
-that show and take it."""
+"""The user's rules over the trained classifier, and the commands that show and take feedback."""
 
 from __future__ import annotations
 

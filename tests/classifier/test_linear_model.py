@@ -1,5 +1,4 @@
-"""What the learned part of the classifier promises: honest files, any text, bounded time, the same
-answer always."""
+"""The trained classifier: checked files, any text, bounded time, deterministic results."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The original's words are a floor: a plain sentence with one of them gets that word's type first
-or second, and routing.yaml names them."""
+"""A sentence that opens with one of the original's words gets that type first or second."""
 
 from __future__ import annotations
 

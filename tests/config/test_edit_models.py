@@ -1,4 +1,4 @@
-"""Changes to models.yaml that are shown first: nothing but what was asked for is changed."""
+"""Changes to models.yaml that are shown first change nothing else."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             (
@@ -97,10 +97,10 @@ def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_can_not_be_edited_is_refused_and_unchanged(
-    own: Path, text: str, said: str
+    own: Path, text: str, message: str
 ) -> None:
     own.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         WeightsFile.read()
     assert own.read_text() == text
 

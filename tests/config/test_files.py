@@ -1,4 +1,4 @@
-"""A file that somebody named is read within its bound, in every place where orch reads one."""
+"""A file that the user names is read up to its limit, wherever orch reads one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from tests.support.forked import run
 
 @pytest.fixture
 def huge() -> Path:
-    """A file of zeros that takes no room on the disk: a good deal, and not so much that a broken
-    rule would stop the tests."""
+    """A sparse file of zeros: large, but small enough for a broken limit to fail quickly."""
     with open("huge", "wb") as stream:
         stream.truncate(50_000_000)
     return Path("huge")
@@ -31,25 +30,25 @@ PLACES = [
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
+    ("words", "message"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
 )
 def test_no_command_reads_more_than_its_limit(
-    huge: Path, words: tuple[str, ...], said: bytes
+    huge: Path, words: tuple[str, ...], message: bytes
 ) -> None:
     Path("conf").mkdir()
     Path("conf/models.yaml").symlink_to(huge.absolute())
     done = run(*("huge" if word == "FILE" else word for word in words))
-    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     PLACES[1:],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-def test_an_endless_device_is_read_up_to_the_limit(words: tuple[str, ...], said: bytes) -> None:
+def test_an_endless_device_is_read_up_to_the_limit(words: tuple[str, ...], message: bytes) -> None:
     done = run(*("/dev/zero" if word == "FILE" else word for word in words))
-    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
 def test_huge_files_of_a_cloned_folder_are_ignored_with_a_note(

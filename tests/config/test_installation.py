@@ -1,5 +1,4 @@
-"""What is missing is brought by the way this orch came: a command that works, and no name that an
-index may give to anybody."""
+"""The suggested install command fits the installation, and never names a package of an index."""
 
 from __future__ import annotations
 
@@ -39,14 +38,14 @@ GIT: dict[str, Any] = {
 def installation(
     direct_url: Mapping[str, Any] | None, prefix: Path = Path("/v"), **facts: Any
 ) -> Installation:
-    """One in an ordinary environment, unless told otherwise."""
+    """An installation in an ordinary environment by default."""
     return Installation(
         prefix, f"{prefix}/bin/python", direct_url, **{"requires": REQUIRES, **facts}
     )
 
 
 def folder(path: Path, **info: Any) -> dict[str, Any]:
-    """What an installer writes of a folder."""
+    """An installer's record of a folder."""
     path.mkdir(parents=True, exist_ok=True)
     return {"url": path.as_uri(), "dir_info": info}
 
@@ -219,7 +218,7 @@ def test_orch_serve_shows_the_command(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def texts() -> list[Path]:
-    """What people read of it, and what it says."""
+    """The texts that users read: documents and messages."""
     inside = (
         path
         for path in (ROOT / "orch").rglob("*")

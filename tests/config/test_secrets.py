@@ -102,7 +102,7 @@ def test_secrets_are_masked_at_any_depth_and_the_rest_stays() -> None:
 
 
 def configured(url: str) -> None:
-    """models.yaml and routing.yaml with a secret wherever one can stand."""
+    """Writes models.yaml and routing.yaml with a secret in every possible place."""
     there = url.replace("://", f"://ana:{SECRET}@")
     Path("conf").mkdir()
     Path("conf/models.yaml").write_text(

@@ -17,7 +17,7 @@ ROUTING = "weights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_
 
 
 def clone(models: str, routing: str = ROUTING) -> None:
-    """Such files in the working directory."""
+    """Writes both files to the working directory."""
     Path("models.yaml").write_text(models)
     Path("routing.yaml").write_text(routing)
 
@@ -125,7 +125,7 @@ SLOW = "a{0,60}b{0,60}c{0,5}x"
 
 
 def ruled(count: int) -> None:
-    """A folder with so many slow patterns."""
+    """Writes a folder with that many slow patterns."""
     listed = ", ".join(f"'{SLOW}{number}'" for number in range(count))
     clone(
         "providers: {}\nmodels: []\n",

@@ -1,4 +1,4 @@
-"""What is expected of every model's answer, from graded answers and ratings."""
+"""Estimates of the quality of each model's answer, from graded answers and ratings."""
 
 from __future__ import annotations
 
@@ -453,7 +453,7 @@ BY_KIND: dict[str, Prior] = {"small": {"sum": 0.9, "poem": 0.3}, "large": 0.5}
 
 
 def given_kind(text: str) -> dict[str, float]:
-    """The kind that the text begins with."""
+    """The kind at the beginning of the text."""
     return {text.split()[0]: 1.0}
 
 

@@ -1,4 +1,4 @@
-"""Near guards: two tasks share an answer only if nothing that matters differs."""
+"""Two tasks are equivalent only if nothing that matters differs."""
 
 from __future__ import annotations
 

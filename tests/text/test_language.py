@@ -74,7 +74,7 @@ def test_a_language_is_detected_from_the_head_of_a_text(normalized: list[int]) -
 
 
 def test_no_other_module_folds_text_by_itself() -> None:
-    """`unicodedata.normalize` is the part that is slow, and easily differs."""
+    """`unicodedata.normalize` is slow on long runs of marks, and its forms differ."""
     users = {
         path.relative_to(Path(orch.__file__).parent).as_posix()
         for path in Path(orch.__file__).parent.rglob("*.py")

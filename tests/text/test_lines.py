@@ -1,4 +1,4 @@
-"""What others wrote stays on its line: names of models, errors of servers, texts in listings."""
+"""Foreign text stays on one line: names of models, errors of servers, texts in listings."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_row_of_statistics_is_one_line(ollama: FakeOllama, home: Path) -> None
 
 
 def _rename(home: Path, name: str) -> None:
-    """As an older orch, which did not look at names, may have kept it."""
+    """Stores a name as an earlier version did, without checking it."""
     import sqlite3
 
     [path] = home.rglob("journal.sqlite3")
@@ -155,5 +155,5 @@ def _rename(home: Path, name: str) -> None:
 
 
 def _forged(output: bytes) -> list[str]:
-    """The lines that begin as the forger meant them to."""
+    """The lines that begin with the forged text."""
     return [line for line in output.decode().splitlines() if line.startswith(FAKE)]

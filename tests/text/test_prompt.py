@@ -1,5 +1,4 @@
-"""The estimate of tokens: by the kinds of characters, near to what real vocabularies count, and
-quick for any length of text."""
+"""The token estimate: close to real vocabularies, and fast for any length of text."""
 
 from __future__ import annotations
 

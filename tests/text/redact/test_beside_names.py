@@ -1,5 +1,4 @@
-"""A value beside a secret's name is redacted in every form that the README names; what is no secret
-there stays as it is."""
+"""A value beside a secret's name is redacted in every documented form; other values stay."""
 
 from __future__ import annotations
 

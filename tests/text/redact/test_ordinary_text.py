@@ -1,5 +1,4 @@
-"""Ordinary prompts, code, diffs and logs stay as they are: a redacted task reads badly and is not
-cached."""
+"""Ordinary prompts, code, diffs and logs stay as they are."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Private keys of all kinds are redacted whole, also cut off or very long; words about them are
-not."""
+"""Private keys are redacted whole, even truncated or very long; words about keys stay."""
 
 from __future__ import annotations
 

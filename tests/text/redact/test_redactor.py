@@ -1,5 +1,4 @@
-"""What a Redactor does with whole texts and values: user's patterns, forms that are allowed, old
-copies of routing.yaml, dicts, what it never reads twice."""
+"""The Redactor on whole texts and values: own patterns, allowed forms, old files, dicts, limits."""
 
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ def test_the_patterns_of_an_old_routing_yaml_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("redaction", "said"),
+    ("redaction", "message"),
     [
         ({"patterns": {"slow": r"(a+)+b"}}, "too long"),
         ({"patterns": {f"p{n}": r"a{0,200}b{0,200}c{0,150}" for n in range(12)}}, "before it"),
@@ -71,9 +70,9 @@ def test_the_patterns_of_an_old_routing_yaml_are_ignored() -> None:
     ],
 )
 def test_an_invalid_pattern_or_form_name_is_refused_with_its_position(
-    redaction: dict[str, object], said: str
+    redaction: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         config(**redaction)
 
 

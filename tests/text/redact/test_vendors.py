@@ -1,5 +1,4 @@
-"""Every vendor's form that orch knows is redacted, wherever it stands, and words that only look
-alike are not."""
+"""Every known vendor key is redacted in any context; similar words are not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""No file of orch holds a secret that was in a task, an answer, a tool's arguments or a session's
-name, and the conversation goes on all the same."""
+"""No file holds a secret of a task, an answer, a tool call or a session name."""
 
 from __future__ import annotations
 
