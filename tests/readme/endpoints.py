@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orch.server.app import ROUTES
+from orch.server.api.routes import ROUTES
 from tests.readme.markup import cell, code, table
 
 

@@ -78,7 +78,7 @@ def _seconds(text: str | None) -> float | None:
         seconds = 0.0
     if not 0 < seconds < 86_400:
         raise OrchError(
-            f"x-orch-timeout {text!r} is no number of seconds",
+            f"x-orch-timeout {text!r} is not a number of seconds",
             "such as x-orch-timeout: 60",
             code="bad_input",
         )

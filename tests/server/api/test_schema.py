@@ -18,7 +18,8 @@ from schemathesis import Case, HookContext
 from schemathesis.config import SchemathesisConfig
 
 from orch.memory.operations import OPERATIONS
-from orch.server.app import ROUTES, openapi_document
+from orch.server.api.documentation import openapi_document
+from orch.server.api.routes import ROUTES
 from orch.server.http.errors import http_error
 from orch.types import TaskType
 from tests.conftest import CODER, LLAMA
@@ -125,7 +126,7 @@ def _fields(case: Case[Any]) -> list[tuple[str, bool]]:
             else [*inspect.signature(operation.function).parameters.values()][1:]
         )
         return [(each.name, each.default is each.empty) for each in arguments]
-    form = {entry.path.replace(":path}", "}"): entry.form for entry in ROUTES}[case.path]
+    form = {entry.path.replace(":path}", "}"): entry.body for entry in ROUTES}[case.path]
     return (
         []
         if form is None

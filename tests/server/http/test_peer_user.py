@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orch.server.app import ROUTES
+from orch.server.api.routes import ROUTES
 from orch.server.http.authorization import ROUTE_ACCESS as NEEDS
 from orch.server.http.authorization import required_access
 from orch.server.http.peer_user import (

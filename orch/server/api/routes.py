@@ -1,0 +1,122 @@
+"""Every route of the endpoint, in one table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.server.api.handler import Endpoint, service_of
+from orch.server.api.native import history as native_history
+from orch.server.api.native import routes as native
+from orch.server.api.native import runs as native_runs
+from orch.server.api.native import schemas as native_schemas
+from orch.server.api.ollama import generate as ollama_generate
+from orch.server.api.ollama import models as ollama_models
+from orch.server.api.ollama import schemas as ollama_schemas
+from orch.server.api.openai import chat, completions, embeddings, responses
+from orch.server.api.openai import models as openai_models
+from orch.server.api.openai import schemas as openai_schemas
+
+
+class ApiRoute(NamedTuple):
+    """One route; its endpoint's docstring is its summary in the API documentation."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    body: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+async def get_metrics(request: Request) -> Response:
+    """`GET /metrics`: metrics in Prometheus' text format."""
+    service = service_of(request)
+    await service.flush_journal()
+    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+_RUN_HEADERS = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
+
+ROUTES = (
+    ApiRoute(
+        "POST",
+        "/v1/chat/completions",
+        chat.chat_completions,
+        openai_schemas.ChatCompletionRequest,
+        _RUN_HEADERS,
+    ),
+    ApiRoute(
+        "POST",
+        "/v1/completions",
+        completions.completions,
+        openai_schemas.CompletionRequest,
+        _RUN_HEADERS,
+    ),
+    ApiRoute(
+        "POST", "/v1/responses", responses.responses, openai_schemas.ResponsesRequest, _RUN_HEADERS
+    ),
+    ApiRoute(
+        "POST", "/v1/embeddings", embeddings.create_embeddings, openai_schemas.EmbeddingsRequest
+    ),
+    ApiRoute("GET", "/v1/models", openai_models.list_models),
+    ApiRoute("GET", "/v1/models/{model:path}", openai_models.get_model),
+    ApiRoute("HEAD", "/", ollama_models.head_root),
+    ApiRoute(
+        "POST",
+        "/api/chat",
+        ollama_generate.ollama_chat,
+        ollama_schemas.OllamaChatRequest,
+        _RUN_HEADERS,
+    ),
+    ApiRoute(
+        "POST",
+        "/api/generate",
+        ollama_generate.generate,
+        ollama_schemas.GenerateRequest,
+        _RUN_HEADERS,
+    ),
+    ApiRoute("POST", "/api/embed", ollama_generate.embed_inputs, ollama_schemas.EmbedRequest),
+    ApiRoute(
+        "POST",
+        "/api/embeddings",
+        ollama_generate.embed_prompt,
+        ollama_schemas.LegacyEmbeddingsRequest,
+    ),
+    ApiRoute("GET", "/api/tags", ollama_models.tags),
+    ApiRoute("GET", "/api/ps", ollama_models.ps),
+    ApiRoute("POST", "/api/show", ollama_models.show_model, ollama_schemas.ShowRequest),
+    ApiRoute("GET", "/api/version", ollama_models.get_version),
+    ApiRoute(
+        "POST", "/orch/run", native_runs.run_task, native_schemas.RunRequest, ("x-orch-priority",)
+    ),
+    ApiRoute(
+        "POST",
+        "/orch/route",
+        native_runs.route_task,
+        native_schemas.TaskRequest,
+        ("x-orch-priority",),
+    ),
+    ApiRoute("GET", "/orch/health", native.get_health),
+    ApiRoute("GET", "/orch/stats", native_history.get_stats, query=("since",)),
+    ApiRoute("GET", "/orch/models", native.list_all_models),
+    ApiRoute("POST", "/orch/models/load", native.post_load_model, native_schemas.LoadRequest),
+    ApiRoute("POST", "/orch/models/unload", native.post_unload_model, native_schemas.LoadRequest),
+    ApiRoute(
+        "POST",
+        "/orch/memory/{name}",
+        native.perform_memory_operation,
+        native_schemas.MemoryArguments,
+    ),
+    ApiRoute("GET", "/orch/runs", native_history.get_runs, query=("limit", "since")),
+    ApiRoute("GET", "/orch/runs/{run_id}", native_history.get_run),
+    ApiRoute("POST", "/orch/runs/{run_id}/end", native_runs.end_run, native_schemas.EndRunRequest),
+    ApiRoute("POST", "/orch/rate", native_history.rate_answer, native_schemas.RateRequest),
+    ApiRoute("GET", "/orch/server", native.get_server),
+    ApiRoute("POST", "/orch/page", native.create_page_link),
+    ApiRoute("GET", "/metrics", get_metrics),
+)
+"""Every route of the endpoint."""
