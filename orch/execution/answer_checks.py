@@ -4,15 +4,14 @@ exceeded context make the attempt a failed one."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orch.errors import ProviderError
 from orch.execution.json_schema import AnswerSchema
 from orch.types import ChatRequest, Completion
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedAnswer:
+class FinishedAnswer(NamedTuple):
     """What a model sent, complete. `limit` is how many tokens the caller wants at most."""
 
     request: ChatRequest

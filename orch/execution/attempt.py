@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.errors import ProviderError
 from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
@@ -19,8 +18,7 @@ from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate, ChatRequest, Completion, Delta
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoredFields:
+class IgnoredFields(NamedTuple):
     """What the model did not take of the request, as a sentence; it answers without."""
 
     message: str
@@ -112,7 +110,7 @@ class ModelCall:
     def _with_logprobs(self, event: Content | Thinking) -> Content | Thinking:
         """The event with the logprobs of its tokens, and of tokens that gave no visible text."""
         logprobs, self._pending_logprobs = tuple(self._pending_logprobs), []
-        return replace(event, logprobs=logprobs)
+        return event._replace(logprobs=logprobs)
 
     # ------------------------------------------------------------ what came of it
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.types import Message, ModelKey, Need, TaskType
 
@@ -134,8 +134,7 @@ class Task:
         return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedTask:
+class PreparedTask(NamedTuple):
     """A task and what is derived from it, once: the text to classify, the messages for a model,
     and what the task requires of a model."""
 
