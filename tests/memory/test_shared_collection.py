@@ -17,9 +17,9 @@ from orch.memory.qdrant_store import QdrantStore
 from orch.memory.shared_collection import SharedCollectionStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from tests.memory.test_stores import point
 from tests.support.fake_qdrant import FakeQdrant
 from tests.support.orch_command import orch
+from tests.support.vector_stores import point
 
 CAT, DENTIST, BACKUP = (
     "My cat is called Miso.",

@@ -12,8 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -24,53 +23,11 @@ import pytest
 
 from orch.memory.edge_store import EdgeStore
 from orch.memory.qdrant_store import QdrantStore
-from orch.memory.store import Filter, Point, Store, StoreError
+from orch.memory.store import Filter, Store, StoreError
 from tests.support.fake_qdrant import FakeQdrant
+from tests.support.vector_stores import BATCH, DIMENSION, Make, makers, point
 
-DIMENSION = 4
 EVERYTHING = Filter()
-Make = Callable[[int | None], Store]
-
-
-def point(
-    seq: int,
-    part: int = 0,
-    dense: Sequence[float] = (1.0, 0.0, 0.0, 0.0),
-    sparse: dict[int, float] | None = None,
-) -> Point:
-    """A piece of row `seq`."""
-    name = f"run-{seq}"
-    weights = {1: 1.0} if sparse is None else sparse
-    return Point(
-        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{part}")),
-        seq,
-        list(dense),
-        weights,
-        name,
-        part,
-        "talk",
-        "coding",
-        "coder",
-        1000.0 + seq,
-    )
-
-
-def makers(kind: str, folder: Path) -> Make:
-    """How a store of one kind is made; twice the same store for the same dimension or another."""
-    if kind == "edge":
-        return lambda dimension: EdgeStore(folder, "index", dimension, patience_s=0.1)
-    if kind == "local":
-        return lambda dimension: QdrantStore(
-            "index", dimension, path=folder / "local", patience_s=0.1
-        )
-    if kind == "memory":
-        return lambda dimension: QdrantStore("index", dimension, in_memory=True)
-    name = f"orch-test-{uuid.uuid4()}"
-    return lambda dimension: QdrantStore(
-        name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY")
-    )
-
-
 KINDS = ["edge", "memory", "local", "server"]
 """`server` is the one at QDRANT_URL, else a fake that answers over a real socket."""
 LASTING = [kind for kind in KINDS if kind != "memory"]
@@ -390,11 +347,10 @@ def test_an_address_that_is_none_is_an_error_with_a_hint(url: str) -> None:
 # ---------------------------------------------------------------- tools
 
 
-BATCH = 40
 WRITER = """
 import sys
 from pathlib import Path
-from tests.memory.test_stores import BATCH, DIMENSION, makers, point
+from tests.support.vector_stores import BATCH, DIMENSION, makers, point
 store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
 store.open()
 for seq in range(1, 100_000):
@@ -406,7 +362,7 @@ for seq in range(1, 100_000):
 HOLDER = """
 import sys
 from pathlib import Path
-from tests.memory.test_stores import DIMENSION, makers
+from tests.support.vector_stores import DIMENSION, makers
 store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
 store.open()
 print("open", flush=True)
