@@ -298,7 +298,7 @@ async def test_a_run_does_not_wait_for_a_reindex(
     halt = Halt()
     reindex = asyncio.create_task(held.perform("reindex", {}, halt))
     await halt.reached.wait()
-    monkeypatch.setattr(held_module, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(held_module, "WAIT_S", 0.05)
     assert await held.recall("nemo", 3) == (
         [],
         [
