@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.bench import sandbox
+from orch.bench.answer_json import find_json, value_at_path
 from orch.bench.graders import grade
 from orch.bench.suite import SHIPPED_SUITE, Exact, Number, SuiteTask, UnitTests, load_suite
-from orch.bench.suite_check import find_json, schema_faults, value_at_path
+from orch.bench.suite_check import schema_faults
 from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
 from orch.execution.json_schema import first_violation
@@ -187,14 +188,18 @@ tasks:
         ("{regex: '('}", "not a regular expression"),
         ("{number: many}", "must be a valid number"),
         ("{number: 1, tolerance: -1}", "greater than or equal to 0"),
-        ("{json_schema: {typ: object}}", "json_schema.typ: unknown keyword"),
+        ("{json_schema: {typ: object}}", "json_schema.typ: unknown keyword, did you mean type?"),
+        ("{json_schema: {pattern: '(a+)+b'}}", "json_schema.pattern: the pattern could take too"),
+        ("{json_schema: {items: 3}}", "json_schema.items: must be a mapping of keys"),
+        ("{json_schema: {minItems: -1}}", "json_schema.minItems: -1 is less than the minimum"),
+        ("{json_schema: {anyOf: [{items: {maxLenght: 3}}]}}", "anyOf[0].items.maxLenght: unknown"),
         (
             "{json_schema: {properties: {a: {type: strin}}}}",
             "properties.a.type: unknown type strin",
         ),
         (
             "{json_schema: {anyOf: [{enum: []}]}}",
-            "anyOf[0].enum: must be a list with something in it",
+            "anyOf[0].enum: must not be empty",
         ),
         ("{tests: {entry: f, code: 'assert f('}}", "tests.code: the tests are not valid Python"),
         ("{tests: {entry: f, code: 'f()'}}", "tests.code: the tests have no assert"),
@@ -311,6 +316,13 @@ def test_a_value_fits_a_schema_or_not(schema: dict[str, Any], good: Any, bad: An
     assert list(schema_faults(schema)) == []
     assert first_violation(schema, good) == ""
     assert first_violation(schema, bad)
+
+
+def test_a_schema_nested_too_deeply_is_a_fault_not_a_traceback() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(2000):
+        schema = {"items": schema}
+    assert list(schema_faults(schema)) == [((), "is nested too deeply")]
 
 
 def test_the_last_fence_with_json_counts() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import re
 
-from orch.bench.suite_check import find_json
+from orch.bench.answer_json import find_json
 from orch.text.language import fold, split_words
 
 _THOUGHT = re.compile(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from orch.bench.answer_json import find_json, value_at_path
 from orch.bench.answer_parsing import (
     BULLET,
     extract_code,
@@ -43,7 +44,6 @@ from orch.bench.suite import (
     UnitTests,
     phrase_pattern,
 )
-from orch.bench.suite_check import find_json, value_at_path
 from orch.config import regex_limits
 from orch.execution.json_schema import first_violation
 from orch.text.language import detect_language, fold, split_words

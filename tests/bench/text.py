@@ -17,10 +17,10 @@ from io import StringIO
 from rich.console import Console
 
 from orch.bench import answer_parsing
+from orch.bench.answer_json import find_json
 from orch.bench.graders import grade
 from orch.bench.suite import SuiteTask as Graded
 from orch.bench.suite import load_suite as suite
-from orch.bench.suite_check import find_json
 from orch.classifier.classifier import Classifier
 from orch.classifier.keyword_rules import RuleClassifier
 from orch.cli.run_display import TerminalDisplay
