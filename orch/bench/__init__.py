@@ -1,1 +1,1 @@
-"""The suite of graded tasks: its form, its graders, and the sandbox for code that models wrote."""
+"""Benchmarks: speed measurements, the suite of graded tasks, its graders, and the code sandbox."""

@@ -1,5 +1,5 @@
-"""Reads an answer: without its wrappers, its conclusion, its final number, the things it lists, its
-code (pure)."""
+"""Extracts from an answer: the visible text, its conclusion, final number, listed items, code
+(pure)."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _MARKUP = re.compile(
 
 
 def visible_answer(answer: str, prompt: str = "") -> str:
-    """The answer without thoughts (closed, cut off, or opened by the template), end marks, and the
-    prompt said again."""
-    said = _THOUGHT.sub("", answer)
-    ends = [match.end() for match in _THOUGHT_END.finditer(said)]
-    text = _MARKS.sub("", said[ends[-1] :] if ends else said).strip()
+    """The answer without thoughts (closed, cut off, or opened by the template), end marks and a
+    repeated prompt."""
+    spoken = _THOUGHT.sub("", answer)
+    ends = [match.end() for match in _THOUGHT_END.finditer(spoken)]
+    text = _MARKS.sub("", spoken[ends[-1] :] if ends else spoken).strip()
     text = text.removeprefix(prompt.strip()).strip() if prompt.strip() else text
     return "" if 2 * len(text) > len(prompt) and text in prompt else text
 
 
 def without_markdown(text: str) -> str:
-    """Text without Markdown emphasis, headings, quotes and code marks."""
+    """Removes Markdown emphasis, headings, quotes and code marks."""
     lines = [line for line in text.split("\n") if not line.strip().startswith(("```", "~~~"))]
     return _MARKUP.sub("", "\n".join(lines)).strip()
 
 
 def normalized(text: str) -> str:
-    """Text for comparing: no case, accents, outer punctuation, article or double spaces."""
+    """Normalizes for comparison: no case, accents, outer punctuation, article or double spaces."""
     bare = " ".join(fold(without_markdown(text).replace("’", "'")).split()).strip(
         " \t\"'“”«».,;:!?¡¿()[]{}"
     )
@@ -54,7 +54,7 @@ _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
 def labelled_answer(text: str) -> str | None:
-    """What stands in the last box, else behind the last `answer:`."""
+    """The text in the last `\\boxed{}`, else after the last `answer:`."""
     boxed = _BOXED.findall(text)
     found = boxed or _LABEL.findall(without_markdown(text))
     return found[-1].strip() if found else None
@@ -85,8 +85,8 @@ _WORDS = {
 
 
 def final_number(text: str, lang: str) -> list[float]:
-    """The readings of the number that an answer comes to: boxed, labelled, bold at the end, behind
-    the last `=`, else the last one. Empty for none."""
+    """The possible values of the final number: boxed, labelled, bold at the end, after the last
+    `=`, else the last one. Empty without a number."""
     label = labelled_answer(text)
     if label is not None and (
         numbers := _numbers(label.rsplit("=", 1)[-1], lang) or _numbers(label, lang)
@@ -109,8 +109,8 @@ def final_number(text: str, lang: str) -> list[float]:
 
 
 def _numbers(text: str, lang: str) -> list[list[float]]:
-    """Every number with its possible readings: 1.234 in Spanish is 1234, or a decimal as English
-    writes it; 25 % is also 0.25."""
+    """Every number with its possible values: in Spanish 1.234 is 1234, or a decimal as in English;
+    25 % is also 0.25."""
     text = re.sub(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}", r" \1/\2", text)
     text = _LATEX.sub(lambda match: f" {match[1]}" if match[1] else "", text).translate(
         _SUPERSCRIPTS
@@ -136,7 +136,7 @@ def _readings(match: re.Match[str], lang: str) -> list[float]:
             )
         )
     name = (unit or "").strip().lower()
-    # far larger exponents are no answers, and would overflow
+    # larger exponents are not answers and would overflow
     factor = _FACTORS.get(name, 1.0) * 10.0 ** max(-300, min(280, int(power or exponent or 0)))
     values = [(-value if sign else value) * factor for value in values]
     return (
@@ -147,8 +147,8 @@ def _readings(match: re.Match[str], lang: str) -> list[float]:
 
 
 def _decimal(digits: str, lang: str) -> float:
-    """A number as its language writes it; a separator that does not fit as thousands is a decimal
-    one."""
+    """Parses a number of a language; a separator that can't be one of thousands is a decimal
+    point."""
     point, thousands = (",", ".") if lang == "es" else (".", ",")
     digits = re.sub(r"[ \u00a0\u202f']", "", digits)[:40]
     if (
@@ -162,14 +162,13 @@ def _decimal(digits: str, lang: str) -> float:
 
 
 MAX_TRAILING_LINES = 50
-"""Lines behind code without a fence that are left out one by one until the rest parses: the words
-that follow it."""
+"""Most lines that are dropped after code without a fence, one by one, until the rest parses."""
 BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[a-z]\))\s+", re.MULTILINE)
 
 
 def listed_items(text: str) -> list[str]:
-    """The things that an answer lists, folded: a JSON list, bullets or numbers, else what commas
-    and `and` divide after the last colon or `are`."""
+    """The normalized items that an answer lists: a JSON list, bullets or numbers, else what commas
+    and `and` separate after the last colon or `are`."""
     found, value = find_json(text)
     if (
         found
@@ -195,13 +194,13 @@ def listed_items(text: str) -> list[str]:
 
 
 def plain_with_bullets(text: str) -> str:
-    """Plain text whose bullets are still there."""
+    """Removes Markdown but keeps bullets."""
     return without_markdown(re.sub(r"^([^\S\n]*)[*+•]\s+", r"\1- ", text, flags=re.MULTILINE))
 
 
 def extract_code(text: str, languages: tuple[str, ...] = ()) -> str:
-    """The first fenced block of one of the languages, else the first, else the only code in
-    backticks, else the whole text."""
+    """The first fenced block in one of the languages, else the first block, else the only inline
+    code, else the whole text."""
     blocks = _FENCE.findall(text)
     chosen = [body for name, body in blocks if name.lower() in languages] or [
         body for _, body in blocks
@@ -212,7 +211,7 @@ def extract_code(text: str, languages: tuple[str, ...] = ()) -> str:
 
 def extract_python(text: str, entry: str) -> str:
     """All fenced Python that parses, so that a later version replaces an earlier one; without
-    fences, from the first line of code to the last."""
+    fences, the lines from the first to the last one of code."""
     blocks = [
         body
         for name, body in _FENCE.findall(text)
@@ -249,7 +248,7 @@ def parse_python(code: str) -> ast.Module | None:
 
 
 def find_definition(tree: ast.Module | None, name: str) -> ast.AST | None:
-    """What the module binds the name to, last."""
+    """The last definition of a name in the module."""
     for node in reversed(tree.body if tree else []):
         if (
             isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))

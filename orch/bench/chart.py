@@ -1,4 +1,4 @@
-"""What the cells of a speed bench add up to, as medians, as bars of text and as an SVG (pure)."""
+"""Summarizes the samples of a speed bench as medians, text bars and an SVG chart (pure)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 BLOCKS = " ▏▎▍▌▋▊▉█"
 COLOURS = ("#0969da", "#bf5700", "#8250df", "#1a7f37", "#bf3989")
-"""One for each prompt size; each has a contrast of 3 and more on white and on #0d1117."""
+"""One per prompt size; each has a contrast of at least 3 on white and on #0d1117."""
 STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #1f2328 } .name { font-weight: 600 } .about { font-size: 12px; fill: #59636e }
     .ground { fill: #ffffff }
@@ -39,14 +39,14 @@ WIDTH, LEFT, BAR, ROW, HEAD = 860, 70, 600, 20, 34
 
 @dataclass(frozen=True, slots=True)
 class MedianFigure:
-    """A median with half the distance between its quartiles, of n values."""
+    """The median of n values, with half their interquartile range."""
 
     median: float
     spread: float
     n: int
 
     def __str__(self) -> str:
-        """`12.3 ± 0.4`, of one value without a spread."""
+        """`12.3 ± 0.4`; a single value has no spread."""
         digits = (
             0 if self.median >= 100 else 1 if self.median >= 10 else 2 if self.median >= 1 else 3
         )
@@ -57,8 +57,8 @@ class MedianFigure:
 
 @dataclass(frozen=True, slots=True)
 class SpeedSummary:
-    """One model with one kind of cell: seconds, tokens per second, bytes. `n` counts the rounds
-    that gave figures, `note` says what went wrong."""
+    """The figures of a model in one kind of cell: seconds, tokens per second, bytes. `n`: successful
+    rounds; `note`: what failed."""
 
     provider: str
     model: str
@@ -82,7 +82,7 @@ class SpeedSummary:
 
 
 def median_figure(values: Iterable[float | None]) -> MedianFigure | None:
-    """The figure of the values that are known, None of none."""
+    """The median of the known values; None without any."""
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
@@ -93,8 +93,7 @@ def median_figure(values: Iterable[float | None]) -> MedianFigure | None:
 
 
 def summarize(rows: Sequence[BenchmarkSample]) -> list[SpeedSummary]:
-    """A line for each model and kind of cell, model by model, in the order they were measured
-    first."""
+    """One summary per model and kind of cell, grouped by model, in the order measured."""
     groups: dict[tuple[ModelKey, str, str, int], list[BenchmarkSample]] = {}
     for row in rows:
         groups.setdefault(
@@ -152,18 +151,18 @@ def _note(rows: Sequence[BenchmarkSample]) -> str:
     return f"failed in round {bad.round}: {bad.error}" if is_failure(bad) else str(bad.error)
 
 
-def model_labels(found: Sequence[SpeedSummary]) -> dict[ModelKey, str]:
-    """What each model is called: its id, with the provider where two have one of that name."""
-    keys = list(dict.fromkeys(line.key for line in found))
+def model_labels(summaries: Sequence[SpeedSummary]) -> dict[ModelKey, str]:
+    """The label of each model: its id, with the provider where two have the same."""
+    keys = list(dict.fromkeys(line.key for line in summaries))
     ids = [model for _, model in keys]
     return {key: key[1] if ids.count(key[1]) == 1 else "/".join(key) for key in keys}
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- tables
 
 
 def summary_cells(line: SpeedSummary) -> tuple[str, ...]:
-    """The cells of a line under COLUMNS, without the model's name."""
+    """The table cells of a summary under COLUMNS, without the model."""
     prompt = f"{line.size}, cold" if line.kind == COLD else line.size
     figures = (line.load_s, line.prefill_tps, line.decode_tps, line.ttft_s, line.total_s)
     memory = f"{line.resident_bytes / 1e9:.1f} GB" if line.resident_bytes else "-"
@@ -171,20 +170,22 @@ def summary_cells(line: SpeedSummary) -> tuple[str, ...]:
 
 
 def throughput_table(
-    found: Sequence[SpeedSummary],
+    summaries: Sequence[SpeedSummary],
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of the tokens/s that all answers at once come at, by how many there were; no
-    rows where only one was asked for."""
-    called = model_labels(found)
+    """Columns and rows of the total tokens/s by number of simultaneous requests; no rows where no cell
+    had several."""
+    labels = model_labels(summaries)
     levels: dict[ModelKey, dict[int, SpeedSummary]] = {}
-    for line in found:
+    for line in summaries:
         if line.kind == TOGETHER or (line.kind == WARM and line.size == SHORT):
             levels.setdefault(line.key, {})[line.concurrency] = line
     several = sorted(
-        {line.concurrency for line in found} if any(line.kind == TOGETHER for line in found) else ()
+        {line.concurrency for line in summaries}
+        if any(line.kind == TOGETHER for line in summaries)
+        else ()
     )
     rows = (
-        [(called[key], *_rates(each, several)) for key, each in levels.items()] if several else []
+        [(labels[key], *_rates(each, several)) for key, each in levels.items()] if several else []
     )
     return (
         "all answers together, tokens/s",
@@ -194,30 +195,30 @@ def throughput_table(
 
 
 def _rates(by_level: Mapping[int, SpeedSummary], levels: Sequence[int]) -> list[str]:
-    """Tokens/s at each level, and what went wrong with several at once."""
+    """Tokens/s at each level, and the notes of failed cells."""
     rates = [by_level[level].tokens_per_s if level in by_level else None for level in levels]
     notes = dict.fromkeys(line.note for level, line in by_level.items() if level > 1 and line.note)
     return [*(str(rate or "-") for rate in rates), "; ".join(notes)]
 
 
 def timing_note(rows: Sequence[BenchmarkSample]) -> str:
-    """Whose timings they are, in a sentence or two."""
+    """Says who measured the times: the provider or orch's clock."""
     by: dict[str, list[str]] = {}
     for name, whose in dict.fromkeys(
         (row.model, row.timed_by) for row in rows if row.error is None
     ):
         by.setdefault(whose, []).append(name)
-    said = []
+    parts = []
     if "provider" in by:
-        said.append(
+        parts.append(
             "load, prefill and decode as the provider timed them, TTFT and total by the clock"
             f" ({', '.join(by['provider'])})"
         )
     if "clock" in by:
-        said.append(
+        parts.append(
             f"all by the clock, where prefill ends with the first token ({', '.join(by['clock'])})"
         )
-    return "; ".join(said) or "nothing was timed"
+    return "; ".join(parts) or "nothing was timed"
 
 
 def span_text(seconds: float) -> str:
@@ -232,7 +233,7 @@ def span_text(seconds: float) -> str:
 
 
 def provenance_line(machine: Mapping[str, Any], at: float, rounds: int) -> str:
-    """Where and when it was measured, and how often: numbers without that say nothing."""
+    """Machine, date and number of rounds of the figures."""
     memory = f", {machine['memory_bytes'] / 1e9:.0f} GB" if machine["memory_bytes"] else ""
     day = time.strftime("%Y-%m-%d", time.localtime(at))
     place = f"{machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}"
@@ -242,12 +243,13 @@ def provenance_line(machine: Mapping[str, Any], at: float, rounds: int) -> str:
 
 
 def summaries_json(
-    found: Sequence[SpeedSummary], rows: Sequence[BenchmarkSample], num_ctx: Mapping[ModelKey, int]
+    summaries: Sequence[SpeedSummary],
+    rows: Sequence[BenchmarkSample],
+    num_ctx: Mapping[ModelKey, int],
 ) -> list[dict[str, Any]]:
-    """Each model's lines as plain values, with the context it was measured with and the first thing
-    that went wrong with it."""
+    """Each model's summaries as JSON values, with its context size and its first error."""
     models = []
-    for key in dict.fromkeys(line.key for line in found):
+    for key in dict.fromkeys(line.key for line in summaries):
         own = [row for row in rows if ModelKey(row.provider, row.model) == key]
         error = next((row.error for row in own if is_failure(row)), None)
         timed_by = sorted({row.timed_by for row in own if row.error is None})
@@ -259,33 +261,33 @@ def summaries_json(
             "timed_by": timed_by,
             "error": error,
         }
-        models.append({**facts, "lines": [asdict(line) for line in found if line.key == key]})
+        models.append({**facts, "lines": [asdict(line) for line in summaries if line.key == key]})
     return models
 
 
 # ---------------------------------------------------------------- bars of text
 
 
-def text_bars(found: Sequence[SpeedSummary], width: int) -> list[str]:
-    """Decode tokens/s of each model as a bar, in lines of at most `width` characters: of the first
-    prompt size that has a figure."""
+def text_bars(summaries: Sequence[SpeedSummary], width: int) -> list[str]:
+    """Decode tokens/s of each model as a text bar, in lines of at most `width` characters, for the first
+    prompt size with a figure."""
     firsts: dict[ModelKey, MedianFigure] = {}
-    for line in found:
+    for line in summaries:
         if line.kind == WARM and line.decode_tps is not None:
             firsts.setdefault(line.key, line.decode_tps)
     if not firsts:
         return []
-    called, most = (
-        {key: sanitize_text(name) for key, name in model_labels(found).items()},
+    labels, most = (
+        {key: sanitize_text(name) for key, name in model_labels(summaries).items()},
         max(each.median for each in firsts.values()),
     )
     column, room = (
-        max(len(called[key]) for key in firsts),
+        max(len(labels[key]) for key in firsts),
         max(len(str(each)) for each in firsts.values()),
     )
     length = max(width - column - room - 2, 1)
     return [
-        f"{called[key]:{column}} {_bar(each.median / most * length):{length}} {each}"
+        f"{labels[key]:{column}} {_bar(each.median / most * length):{length}} {each}"
         for key, each in firsts.items()
     ]
 
@@ -299,10 +301,12 @@ def _bar(length: float) -> str:
 # ---------------------------------------------------------------- SVG
 
 
-def draw_chart(found: Sequence[SpeedSummary], about: str) -> str:
-    """A picture of decode and prefill by model and prompt size, under one line that says where and
-    when. Readable in light and dark."""
-    called, warm = model_labels(found), [line for line in found if line.kind == WARM]
+def draw_chart(summaries: Sequence[SpeedSummary], about: str) -> str:
+    """An SVG chart of decode and prefill by model and prompt size, with a line on machine and date.
+
+    Readable in light and dark.
+    """
+    labels, warm = model_labels(summaries), [line for line in summaries if line.kind == WARM]
     parts, y = [_text(10, 20, about, "about")], 30
     for title, rates in (
         ("decode, tokens/s", [line.decode_tps for line in warm]),
@@ -310,7 +314,7 @@ def draw_chart(found: Sequence[SpeedSummary], about: str) -> str:
     ):
         parts.append(_text(10, y + HEAD - 10, title, "name"))
         panel, y = _panel(
-            [(line, rate) for line, rate in zip(warm, rates, strict=True) if rate], called, y + HEAD
+            [(line, rate) for line, rate in zip(warm, rates, strict=True) if rate], labels, y + HEAD
         )
         parts += panel
     head = (
@@ -332,9 +336,9 @@ def draw_chart(found: Sequence[SpeedSummary], about: str) -> str:
 
 
 def _panel(
-    rated: Sequence[tuple[SpeedSummary, MedianFigure]], called: dict[ModelKey, str], y: int
+    rated: Sequence[tuple[SpeedSummary, MedianFigure]], labels: dict[ModelKey, str], y: int
 ) -> tuple[list[str], int]:
-    """The bars of one rate, grouped by model, from y on; and the y below them."""
+    """The bars of one rate, grouped by model, starting at y; and the y below them."""
     parts: list[str] = []
     most, sizes = (
         max((rate.median for _, rate in rated), default=1.0),
@@ -343,7 +347,7 @@ def _panel(
     last: ModelKey | None = None
     for line, rate in rated:
         if line.key != last:
-            parts.append(_text(10, y + 15, called[line.key]))
+            parts.append(_text(10, y + 15, labels[line.key]))
             y, last = y + ROW, line.key
         length, colour = (
             max(rate.median / most * BAR, 1),
@@ -360,5 +364,5 @@ def _panel(
 
 
 def _text(x: int, y: int, text: str, kind: str = "plain") -> str:
-    """Names are a server's: what XML can't hold is left out, the rest escaped."""
+    """Escapes the text: names come from a server. Characters that XML forbids are left out."""
     return f'<text class="{kind}" x="{x}" y="{y}">{escape(sanitize_text(text))}</text>'

@@ -1,8 +1,8 @@
-"""Grades an answer against what its task expects: a table of pure functions, one for each form in
-`suite.GRADERS`.
+"""Grades an answer by the checks of its task: a table of pure functions, one for each form in
+`suite.CHECK_FORMS`.
 
-An answer is first freed of thoughts, end marks and an echoed prompt; an empty one, a refusal, and a
-text that goes round in circles score 0.
+Thoughts, end marks and a repeated prompt are removed first; an empty answer, a refusal and a
+repetitive text score 0.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ PASS_SCORE = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A score from 0 to 1, why, and how: graded, executed, or static where code was only looked at.
-    A static 1 says nothing of what the code does."""
+    """A score from 0 to 1, the reason, and the method: graded, executed, or static for code that was only
+    parsed. A static 1 does not mean that the code works."""
 
     score: float
     why: str
@@ -64,14 +64,13 @@ class Grade:
 
     @property
     def passed(self) -> bool:
-        """Whether all that was asked is there."""
+        """Whether every condition is met."""
         return self.score >= PASS_SCORE
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """An answer without its wrappers, the language it should be read in, and what may run its
-    code."""
+class _Submission:
+    """The visible answer, the language to read it in, and the function that runs its code, if any."""
 
     text: str
     lang: str
@@ -79,14 +78,13 @@ class _Asked:
 
 
 def grade(task: SuiteTask, answer: str, execute: ExecuteCode | None = None) -> Grade:
-    """The grade of an answer; without `execute`, code is not run but judged by its form. Raises
-    what `execute` raises."""
-    text = _read(visible_answer(answer, task.prompt))
+    """Grades an answer; without `execute`, code is graded by its form. Raises what `execute` raises."""
+    text = _truncate(visible_answer(answer, task.prompt))
     if not text:
         return Grade(0.0, "no answer")
     if _REFUSAL.match(fold(text).lstrip("*# ")):
         return Grade(0.0, "it refused")
-    asked = _Asked(text, task.lang, execute)
+    asked = _Submission(text, task.lang, execute)
     grades = [GRADERS[type(check)](check, asked) for check in task.checks]
     hows = {each.how for each in grades}
     how = next(how for how in ("static", "executed", "graded") if how in hows)
@@ -98,11 +96,11 @@ def grade(task: SuiteTask, answer: str, execute: ExecuteCode | None = None) -> G
 
 
 ANSWER_CHARS = 20_000
-"""What is read of an answer, half of it from each end: the suite's longest good answers have
+"""Characters of an answer that are read, half from each end: the suite's longest good answers have
 3,000."""
 
 
-def _read(text: str) -> str:
+def _truncate(text: str) -> str:
     return (
         text
         if len(text) <= ANSWER_CHARS
@@ -124,14 +122,14 @@ _COPULA = r"(?:\b(?:is|are|was|were|es|son|fue|era|sera|seria)\b|[:=→])"
 _ARTICLE = r"(?:(?:the|an?|el|la|los|las|un|una)\s+)?"
 
 
-def _exact(check: Exact, asked: _Asked) -> Grade:
+def _exact(check: Exact, answer: _Submission) -> Grade:
     wanted = [normalized(each) for each in check.exact]
-    label = labelled_answer(asked.text)
-    if normalized(asked.text) in wanted or (label is not None and normalized(label) in wanted):
+    label = labelled_answer(answer.text)
+    if normalized(answer.text) in wanted or (label is not None and normalized(label) in wanted):
         return Grade(1.0, "the expected answer")
     if check.answer_only:
         return Grade(0.0, f"not {check.exact[0]!r}")
-    for said in [normalized(label)] if label is not None else _ends_of(asked.text):
+    for said in [normalized(label)] if label is not None else _ends_of(answer.text):
         if any(
             _states(said, each) or (label is not None and _opens(said, each)) for each in wanted
         ):
@@ -145,7 +143,7 @@ def _exact(check: Exact, asked: _Asked) -> Grade:
 
 
 def _ends_of(text: str) -> list[str]:
-    """The last and the first sentence, folded."""
+    """The last and the first sentence, normalized."""
     sentences = [
         said
         for each in re.split(r"\n+|(?<=[.!?])\s+", without_markdown(text))
@@ -155,8 +153,8 @@ def _ends_of(text: str) -> list[str]:
 
 
 def _states(said: str, wanted: str) -> bool:
-    """Whether a folded sentence says `... is WANTED`, `WANTED is ...` or `WANTED, ...`, and not the
-    contrary."""
+    """Whether a normalized sentence says `... is WANTED`, `WANTED is ...` or `WANTED, ...`, and not the
+    opposite."""
     name = re.escape(wanted)
     ends = rf"{_COPULA}\s+{_ARTICLE}[\"']?{name}$"
     opens = rf"{name}(?:[\"']?\s*[,;:(—–]|\s+-|\s+(?:is|was|are|were|es|fue|son|because|porque|ya)\b(?!\s+(?:not|no|never|nunca)\b))"
@@ -164,7 +162,7 @@ def _states(said: str, wanted: str) -> bool:
 
 
 def _opens(said: str, wanted: str) -> bool:
-    """Whether what stands behind `answer:` begins with it, and does not deny it at once."""
+    """Whether the text after `answer:` starts with the word and does not negate it at once."""
     return (
         re.match(
             rf"{re.escape(wanted)}\b(?!\s+(?:\w+\s+)?(?:not|no|never|nunca|or|o)\b|\s+\w+n't)", said
@@ -173,14 +171,14 @@ def _opens(said: str, wanted: str) -> bool:
     )
 
 
-def _regex(check: Regex, asked: _Asked) -> Grade:
-    text = extract_code(asked.text) if check.inside == "code" else without_markdown(asked.text)
+def _regex(check: Regex, answer: _Submission) -> Grade:
+    text = extract_code(answer.text) if check.inside == "code" else without_markdown(answer.text)
     found = re.search(check.regex, text[:READ_CHARS])
     return Grade(1.0, "it matches") if found else Grade(0.0, f"it does not match {check.regex}")
 
 
-def _number(check: Number, asked: _Asked) -> Grade:
-    said = final_number(asked.text, asked.lang)
+def _number(check: Number, answer: _Submission) -> Grade:
+    said = final_number(answer.text, answer.lang)
     if not said:
         return Grade(0.0, "it has no number")
     near = any(
@@ -197,8 +195,8 @@ def _number(check: Number, asked: _Asked) -> Grade:
 # ---------------------------------------------------------------- sets and JSON
 
 
-def _items(check: Items, asked: _Asked) -> Grade:
-    named, places = listed_items(asked.text), []
+def _items(check: Items, answer: _Submission) -> Grade:
+    named, places = listed_items(answer.text), []
     for thing in named:
         places.append(
             next(
@@ -230,8 +228,8 @@ def _is_thing(said: str, name: str) -> bool:
     return said == name or bool(re.match(rf"{re.escape(name)}\s*(?:[:(,;=–—→]|\s-)", said))
 
 
-def _json(check: JsonSchema, asked: _Asked) -> Grade:
-    found, value = find_json(asked.text)
+def _json(check: JsonSchema, answer: _Submission) -> Grade:
+    found, value = find_json(answer.text)
     if not found:
         return Grade(0.0, "no JSON")
     fault = first_violation(check.json_schema, value, pattern_chars=regex_limits.READ_CHARS)
@@ -253,19 +251,19 @@ def _equal(found: bool, value: Any, wanted: Any) -> bool:
 # ---------------------------------------------------------------- code
 
 
-def _tests(check: UnitTests, asked: _Asked) -> Grade:
+def _tests(check: UnitTests, answer: _Submission) -> Grade:
     python = check.language == "python"
     code = (
-        extract_python(asked.text, check.entry)
+        extract_python(answer.text, check.entry)
         if python
-        else _unwrapped(check.language, asked.text)
+        else _unwrapped(check.language, answer.text)
     )
     fault = _code_fault(check, code)
     if fault:
-        return Grade(0.0, fault, "static" if asked.execute is None else "graded")
-    if asked.execute is None:
+        return Grade(0.0, fault, "static" if answer.execute is None else "graded")
+    if answer.execute is None:
         return Grade(1.0, "it looks complete; it was not run", "static")
-    outcome = asked.execute(code if python else f"answer = {code!r}", check.code)
+    outcome = answer.execute(code if python else f"answer = {code!r}", check.code)
     if not outcome.total:
         return Grade(0.0, outcome.error or "no test was reached", "executed")
     why = f"{outcome.passed} of {outcome.total} tests passed"
@@ -277,7 +275,7 @@ def _tests(check: UnitTests, asked: _Asked) -> Grade:
 
 
 def _unwrapped(kind: str, text: str) -> str:
-    """The code as it would be pasted; of a pattern, without r'...' or /.../ around it."""
+    """The code as it would be pasted; a pattern without its r'...' or /.../."""
     code = extract_code(text, (kind, "regexp", "sqlite")).strip()
     if kind != "regex":
         return code
@@ -307,7 +305,7 @@ _LOOKS_LIKE: dict[str, Callable[[str], object]] = {
 
 def _code_fault(check: UnitTests, code: str) -> str:
     if check.language != "python":
-        return "" if code and _LOOKS_LIKE[check.language](code) else f"it is no {check.language}"
+        return "" if code and _LOOKS_LIKE[check.language](code) else f"it is not {check.language}"
     tree = parse_python(code)
     if tree is None:
         return "it is not valid Python"
@@ -337,7 +335,7 @@ def _is_stub(node: ast.stmt) -> bool:
 
 
 def _signature_fault(node: ast.FunctionDef | ast.AsyncFunctionDef, check: UnitTests) -> str:
-    """Whether the calls in the tests fit the parameters."""
+    """A mismatch between the calls in the tests and the parameters."""
     arguments = node.args
     names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
     for call in ast.walk(ast.parse(check.code)):
@@ -362,9 +360,9 @@ def _signature_fault(node: ast.FunctionDef | ast.AsyncFunctionDef, check: UnitTe
 _WORD = re.compile(r"[\w'’-]*\w")
 
 
-def _rubric(check: Rubric, asked: _Asked) -> Grade:
-    text = plain_with_bullets(asked.text)
-    if _goes_round(split_words(fold(text))):
+def _rubric(check: Rubric, answer: _Submission) -> Grade:
+    text = plain_with_bullets(answer.text)
+    if _is_repetitive(split_words(fold(text))):
         return Grade(0.0, "it repeats itself")
     wanted, limits = list(_wanted(check, text)), list(_limits(check, text))
     missed = [what for what, met in [*wanted, *limits] if not met]
@@ -383,8 +381,8 @@ def _share(conditions: list[tuple[str, bool]]) -> float:
     return fmean(met for _, met in conditions) if conditions else 1.0
 
 
-def _goes_round(words: list[str]) -> bool:
-    """Whether the same six words come four times or more."""
+def _is_repetitive(words: list[str]) -> bool:
+    """Whether the same six words occur four times or more."""
     most = Counter(zip(*(words[i:] for i in range(6)), strict=False)).most_common(1)
     return bool(most) and most[0][1] >= 4
 
@@ -469,7 +467,7 @@ def _edges(check: Rubric, text: str, lines: list[str]) -> Iterator[tuple[str, bo
 
 
 def _has_phrase(text: str, phrase: str) -> bool:
-    """Whether a pattern is found, or a phrase as whole words; `*` ends a word that may go on."""
+    """Whether a pattern matches, or a phrase occurs as whole words; `*` ends a word prefix."""
     if pattern := phrase_pattern(phrase):
         parts = (
             [line[:READ_LINE_CHARS] for line in text[:READ_CHARS].split("\n")]
@@ -482,7 +480,7 @@ def _has_phrase(text: str, phrase: str) -> bool:
     return re.search(rf"(?<!\w){body}(?!\w)", fold(text)) is not None
 
 
-GRADERS: dict[type[Any], Callable[[Any, _Asked], Grade]] = {
+GRADERS: dict[type[Any], Callable[[Any, _Submission], Grade]] = {
     Exact: _exact,
     Number: _number,
     Regex: _regex,

@@ -1,9 +1,8 @@
-"""The children that run code written by a model and its tests, each after it has taken every right
-from itself: Landlock for files, seccomp for the rest.
+"""Child processes of `sandbox`: one runs the code of a model, the other its tests, each after
+confining itself with Landlock (files) and seccomp (everything else).
 
-Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch but
-`across` and what that wants. One has the code, the other
-the tests, and the verdict comes from that one. Linux on x86_64 and aarch64 only.
+Started as a script under `-I -S`, so it imports nothing of orch but `remote_calls` and its two
+modules. The verdict comes from the process with the tests. Linux on x86_64 and aarch64 only.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _RULESET_VERSION = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""Landlock's version to how many rights on files it knows; all are taken away."""
+"""Landlock version to the number of file rights that it knows; all are dropped."""
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | 1
 _NUMBER_AT, _ARCH_AT, _SECOND_ARGUMENT_AT = 0, 4, 24
@@ -55,7 +54,7 @@ signals, owners or modes is not among them."""
 
 
 def allowed_syscalls(column: int) -> list[int]:
-    """The numbers of the allowed calls, `fcntl` apart."""
+    """The numbers of the allowed system calls, except `fcntl`."""
     entries = [
         entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry
     ]
@@ -63,8 +62,8 @@ def allowed_syscalls(column: int) -> list[int]:
 
 
 def seccomp_program(arch: int, column: int) -> bytes:
-    """The filter in BPF: another architecture kills, an allowed call passes, every other is refused
-    with EPERM."""
+    """The seccomp filter: kills on another architecture, allows the listed calls, refuses others with
+    EPERM."""
     lines = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, arch),
@@ -83,7 +82,7 @@ def seccomp_program(arch: int, column: int) -> bytes:
     return b"".join(struct.pack("=HBBI", *line) for line in [*lines, (_RETURN, 0, 0, _REFUSE)])
 
 
-def _checked(result: int, what: str) -> int:
+def _check_call(result: int, what: str) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{what}: {os.strerror(code)}")
@@ -91,13 +90,13 @@ def _checked(result: int, what: str) -> int:
 
 
 def restrict_files(libc: Any, readable: list[str]) -> None:
-    """Takes every right on files but reading these. Raises OSError where the kernel has no Landlock
-    (before 5.13, or not switched on)."""
-    version = _checked(
+    """Drops every file right but reading these paths. Raises OSError without Landlock (kernels before
+    5.13, or not enabled)."""
+    version = _check_call(
         libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION), "Landlock"
     )
     rights = ctypes.c_uint64((1 << _FS_RIGHTS[min(version, max(_FS_RIGHTS))]) - 1)
-    ruleset = _checked(
+    ruleset = _check_call(
         libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rights), ctypes.c_size_t(8), 0), "Landlock"
     )
     for path in readable:
@@ -105,28 +104,27 @@ def restrict_files(libc: Any, readable: list[str]) -> None:
             file = os.open(path, os.O_PATH | os.O_CLOEXEC)
             what = _READ_FILE | _READ_DIR if os.path.isdir(path) else _READ_FILE
             rule = ctypes.create_string_buffer(struct.pack("=Qi", what, file))
-            _checked(libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), "Landlock")
+            _check_call(libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), "Landlock")
             os.close(file)
-    _checked(libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
+    _check_call(libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
     os.close(ruleset)
 
 
 def restrict_calls(libc: Any) -> None:
-    """Leaves only the allowed system calls, for good. Raises OSError."""
+    """Restricts the process to the allowed system calls, for good. Raises OSError."""
     if platform.machine() not in _ARCHES:
         raise OSError(f"no list of system calls for {platform.machine()}")
     program = seccomp_program(*_ARCHES[platform.machine()])
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    _checked(
+    _check_call(
         libc.prctl(_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)), 0, 0),
         "seccomp",
     )
 
 
 def restrict_resources(limits: dict[str, int]) -> None:
-    """Bounds on CPU, memory, open files; no file may grow, no process be made, no core be
-    dumped."""
+    """Limits CPU, memory and open files; forbids writing files, new processes and core dumps."""
     bounds = {
         resource.RLIMIT_CPU: limits["cpu_s"],
         resource.RLIMIT_AS: limits["memory_bytes"],
@@ -140,17 +138,17 @@ def restrict_resources(limits: dict[str, int]) -> None:
 
 
 def readable_paths() -> list[str]:
-    """What Python needs to import its own library: that library, and the system's shared ones. The
+    """What Python needs to import its standard library: that library and the system's shared ones. The
     working directory may be listed."""
     system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"]
     return [*sys.path, os.path.join(sys.base_prefix, "lib"), *system, "."]
 
 
 def confine(limits: dict[str, int]) -> None:
-    """Every restriction, the irrevocable last. Raises OSError where one can't be had."""
+    """Applies every restriction, the irrevocable one last. Raises OSError if one is unavailable."""
     libc = ctypes.CDLL(None, use_errno=True)
-    _checked(libc.prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
-    _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _check_call(libc.prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    _check_call(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     restrict_resources(limits)
     restrict_files(libc, readable_paths())
     restrict_calls(libc)
@@ -173,7 +171,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
 
 
 def find_leak() -> str:
-    """What the jail still lets through although it must not; empty when it holds."""
+    """A forbidden operation that succeeds in the jail; empty if none does."""
     for what, attempt in FORBIDDEN.items():
         try:
             attempt()
@@ -188,28 +186,30 @@ def find_leak() -> str:
 # ---------------------------------------------------------------- code and tests
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
 
 
 def load_code(code: str, space: dict[str, Any]) -> str:
-    """Runs the model's code as a module that is not the main one. What went wrong, or empty; what
-    it defined before that stays."""
+    """Runs the model's code as a module other than `__main__`. Returns its error, or an empty string.
+
+    Definitions before the error stay.
+    """
     try:
         exec(compile(code, "<answer>", "exec", dont_inherit=True), space)
-    except BaseException as error:  # sys.exit() and KeyboardInterrupt must not end the runner
-        return _said(error)
+    except BaseException as error:  # sys.exit() and KeyboardInterrupt must not end the process
+        return _describe_error(error)
     return ""
 
 
 def run_test_statements(
     tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type[BaseException]
 ) -> list[list[Any]]:
-    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup
-    that fails is told as a failure too.
+    """Runs the tests one statement at a time: [passed, message] for each with an assert; a failing
+    setup statement is a failure too.
 
-    `values` gives what the code defines now under these names; what the tests have bound themselves
-    stays. `fatal` ends them all.
+    `values` returns the present definitions of the code under these names; names that the tests bind
+    stay. `fatal` ends all tests.
     """
     results: list[list[Any]] = []
     space: dict[str, Any] = {"__name__": "tests"}
@@ -244,7 +244,7 @@ def run_test_statements(
 def _failure(statement: ast.stmt, error: BaseException) -> str:
     source = ast.unparse(statement)[:MAX_MESSAGE]
     return (
-        f"{source}: {_said(error)}"
+        f"{source}: {_describe_error(error)}"
         if str(error) or not isinstance(error, AssertionError)
         else source
     )
@@ -253,10 +253,10 @@ def _failure(statement: ast.stmt, error: BaseException) -> str:
 # ---------------------------------------------------------------- the two processes
 
 
-def _across() -> Any:
-    """The module `across` beside this file: under -I no folder of orch's is on the path, and once
+def _load_remote_calls() -> Any:
+    """Loads `remote_calls` from this folder: under -I no folder of orch is on the path, and once
     confined none can be read."""
-    for name in ("far", "copies", "across"):
+    for name in ("remote_proxy", "remote_values", "remote_calls"):
         spec = spec_from_file_location(
             f"orch.bench.{name}",
             os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"),
@@ -269,7 +269,7 @@ def _across() -> Any:
 
 
 def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Loads the code, and answers what the tests ask of it."""
+    """Runs the code and serves the requests of the tests."""
     pristine = dict(vars(builtins))
     space: dict[str, Any] = {"__name__": "answer", "__builtins__": dict(pristine)}
     trouble = load_code(code, space)
@@ -295,11 +295,11 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
     link.serve()
 
 
-def _defined(link: Any, used: list[str]) -> dict[str, Any]:
-    """What the code defines of the names that the tests use. A module of Python's own, imported
-    under its own name, is this process's."""
-    known = set(link.ask("names"))
-    defined, imported = link.ask("values", [name for name in used if name in known])
+def _definitions(link: Any, used: list[str]) -> dict[str, Any]:
+    """The code's definitions of the names that the tests use. A standard module imported under its own
+    name is taken from this process."""
+    known = set(link.request("names"))
+    defined, imported = link.request("values", [name for name in used if name in known])
     modules = {name: import_module(name) for name in imported if name in sys.stdlib_module_names}
     return {str(name): value for name, value in (defined | modules).items()}
 
@@ -312,7 +312,12 @@ def main() -> None:
     """
     out, *between = map(int, sys.argv[2:])
     is_code, sys.argv[:] = sys.argv[1] == "code", ["answer"]
-    write, dump, end, across = os.write, json.JSONEncoder().encode, os._exit, _across()
+    write, dump, end, remote_calls = (
+        os.write,
+        json.JSONEncoder().encode,
+        os._exit,
+        _load_remote_calls(),
+    )
 
     def tell(what: dict[str, Any]) -> None:
         write(out, f"{dump(what)}\n".encode())
@@ -326,17 +331,17 @@ def main() -> None:
     tell({"fault": fault})
     if fault or not between:
         end(0)
-    link = across.Link(*between, trusting=is_code)
+    link = remote_calls.RemoteLink(*between, trusting=is_code)
     if is_code:
         _serve_code(job["text"], link, tell)
         end(0)
     try:
-        results = run_test_statements(job["text"], lambda used: _defined(link, used), across.Broken)
-        link.ask(
-            "names"
-        )  # a bare `except` of a test may have taken the end for an error of the code
+        results = run_test_statements(
+            job["text"], lambda used: _definitions(link, used), remote_calls.LinkBroken
+        )
+        link.request("names")  # a bare `except` in a test may have swallowed the end of the link
         tell({"results": results, "broken": ""})
-    except across.Broken as broken:
+    except remote_calls.LinkBroken as broken:
         tell({"results": [], "broken": str(broken)})
     end(0)
 

@@ -1,5 +1,4 @@
-"""Asks models the tasks of a suite, grades what they say, and keeps answers and grades in the
-journal."""
+"""Runs the tasks of a suite on models and grades the answers."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ from orch.text import prompt as tasks
 from orch.types import Candidate, ModelKey
 
 BATCH_SIZE = 8
-"""Tasks that a model is asked before the next one's turn: one of each type, so that a bench that is
-cut short is balanced, and loads are few."""
+"""Tasks per model before the next model: one of each type, so that a bench that is cut short is
+balanced and loads are few."""
 MAX_FAILURES_IN_A_ROW = 3
-"""Failures in a row after which a model is asked no more."""
+"""Consecutive failures after which a model is skipped."""
 OPTIONS = {"temperature": 0, "seed": 7}
 
 GradingKey = tuple[str, str, str, str, str]
@@ -39,8 +38,8 @@ class GradingJob:
 
     @property
     def grading_key(self) -> GradingKey:
-        """What tells its answer in the journal: the task, its text, and the model as it is
-        installed now."""
+        """Identifies the answer in the journal: the task, its text, and the installed version of
+        the model."""
         return (
             self.task.id,
             task_hash(self.task),
@@ -51,14 +50,14 @@ class GradingJob:
 
 
 def task_hash(task: SuiteTask) -> str:
-    """Of all that a model is told; a grader may change without asking again."""
+    """A hash of what the model is sent; a grader may change without a new answer."""
     return hashlib.sha256(f"{task.system}\0{task.prompt}\0{task.max_tokens}".encode()).hexdigest()[
         :16
     ]
 
 
 def grading_key_of(graded: GradedAnswer) -> GradingKey:
-    """The `Job.done` that a kept answer is of."""
+    """The `GradingJob.grading_key` of a stored answer."""
     return graded.task_id, graded.task_hash, graded.provider, graded.model, graded.digest
 
 
@@ -67,8 +66,7 @@ def pending_jobs(
     states: Sequence[ModelState],
     done: frozenset[GradingKey] = frozenset(),
 ) -> list[GradingJob]:
-    """What is still to be asked: portions of one task of each type, and for each portion model by
-    model."""
+    """The jobs without an answer: batches of one task per type, each for every model in turn."""
     by_type: dict[str, list[SuiteTask]] = {}
     for task in suite:
         by_type.setdefault(task.type, []).append(task)
@@ -87,8 +85,8 @@ async def grade_answers(
     backend_of: Callable[[str], ProviderClient],
     execute: ExecuteCode | None,
 ) -> AsyncGenerator[GradedAnswer]:
-    """Each job's graded answer. A model that fails three times in a row is asked no more; each
-    failure is a row of its own."""
+    """Runs and grades each job. A model is skipped after three consecutive failures; each failure
+    is a row of its own."""
     failed: dict[ModelKey, int] = {}
     for job in todo:
         if failed.get(job.state.key, 0) >= MAX_FAILURES_IN_A_ROW:
@@ -121,7 +119,7 @@ async def _answer(
         async for _ in asking.events():
             pass
     except ProviderError as failure:
-        if failure.code != "empty":  # an empty answer is an answer, worth nothing
+        if failure.code != "empty":  # an empty answer is an answer, with score 0
             return row._replace(error=failure.message)
     attempt = asking.as_attempt("ok")
     seconds = attempt.total_s - (attempt.load_s or 0.0)
@@ -146,6 +144,6 @@ def _row(job: GradingJob) -> GradedAnswer:
 
 
 def regrade(row: GradedAnswer, task: SuiteTask, execute: ExecuteCode | None) -> GradedAnswer:
-    """The row with the grade that its kept answer gets now."""
+    """The row with a new grade for its stored answer."""
     found = grade(task, row.answer or "", execute)
     return row._replace(score=found.score, how=found.how, why=found.why)

@@ -1,5 +1,4 @@
-"""Quality against seconds as a picture: the dial's curve, the best single model and the oracle
-(SVG, light and dark)."""
+"""Draws quality against seconds as SVG: the curve of the dial, the best single model, the oracle."""
 
 from __future__ import annotations
 
@@ -17,39 +16,41 @@ _STYLE = (
 )
 
 
-def write_curve(path: Path, found: Report) -> None:
-    """Writes the picture. Raises OSError."""
-    path.write_text(draw_curve(found), "utf-8")
+def write_curve(path: Path, report: Report) -> None:
+    """Writes the SVG file. Raises OSError."""
+    path.write_text(draw_curve(report), "utf-8")
 
 
-def draw_curve(found: Report) -> str:
-    """The picture; it says so where there is nothing to draw."""
+def draw_curve(report: Report) -> str:
+    """The SVG; a short note where there is nothing to draw."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' aria-label="quality against seconds">{_STYLE}'
     )
-    points = [*(line for _, line in found.curve), *found.strategies[1:]]
+    points = [*(line for _, line in report.curve), *report.strategies[1:]]
     if not points:
         return f'{head}<text x="20" y="40">nothing to compare yet</text></svg>\n'
     scale = _Scale(max(line.seconds for line in points) or 1.0)
-    curve = " ".join(scale.at(line) for _, line in found.curve)
+    curve = " ".join(scale.at(line) for _, line in report.curve)
     dots = "".join(
         f'<circle class="dot" r="4" cx="{scale.x(line)}" cy="{scale.y(line)}"><title>dial'
         f" {dial}</title></circle>"
-        for dial, line in found.curve
+        for dial, line in report.curve
     )
     ends = "".join(
-        scale.label(line, f"dial {dial}") for dial, line in found.curve if dial in (0, 10)
+        scale.label(line, f"dial {dial}") for dial, line in report.curve if dial in (0, 10)
     )
     others = "".join(
         f'<rect class="{_mark(line)}" width="8" height="8" x="{scale.x(line) - 4}"'
         f' y="{scale.y(line) - 4}"/>'
-        for line in found.strategies[1:]
+        for line in report.strategies[1:]
     )
-    told = "".join(_named(place, line) for place, line in enumerate(reversed(found.strategies[1:])))
+    legend = "".join(
+        _legend_entry(place, line) for place, line in enumerate(reversed(report.strategies[1:]))
+    )
     return (
         f'{head}{scale.axes()}<polyline class="curve"'
-        f' points="{curve}"/>{dots}{ends}{others}{told}</svg>\n'
+        f' points="{curve}"/>{dots}{ends}{others}{legend}</svg>\n'
     )
 
 
@@ -57,19 +58,18 @@ def _mark(line: StrategyScore) -> str:
     return "oracle" if line.name == "oracle" else "other"
 
 
-def _named(place: int, line: StrategyScore) -> str:
-    """A line of the legend, in the corner where no point lies: answers are neither free nor all
-    wrong."""
+def _legend_entry(place: int, line: StrategyScore) -> str:
+    """An entry of the legend, in the corner without points: answers are neither instant nor all wrong."""
     x, y = LEFT + 24, BOTTOM - 20 - 22 * place
-    said = html.escape(f"{line.name} ({line.quality:.2f}, {line.seconds:.1f} s)")
+    label = html.escape(f"{line.name} ({line.quality:.2f}, {line.seconds:.1f} s)")
     return (
         f'<rect class="{_mark(line)}" width="8" height="8" x="{x}" y="{y - 9}"/><text x="{x + 16}"'
-        f' y="{y}">{said}</text>'
+        f' y="{y}">{label}</text>'
     )
 
 
 class _Scale:
-    """Seconds to the right, quality from 0 to 1 upwards."""
+    """The axes: seconds to the right, quality from 0 to 1 upwards."""
 
     def __init__(self, seconds: float) -> None:
         self._most = seconds * 1.15

@@ -1,10 +1,9 @@
 """Remote calls between two processes over a pair of pipes: plain values are copied, other objects
 stay in their process and are called by reference.
 
-Between tests and the code that they test, so neither side believes more than it must: what a plain
-value is, is decided by this side's own types.
-Imports nothing of orch but `far` and `copies`: `jail` loads it in both processes before they are
-confined.
+The processes run tests and the code under test, so neither side trusts the other: each decides by
+its own types what a plain value is. Imports nothing of orch but `remote_proxy` and `remote_values`:
+`jail` loads it in both processes before they are confined.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ from orch.bench.remote_proxy import (
 from orch.bench.remote_values import ValueCodec, builtin_error, is_builtin
 
 MAX_MESSAGE_BYTES = 32_000_000
-"""Of one message."""
+"""Size limit of one message."""
 PREFETCH_S = 0.01
-"""For what is taken of an iterator before it is asked for."""
-_DOING = ("get", "set", "call", "special", "some")
-_TOLD = ("__name__", "__qualname__", "__module__", "__doc__")
-_INNER = ("gi_", "cr_", "ag_", "tb_", "f_", "co_")
-"""How names begin by which a frame could be reached, and from there everything."""
+"""Time spent on items of an iterator that are sent before they are requested."""
+_OBJECT_OPERATIONS = ("get", "set", "call", "special", "some")
+_READABLE_NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
+_FRAME_PREFIXES = ("gi_", "cr_", "ag_", "tb_", "f_", "co_")
+"""Prefixes of attributes that lead to a frame, and from there to everything."""
 
 
 class RemoteLink:
-    """This end. `trusting`: whether everything may be done with this side's objects; else only what
-    code does with what it is given."""
+    """This end of the link. `trusting`: the other side may use every object of this side, else only
+    those that it was given."""
 
     def __init__(self, reading: int, writing: int, *, trusting: bool) -> None:
         self._reading, self._writing, self._trusting = reading, writing, trusting
         self._buffer, self._broken = bytearray(), ""
         self.prefetched: dict[int, Prefetched] = {}
-        self._ours: list[Any] = []  # never forgotten: an id is not used again
+        self._ours: list[Any] = []  # kept for good: an id is never reused
         self._numbers: dict[int, int] = {}
         self._kinds: list[type] = []
         self._theirs: dict[int, RemoteProxy] = {}
@@ -57,11 +56,13 @@ class RemoteLink:
             json.loads,
         )
 
-    # ------------------------------------------------------------ asking and being asked
+    # ------------------------------------------------------------ requests
 
     def request(self, what: str, *values: Any) -> Any:
-        """What the other side answers, which may ask in between. Raises what it raised, and
-        Broken."""
+        """Sends a request and returns the result; serves requests of the other side meanwhile.
+
+        Raises what the other side raised, and LinkBroken.
+        """
         copies = ValueCodec(self)
         self._send(["do", what, [copies.encode(each) for each in values]])
         while True:
@@ -78,7 +79,7 @@ class RemoteLink:
                 raise LinkBroken(FORGED)
 
     def serve(self) -> None:
-        """Answers until the other side closes."""
+        """Serves requests until the other side closes the link."""
         while True:
             try:
                 kind, *rest = self._receive()
@@ -88,13 +89,13 @@ class RemoteLink:
                 self._answer(rest)
 
     def _answer(self, question: list[Any]) -> None:
-        copies, (what, packed) = ValueCodec(self), _checked(question)
+        copies, (what, packed) = ValueCodec(self), _checked_request(question)
         if (
             not self._trusting
-            and what in _DOING
+            and what in _OBJECT_OPERATIONS
             and not (packed and isinstance(packed[0], list) and packed[0][0] == "yours")
         ):
-            raise LinkBroken(FORGED)  # what it was given, and nothing else
+            raise LinkBroken(FORGED)  # it may use what it was given, nothing else
         values = [copies.decode(each) for each in packed]
         before = [copies.contents(place) for place in range(len(copies.containers))]
         try:
@@ -103,15 +104,15 @@ class RemoteLink:
             raise
         except (
             BaseException
-        ) as error:  # sys.exit() of the code is a failure of its test, not the end of the process
+        ) as error:  # sys.exit() in the code fails its test and does not end the process
             kind, value = "raised", error
-        said = copies.encode(value)
+        encoded = copies.encode(value)
         after = [
             [place, now]
             for place, then in enumerate(before)
             if (now := copies.contents(place)) != then
         ]
-        self._send([kind, said, after])
+        self._send([kind, encoded, after])
 
     def _send(self, message: list[Any]) -> None:
         data = self._dump(message).encode() + b"\n"
@@ -135,7 +136,9 @@ class RemoteLink:
         while (end := self._buffer.find(b"\n")) < 0:
             piece = self._read(self._reading, 1 << 16)
             if not piece or len(self._buffer) > MAX_MESSAGE_BYTES:
-                raise LinkBroken("it answered too much" if piece else "the code ended the process")
+                raise LinkBroken(
+                    "the answer is too long" if piece else "the code ended the process"
+                )
             self._buffer += piece
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
@@ -147,13 +150,13 @@ class RemoteLink:
             raise LinkBroken(FORGED)
         return message
 
-    # ------------------------------------------------------------ what may be asked
+    # ------------------------------------------------------------ operations
 
     def _do_get(self, thing: Any, name: str) -> Any:
         if (
             not self._trusting
-            and name not in _TOLD
-            and (name.startswith(("_", *_INNER)) or isinstance(thing, type(sys)))
+            and name not in _READABLE_NAMES
+            and (name.startswith(("_", *_FRAME_PREFIXES)) or isinstance(thing, type(sys)))
         ):
             raise AttributeError(name)
         return getattr(thing, name)
@@ -179,7 +182,7 @@ class RemoteLink:
         return getattr(type(thing), name)(thing, *given)
 
     def _do_some(self, thing: Any, most: int) -> tuple[list[Any], BaseException | None]:
-        """The next ones of an iterator, and the error that came then."""
+        """The next items of an iterator, and the error that followed."""
         found, until = list[Any](), monotonic() + PREFETCH_S
         try:
             while not found or (len(found) < most and monotonic() < until):
@@ -189,8 +192,7 @@ class RemoteLink:
         return found, None
 
     def _do_type(self, number: int) -> list[Any]:
-        """Of a type: its name, the special methods that it has, the plain type that it is made of,
-        whether it is one of types."""
+        """Describes a type: name, special methods, plain base type, whether it is a metaclass."""
         kind = self._kinds[number]
         has = [
             name
@@ -207,8 +209,7 @@ class RemoteLink:
         ]
 
     def _do_plain(self, thing: Any) -> Any:
-        """A copy of the plain value that an object of a subclass is, made by the plain type's own
-        methods."""
+        """Copies an object of a subclass to its plain base type, by that type's own methods."""
         base: Any = next(each for each in PLAIN_TYPES if isinstance(thing, each))
         if base in (list, set, dict, bytearray):
             return base.copy(thing)
@@ -226,7 +227,7 @@ class RemoteLink:
         return issubclass(thing, kind)
 
     def _do_bases(self, number: int) -> list[Any]:
-        """Of a class of errors: its name, and its bases, each by name where it is Python's own."""
+        """Describes an exception class: its name and bases, built-in ones by name."""
         kind = self._ours[number]
         return [
             kind.__name__,
@@ -240,26 +241,26 @@ class RemoteLink:
     # ------------------------------------------------------------ objects
 
     def number(self, thing: Any) -> int:
-        """The number under which the other side knows an object of this one."""
+        """The number by which the other side knows a local object."""
         if id(thing) not in self._numbers:
             self._numbers[id(thing)] = len(self._ours)
             self._ours.append(thing)
         return self._numbers[id(thing)]
 
     def type_number(self, kind: type) -> int:
-        """The same of a type, which is told of and not given away."""
+        """The number of a type, which is described but not handed out."""
         if kind not in self._kinds:
             self._kinds.append(kind)
         return self._kinds.index(kind)
 
     def local_object(self, number: int) -> Any:
-        """The object of a number. Raises Broken for one that was never given away."""
+        """The local object of a number. Raises LinkBroken for one that was not handed out."""
         if not isinstance(number, int) or not 0 <= number < len(self._ours):
             raise LinkBroken(FORGED)
         return self._ours[number]
 
     def proxy(self, number: int, type_number: int) -> RemoteProxy:
-        """What stands for an object of the other side: the same for the same."""
+        """The proxy of a remote object; the same object always has the same proxy."""
         if number not in self._theirs:
             if type_number not in self._types:
                 self._types[type_number] = proxy_type(*self.request("type", type_number))
@@ -269,8 +270,8 @@ class RemoteLink:
         return self._theirs[number]
 
     def error_class(self, number: int) -> type[BaseException]:
-        """What stands for a class of errors of the other side, with bases of the same kind, so that
-        `except` knows it."""
+        """A local class for a remote exception class, with matching bases, so that `except`
+        works."""
         if number not in self._raised:
             name, bases = self.request("bases", number)
             kinds = tuple(
@@ -283,24 +284,24 @@ class RemoteLink:
                 {
                     "_across": number,
                     "__module__": "answer",
-                    "__getattr__": lambda error, name: self._of_error(error, name),
+                    "__getattr__": lambda error, name: self._error_attribute(error, name),
                 },
             )
         return self._raised[number]
 
-    def _of_error(self, error: BaseException, name: str) -> Any:
+    def _error_attribute(self, error: BaseException, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return self.request("get", error, name)
 
 
-def _checked(question: list[Any]) -> tuple[str, list[Any]]:
-    """What is asked, and of what. Raises Broken for what is no question."""
+def _checked_request(question: list[Any]) -> tuple[str, list[Any]]:
+    """The operation and its arguments. Raises LinkBroken for a malformed request."""
     if len(question) != 2 or not isinstance(question[0], str) or not isinstance(question[1], list):
         raise LinkBroken(FORGED)
     return question[0], question[1]
 
 
 def _method(kind: type, name: str) -> Any:
-    """What a type has of its own or by inheritance, not by its metaclass."""
+    """A method that a type has itself or inherits, not one of its metaclass."""
     return next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)

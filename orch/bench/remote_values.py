@@ -1,8 +1,8 @@
-"""Values as JSON between two processes: plain ones are copied, and lists, sets and dicts are kept
-in step during a call.
+"""Encodes values as JSON between two processes: plain values are copied, and lists, sets and dicts
+are kept in sync during a call.
 
-Nothing that comes is run or imported, but the few types of the standard library that are named
-here. Imports nothing of orch but `far`: `jail` loads it.
+Received data is never executed; it can only name the types of the standard library listed here.
+Imports nothing of orch but `remote_proxy`: `jail` loads it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 from orch.bench.remote_proxy import FORGED, LinkBroken, RemoteProxy
 
 MAX_DEPTH = 150
-"""Lists in lists: what lies deeper is asked for, not copied."""
+"""Nesting depth; deeper values are passed by reference."""
 _BIG_BITS = 10_000
-_UNFAIR = tuple(
+_FORBIDDEN_FUNCTIONS = tuple(
     "exec eval compile open __import__ breakpoint input globals locals vars dir getattr setattr"
     " delattr hasattr".split()
 )
-"""Functions of Python's own that no value may be."""
-_VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
+"""Built-in functions that no value may be."""
+_STANDARD_TYPES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("fractions", "Fraction"): lambda v: [v.numerator, v.denominator],
     ("decimal", "Decimal"): lambda v: [str(v)],
     ("collections", "Counter"): lambda v: [dict(v)],
@@ -47,12 +47,12 @@ _VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("builtins", "range"): lambda v: [v.start, v.stop, v.step],
     ("builtins", "slice"): lambda v: [v.start, v.stop, v.step],
 }
-"""Values of the standard library, which are copied too: what each is made of."""
+"""Types of the standard library that are copied too, with the parts that each is made of."""
 
 
 class ValueCodec:
-    """The lists, sets and dicts that go with one question, by number: what is done to a copy is
-    done to the original when the answer comes."""
+    """Encodes the values of one request. Its lists, sets and dicts have numbers: changes of a copy
+    are applied to the original when the response arrives."""
 
     def __init__(self, link: Any) -> None:
         self._link, self.containers, self._places = link, list[Any](), dict[int, int]()
@@ -63,7 +63,7 @@ class ValueCodec:
         return len(self.containers) - 1
 
     def encode(self, value: Any, depth: int = 0) -> Any:
-        """A value as JSON: itself, or a list of its kind and what it is made of."""
+        """A value as JSON: itself, or a list of its kind and its parts."""
         kind = type(value)
         if (
             value is None
@@ -74,7 +74,7 @@ class ValueCodec:
         if isinstance(value, RemoteProxy) and value._across[0] is self._link:
             return ["yours", value._across[1]]
         if isinstance(value, BaseException):
-            return self._packed_error(value)
+            return self._encode_error(value)
         if kind in (list, set, dict, bytearray) and depth < MAX_DEPTH:
             if id(value) in self._places:
                 return ["ref", self._places[id(value)]]
@@ -82,9 +82,9 @@ class ValueCodec:
             return [kind.__name__, self._items(value, depth + 1)]
         if kind in (tuple, frozenset) and depth < MAX_DEPTH:
             return [kind.__name__, [self.encode(each, depth + 1) for each in value]]
-        return self._packed_other(kind, value, depth)
+        return self._encode_other(kind, value, depth)
 
-    def _packed_other(self, kind: type, value: Any, depth: int) -> Any:
+    def _encode_other(self, kind: type, value: Any, depth: int) -> Any:
         if kind is int:
             return ["int", hex(value)]
         if kind is bytes:
@@ -95,14 +95,14 @@ class ValueCodec:
             return ["constant", str(value)]
         place = (kind.__module__, kind.__qualname__)
         if (
-            place in _VALUES
+            place in _STANDARD_TYPES
             and getattr(sys.modules.get(place[0]), place[1], None) is kind
             and getattr(value, "tzinfo", None) is None
         ):
             return [
                 "made",
                 *place,
-                [self.encode(each, depth + 1) for each in _VALUES[place](value)],
+                [self.encode(each, depth + 1) for each in _STANDARD_TYPES[place](value)],
             ]
         if isinstance(value, type) and issubclass(value, BaseException) and not is_builtin(value):
             return (
@@ -112,12 +112,12 @@ class ValueCodec:
             )
         if kind in (type, type(len)) and is_builtin(value):
             return ["python", value.__name__]
-        return ["mine", self._link.number(value), self._link.kind_number(kind)]
+        return ["mine", self._link.number(value), self._link.type_number(kind)]
 
-    def _packed_error(self, error: BaseException) -> Any:
+    def _encode_error(self, error: BaseException) -> Any:
         if isinstance(
             there := getattr(error, "_across_number", None), int
-        ):  # it came from the other side, and goes back
+        ):  # it came from the other side and goes back
             return ["yours", there]
         kind = type(error)
         given = [self.encode(each, 1) for each in error.args]
@@ -141,11 +141,11 @@ class ValueCodec:
         return [self.encode(each, depth) for each in container]
 
     def contents(self, place: int) -> Any:
-        """What a container holds now."""
+        """The present contents of a container."""
         return self._items(self.containers[place], 1)
 
     def apply_changes(self, changes: Any) -> None:
-        """Gives containers what their copies hold."""
+        """Replaces the contents of containers with those of their copies."""
         try:
             for place, items in changes:
                 container = self.containers[place]
@@ -165,11 +165,11 @@ class ValueCodec:
             )
 
     def decode(self, packed: Any) -> Any:
-        """The value again. Raises Broken for what no packing makes."""
+        """Decodes a value. Raises LinkBroken for what `encode` never produces."""
         if not isinstance(packed, list):
             return packed
         try:
-            return self._unpacked(*packed)
+            return self._decode(*packed)
         except (
             TypeError,
             ValueError,
@@ -182,7 +182,7 @@ class ValueCodec:
                 f"the code wrote on the runner's pipe ({type(error).__name__})"
             ) from None
 
-    def _unpacked(self, kind: str, *rest: Any) -> Any:
+    def _decode(self, kind: str, *rest: Any) -> Any:
         link = self._link
         if kind in ("list", "set", "dict", "bytearray"):
             container: Any = {"list": list, "set": set, "dict": dict, "bytearray": bytearray}[
@@ -198,11 +198,11 @@ class ValueCodec:
         if kind == "made":
             return (
                 getattr(import_module(rest[0]), rest[1])(*map(self.decode, rest[2]))
-                if (rest[0], rest[1]) in _VALUES
+                if (rest[0], rest[1]) in _STANDARD_TYPES
                 else _fail()
             )
         if kind in ("raised", "raised again"):
-            return self._unpacked_error(kind, *rest)
+            return self._decode_error(kind, *rest)
         simple: dict[str, Callable[[], Any]] = {
             "ref": lambda: self.containers[rest[0]],
             "int": lambda: int(rest[0], 16),
@@ -211,23 +211,23 @@ class ValueCodec:
             "constant": lambda: {"NotImplemented": NotImplemented, "Ellipsis": Ellipsis}[rest[0]],
             "python": lambda: (
                 found
-                if rest[0] not in _UNFAIR
+                if rest[0] not in _FORBIDDEN_FUNCTIONS
                 and isinstance(found := getattr(builtins, rest[0]), (type, type(len)))
                 else _fail()
             ),
-            "errors": lambda: link.errors(rest[0]),
-            "yours": lambda: link.ours(rest[0]),
-            "mine": lambda: link.far(int(rest[0]), int(rest[1])),
+            "errors": lambda: link.error_class(rest[0]),
+            "yours": lambda: link.local_object(rest[0]),
+            "mine": lambda: link.proxy(int(rest[0]), int(rest[1])),
         }
         return simple[kind]()
 
-    def _unpacked_error(self, kind: str, *rest: Any) -> BaseException:
+    def _decode_error(self, kind: str, *rest: Any) -> BaseException:
         link = self._link
         if kind == "raised again":
-            return _made(link.ours(rest[0]), [self.decode(each) for each in rest[1]])
+            return _made(link.local_object(rest[0]), [self.decode(each) for each in rest[1]])
         number, name, given = rest
         error = _made(
-            builtin_error(name) if isinstance(name, str) else link.errors(name),
+            builtin_error(name) if isinstance(name, str) else link.error_class(name),
             [self.decode(each) for each in given],
         )
         error._across_number = int(number)  # type: ignore[attr-defined]
@@ -239,19 +239,18 @@ def _fail() -> Any:
 
 
 def is_builtin(thing: Any) -> bool:
-    """Whether a class or a function is one of Python's own."""
+    """Whether a class or function is a Python built-in."""
     return getattr(builtins, getattr(thing, "__name__", ""), None) is thing
 
 
 def builtin_error(name: str) -> type[BaseException]:
-    """Python's own class of errors of that name, or the most general one."""
+    """The built-in exception class of that name, else Exception."""
     found = getattr(builtins, name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else Exception
 
 
 def _made(kind: type[BaseException], given: list[Any]) -> BaseException:
-    """An error with these arguments; one of the code's own without what its __init__ would ask
-    for."""
+    """Creates an exception with these arguments; that of a custom class without its __init__."""
     try:
         made = kind(*given) if is_builtin(kind) else kind.__new__(kind, *given)
         made.args = tuple(given)

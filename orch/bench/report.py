@@ -1,5 +1,5 @@
-"""What graded answers add up to: each model at each type, and the router beside the best single
-model and the oracle (pure)."""
+"""Summarizes graded answers: each model at each task type, and the router compared with the best
+single model and the oracle (pure)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Z = 1.96
 DIALS = tuple(range(11))
 
 ChooseModels = Callable[[Sequence[GradedAnswer], Sequence[str], float | None], dict[str, ModelKey]]
-"""From graded answers to learn from, ids of tasks to decide, and a dial: the model that the router
-takes for each task."""
+"""The model that the router chooses for each task, from graded answers to learn from, task ids and
+a dial."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeanScore:
-    """A mean score with its 95 % interval, and how many answers it is of."""
+    """A mean score of n answers, with its 95 % interval."""
 
     mean: float
     low: float
@@ -34,7 +34,7 @@ class MeanScore:
 
 @dataclass(frozen=True, slots=True)
 class StrategyScore:
-    """One way to choose: its mean score and mean seconds an answer."""
+    """A way to choose models: its mean score and mean seconds per answer."""
 
     name: str
     quality: float
@@ -43,8 +43,8 @@ class StrategyScore:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown of a bench. `gain` is the router's score less the best single
-    model's, with its interval; `curve` is by dial."""
+    """The results of a quality bench. `gain`: the router's score minus the best single model's;
+    `curve`: by dial."""
 
     by_model: dict[ModelKey, dict[str, MeanScore]]
     strategies: tuple[StrategyScore, ...]
@@ -55,8 +55,8 @@ class Report:
 
 
 def make_report(graded: Sequence[GradedAnswer], choose: ChooseModels | None) -> Report:
-    """The report. The three lines and the curve are of tasks that every model answered, by a router
-    that never saw the task it decides."""
+    """The report. Strategies and curve cover the tasks that every model answered; the router never
+    learns from the task that it decides."""
     scored = [row for row in graded if is_evidence(row)]
     models = sorted({ModelKey(row.provider, row.model) for row in graded if row.score is not None})
     table = {
@@ -99,9 +99,9 @@ def make_report(graded: Sequence[GradedAnswer], choose: ChooseModels | None) -> 
 
 
 def conclusion(found: Report) -> str:
-    """What to make of it, plainly."""
+    """The conclusion as a sentence."""
     if not found.by_model:
-        return "nothing was graded yet: orch bench --quality asks every model"
+        return "nothing was graded yet: orch bench --quality runs the suite"
     if found.best is None or found.gain is None:
         return (
             "there is nothing to choose between: one model was graded"
@@ -124,7 +124,7 @@ def conclusion(found: Report) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """Score and seconds of each task by each model, for tasks that every model answered."""
+    """Score and seconds of each task and model, for tasks that every model answered."""
 
     tasks: tuple[str, ...]
     score: Mapping[tuple[str, ModelKey], float]
@@ -133,7 +133,7 @@ class ScoreTable:
 
     @classmethod
     def from_rows(cls, scored: Sequence[GradedAnswer], models: Sequence[ModelKey]) -> ScoreTable:
-        """The complete part of the rows."""
+        """The table of the tasks that every model answered."""
         score = {
             (row.task_id, ModelKey(row.provider, row.model)): float(row.score or 0.0)
             for row in scored
@@ -147,24 +147,24 @@ class ScoreTable:
         return cls(whole, score, seconds, tuple(models))
 
     def all_to(self, model: ModelKey) -> dict[str, ModelKey]:
-        """Every task given to one model."""
+        """One model for every task."""
         return {task: model for task in self.tasks}
 
     def best_model(self, task: str) -> ModelKey:
-        """The best model of a task, of equals the fastest."""
+        """The best model of a task; of equals, the fastest."""
         return max(
             self.models, key=lambda model: (self.score[task, model], -self.seconds[task, model])
         )
 
     def mean(self, chosen: Mapping[str, ModelKey]) -> tuple[float, float]:
-        """Score and seconds when each task is given to its chosen model."""
+        """Mean score and seconds of a choice of models."""
         pairs = [(task, chosen[task]) for task in self.tasks]
         return sum(self.score[pair] for pair in pairs) / len(pairs), sum(
             self.seconds[pair] for pair in pairs
         ) / len(pairs)
 
     def gain(self, one: Mapping[str, ModelKey], other: Mapping[str, ModelKey]) -> MeanScore:
-        """How much better one choice is, with a paired bootstrap over tasks."""
+        """The score difference of two choices, with a paired bootstrap over tasks."""
         differences = [
             self.score[task, one[task]] - self.score[task, other[task]] for task in self.tasks
         ]
@@ -178,7 +178,7 @@ class ScoreTable:
 def _routed(
     scored: Sequence[GradedAnswer], outcome: ScoreTable, choose: ChooseModels, dial: float | None
 ) -> dict[str, ModelKey]:
-    """Each task's model, chosen by what the other folds' answers teach."""
+    """Each task's model, chosen by a router that learned from the other folds."""
     order = list(outcome.tasks)
     random.Random(SEED).shuffle(order)
     chosen: dict[str, ModelKey] = {}
@@ -189,7 +189,8 @@ def _routed(
 
 
 def _cells(rows: Sequence[GradedAnswer]) -> dict[str, MeanScore]:
-    """By type, and `all`; code that was not run stands apart, and is not part of all."""
+    """Mean scores by type and for `all`; code that was not run is listed apart and not part of
+    `all`."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         kinds = (row.task_type, "all") if is_evidence(row) else (f"{row.task_type} (form)",)
@@ -199,8 +200,7 @@ def _cells(rows: Sequence[GradedAnswer]) -> dict[str, MeanScore]:
 
 
 def wilson_interval(scores: Iterable[float]) -> MeanScore:
-    """Mean and 95 % interval of scores from 0 to 1: Wilson (1927), with the sum of the scores as
-    successes."""
+    """Mean and 95 % Wilson (1927) interval of scores from 0 to 1, with their sum as successes."""
     values = list(scores)
     n, share = len(values), sum(values) / len(values)
     middle, half = (

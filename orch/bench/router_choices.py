@@ -1,4 +1,4 @@
-"""What the router would choose for the tasks of a suite, from answers to other tasks (pure)."""
+"""The router's choices for the tasks of a suite, learned from answers to other tasks (pure)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from orch.types import Classification, ModelKey
 
 @dataclass(frozen=True, slots=True)
 class RouterOnSuite:
-    """The router on a suite. Every model counts as there and loaded, as it was when its seconds
-    were measured."""
+    """The router applied to a suite. Every model counts as installed and loaded, as it was when its
+    seconds were measured."""
 
     tasks: Mapping[str, SuiteTask]
     states: Sequence[ModelState]
@@ -31,8 +31,8 @@ class RouterOnSuite:
     def __call__(
         self, learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
     ) -> dict[str, ModelKey]:
-        """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None
-        for the weights of routing.yaml."""
+        """The model for each task id; `dial` from 0 (speed) to 10 (quality), None for the weights
+        of routing.yaml."""
         model = fit_quality_model(
             learn,
             (),

@@ -1,27 +1,22 @@
-"""Runs code that a model wrote in a child without network, files, processes or a way to tell
-anybody, and tells which tests it passed.
+"""Runs code of a model in a child process without network, files or other processes, and returns
+which tests it passed.
 
-The child is `jail`. Landlock leaves it only Python's own library and the system's shared libraries
-to read and nothing to write; a seccomp filter
-lets through some sixty harmless system calls, so that sockets, processes, signals, programs and
-changes of owner or mode are refused by the kernel;
-resource limits bound CPU and memory; the parent bounds the time and what it reads, and kills the
-process group. No privileges and no other
-program are needed. The child tries eight forbidden things before any code is run, every time, and
-runs nothing when one goes through.
+The child is `jail`. Landlock lets it read Python's library and the system's shared libraries and
+write nothing; a seccomp filter allows some sixty harmless system calls, so that the kernel refuses
+sockets, processes, signals, programs and changes of owner or mode; resource limits bound CPU and
+memory; the parent bounds the time and the output, and kills the process group. No privileges and no
+other program are needed. Before any code runs, the child tries eight forbidden operations, and runs
+nothing if one succeeds.
 
-The verdict is fair, not only safe: the tests run in a second such child, which the code has no way
-into but a pipe of questions and answers (`across`).
-Plain values are copied, and whether one is the expected one is decided there. The code knows
-neither the tests nor the pipe on which their results go.
-It can still answer what it likes of objects of its own classes where tests ask nothing but those
-(`Point(1) == Point(2)`, `obj.ok()`).
+The verdict is fair as well as safe: the tests run in a second such child, which the code reaches
+only by a pipe of requests and responses (`remote_calls`). Plain values are copied and compared
+there. The code sees neither the tests nor the pipe with their results. It can still answer anything
+about objects of its own classes where tests look at nothing else (`Point(1) == Point(2)`,
+`obj.ok()`).
 
-What is not defended: names, sizes and dates of files (not their content) can be asked by exact
-path, and what is installed in Python's own folder or in
-/usr/lib can be read; neither can be sent anywhere. A fault of the kernel itself is not defended
-either. It is a jail and a fair verdict for models
-under test, not a fortress.
+Not protected: names, sizes and dates of files (not their content) can be queried by exact path, and
+files in Python's own folder or in /usr/lib can be read; neither can be sent anywhere. Kernel bugs
+are not protected against.
 """
 
 from __future__ import annotations
@@ -47,13 +42,12 @@ from orch.errors import OrchError
 MAX_REPORT_BYTES = 256_000
 MAX_CODE_CHARS = 100_000
 EXIT_WAIT_S = 0.2
-"""For a process that closed its pipes to end."""
+"""Time for a process that closed its pipes to exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one run: seconds of wall clock and of CPU (rounded up), bytes of address space.
-    Files, processes and sockets are none."""
+    """Limits of one run: seconds of wall clock and of CPU (rounded up), bytes of address space."""
 
     wall_s: float = 10.0
     cpu_s: float = 5.0
@@ -62,8 +56,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxResult:
-    """What the tests said. `failures` quotes each that failed; `error` is why the code did not load
-    or the run ended early."""
+    """The result of the tests. `failures` quotes each failed one; `error`: why the code did not
+    load or the run ended early."""
 
     passed: int = 0
     total: int = 0
@@ -73,8 +67,8 @@ class SandboxResult:
 
 @cache
 def unavailable_reason() -> str | None:
-    """Why code can't be isolated here, as one sentence; None when it can. Tried out with a child
-    once a process (0.1 s)."""
+    """Why code can't be isolated here, as one sentence; None if it can. Tested with a child once
+    per process (0.1 s)."""
     if sys.platform != "linux":
         return (
             f"code written by models is run on Linux only: on {sys.platform} orch can't take the"
@@ -86,7 +80,7 @@ def unavailable_reason() -> str | None:
             _child("code", "", Limits(), folder) as child,
         ):
             fault = str(child.read("fault")["fault"])
-    except (_Ended, OSError) as error:
+    except (_ChildEnded, OSError) as error:
         fault = str(error)
     return f"this system can't isolate code written by models ({fault})" if fault else None
 
@@ -104,88 +98,87 @@ def run_tests(code: str, tests: str, limits: Limits | None = None) -> SandboxRes
         return SandboxResult(error=f"no code, or more than {MAX_CODE_CHARS:,} characters of it")
     error = ""
     try:
-        with _both(code, tests, limits or Limits()) as (coder, tester):
+        with _start_both(code, tests, limits or Limits()) as (coder, tester):
             for child in (coder, tester):
                 if fault := child.read("fault")["fault"]:
                     raise OrchError(f"the sandbox does not hold: {fault}", "nothing was run")
             error = str(coder.read("loaded")["loaded"])
-            said = tester.read("results")
+            report = tester.read("results")
             return _outcome(
-                said["results"], error, coder.end(said["broken"]) if said["broken"] else ""
+                report["results"], error, coder.end(report["broken"]) if report["broken"] else ""
             )
-    except _Ended as ended:
+    except _ChildEnded as ended:
         return SandboxResult(error=f"{error}; {ended}" if error else str(ended))
 
 
 def _outcome(results: list[list[Any]], error: str, broken: str) -> SandboxResult:
-    """The verdict, which the process with the tests gives; nothing passes where the code did not
-    live to the end of them."""
+    """The result from the process with the tests; nothing passes if the code ended before them."""
     if broken:
         return SandboxResult(error=f"{error}; {broken}" if error else broken)
     failures = tuple(str(what) for passed, what in results if passed is not True)
     return SandboxResult(len(results) - len(failures), len(results), failures, error)
 
 
-class _Ended(Exception):
-    """The child ended, or had to be ended, before it said what was expected."""
+class _ChildEnded(Exception):
+    """The child ended, or had to be ended, before it sent what was expected."""
 
 
 class _Child:
-    """A running jail: lines to it and from it, until the deadline."""
+    """A running jail: sends and receives lines until the deadline."""
 
     def __init__(self, process: subprocess.Popen[bytes], reading: int, deadline: float) -> None:
         self._process, self._reading, self._deadline = process, reading, deadline
         self._buffer, self._seen = b"", 0
 
-    def tell(self, order: dict[str, Any]) -> None:
-        """One JSON line on its stdin. Raises _Ended, also when it does not take it in time."""
+    def send(self, order: dict[str, Any]) -> None:
+        """Sends one JSON line to its stdin. Raises _ChildEnded, also at the deadline."""
         assert self._process.stdin is not None
         data, pipe = json.dumps(order).encode() + b"\n", self._process.stdin.fileno()
         os.set_blocking(pipe, False)
         while data:
             if not select.select([], [pipe], [], max(self._deadline - time.monotonic(), 0))[1]:
-                raise _Ended("it took too long")
+                raise _ChildEnded("it took too long")
             try:
                 data = data[os.write(pipe, data) :]
             except OSError:
-                raise _Ended(self._how()) from None
+                raise _ChildEnded(self._exit_reason()) from None
 
     def read(self, key: str) -> dict[str, Any]:
-        """The next JSON object, which has this key. Raises _Ended at the deadline, at the end, and
-        when it is too long or another thing."""
+        """The next JSON object, which must have this key. Raises _ChildEnded at the deadline, at
+        the end, and for other or too much data."""
         while b"\n" not in self._buffer:
-            self._buffer += self._more()
+            self._buffer += self._read_more()
         line, self._buffer = self._buffer.split(b"\n", 1)
         try:
-            said = json.loads(line)
+            message = json.loads(line)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict) or key not in said:
-            raise _Ended("the code wrote on the runner's pipe")
-        return said
+            message = None
+        if not isinstance(message, dict) or key not in message:
+            raise _ChildEnded("the code wrote on the runner's pipe")
+        return message
 
-    def _more(self) -> bytes:
+    def _read_more(self) -> bytes:
         left = self._deadline - time.monotonic()
         if left <= 0 or not select.select([self._reading], [], [], left)[0]:
-            raise _Ended("it took too long")
+            raise _ChildEnded("it took too long")
         data = os.read(self._reading, 65_536)
         self._seen += len(data)
         if not data:
-            raise _Ended(self._how())
+            raise _ChildEnded(self._exit_reason())
         if self._seen > MAX_REPORT_BYTES:
-            raise _Ended("it reported too much")
+            raise _ChildEnded("it reported too much")
         return data
 
     def end(self, otherwise: str) -> str:
-        """How it came to its end, where it did by itself; else what is said otherwise."""
+        """How the process ended, if it did by itself, else the given text."""
         try:
             self._process.wait(EXIT_WAIT_S)
         except subprocess.TimeoutExpired:
             return otherwise
-        return self._how()
+        return self._exit_reason()
 
-    def _how(self) -> str:
-        """How it came to its end, from the exit code; it may have closed its pipes and live on."""
+    def _exit_reason(self) -> str:
+        """How the process ended, from its exit code; it may have closed its pipes and still run."""
         try:
             code = self._process.wait(max(self._deadline - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
@@ -200,9 +193,8 @@ class _Child:
 
 
 @contextmanager
-def _both(code: str, tests: str, limits: Limits) -> Iterator[tuple[_Child, _Child]]:
-    """A jail with the code and one with its tests, with a pipe each way between them that nobody
-    else holds."""
+def _start_both(code: str, tests: str, limits: Limits) -> Iterator[tuple[_Child, _Child]]:
+    """A jail for the code and one for its tests, with a pipe each way that only they hold."""
     with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, ExitStack() as held:
         with _pipe() as (questions, asking), _pipe() as (answers, answering):
             coder = held.enter_context(_child("code", code, limits, folder, questions, answering))
@@ -212,7 +204,7 @@ def _both(code: str, tests: str, limits: Limits) -> Iterator[tuple[_Child, _Chil
 
 @contextmanager
 def _pipe() -> Iterator[tuple[int, int]]:
-    """Both ends, closed here at the end of the block."""
+    """Both ends of a pipe, closed in this process at the end of the block."""
     ends = os.pipe()
     try:
         yield ends
@@ -223,7 +215,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> Iterator[_Child]:
-    """A jail in a directory with an empty environment; its process group is killed at the end."""
+    """Starts a jail in a folder with an empty environment; kills its process group at the end."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb"):
         try:
@@ -251,7 +243,7 @@ def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> 
             os.close(writing)
         try:
             child = _Child(process, reading, time.monotonic() + limits.wall_s)
-            child.tell(
+            child.send(
                 {
                     "text": text,
                     "limits": {
@@ -266,8 +258,7 @@ def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> 
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kills the whole group: the number is not given to others before the leader has been waited
-    for."""
+    """Kills the process group, whose id is not reused before the leader has been waited for."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,5 +1,5 @@
-"""Measures cells of a speed bench one after the other, and keeps each in the journal at once, so
-that what ends a bench early loses nothing."""
+"""Measures the cells of a speed bench and stores each at once, so that an interruption loses
+nothing."""
 
 from __future__ import annotations
 
@@ -37,27 +37,26 @@ from orch.storage.timings import BenchmarkSample
 from orch.types import Candidate, ChatRequest, Completion, InstalledModel, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
-"""keep_alive: where the configured one is 0, no cell would be warm."""
+"""keep_alive: with a configured 0 no cell would be warm."""
 UNLOAD_S, POLL_S = 20.0, 0.1
-"""How long a server may take to give a model's memory back, and how often it is asked whether it
-has."""
+"""Timeout for a server to unload a model, and the polling interval."""
 OPEN_FACT, RESUME_WITHIN_S = "bench_open", 24 * 3600.0
-"""A bench that was ended early is gone on with for a day: later, the machine is another one."""
+"""An unfinished bench can be resumed for a day; later figures would not be comparable."""
 MAX_ERROR_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class BenchStep:
-    """How far a bench is: what is measured next and what comes after it, and about how many seconds
-    that takes (None: not known yet)."""
+    """Progress of a bench: the remaining cells, the next one first, and their expected seconds
+    (None: unknown)."""
 
     todo: Sequence[SpeedCell]
     left_s: float | None
 
 
 class SpeedMeter:
-    """Measures models for one bench. `rows` is everything measured so far, also by the calls that
-    this one goes on from."""
+    """Measures models for one bench. `rows`: all samples so far, including those of resumed
+    calls."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class SpeedMeter:
 
     @property
     def never_cold(self) -> frozenset[ModelKey]:
-        """The models whose provider can't be told to unload them, or runs them elsewhere."""
+        """The models whose provider can't unload them, or runs them on another machine."""
         return frozenset(
             key
             for key, state in self._states.items()
@@ -85,8 +84,8 @@ class SpeedMeter:
     async def measure(
         self, cells: Sequence[SpeedCell], budget_s: float | None = None
     ) -> AsyncGenerator[BenchStep]:
-        """Measures what is left of the cells; yields before each. Stops before a cell that would
-        likely end after `budget_s` seconds."""
+        """Measures the remaining cells and yields before each. Stops before a cell that would
+        probably end after `budget_s` seconds."""
         begun, count = time.monotonic(), 0
         while todo := remaining_cells(cells, self.rows):
             gone_s = time.monotonic() - begun
@@ -108,7 +107,7 @@ class SpeedMeter:
         if cell.kind != COLD and self._warm != cell.model:
             row = await self._answer(
                 replace(cell, size=SHORT), row
-            )  # its figures are not kept: it may have loaded the model
+            )  # not stored: this request may have loaded the model
         rows = (
             [row]
             if row.error
@@ -152,7 +151,7 @@ class SpeedMeter:
                 return row._replace(error=TOO_LONG)
             if not (
                 failure.code == "empty" and asking.thinking
-            ):  # thinking is as fast as answering
+            ):  # thoughts are generated as fast as answers
                 return row._replace(error=failure.message[:MAX_ERROR_CHARS])
         first_s = first_at - begun if first_at else None
         return _timed(row, asking, first_s, time.perf_counter() - begun)
@@ -178,11 +177,11 @@ class SpeedMeter:
     # ------------------------------------------------------------ what is loaded
 
     async def _unload(self, key: ModelKey) -> bool:
-        """Takes the model out of memory and waits until it has left; whether it has."""
+        """Unloads the model and waits for it; returns whether it is unloaded."""
         backend, deadline = self._backends[key[0]], time.monotonic() + UNLOAD_S
         assert isinstance(backend, Loads)
         try:
-            # asked for also where it seems not to be loaded: old servers do not tell
+            # also where it seems not to be loaded: old servers do not report that
             await backend.unload(key[1])
         except ProviderError:
             return False
@@ -196,7 +195,7 @@ class SpeedMeter:
         try:
             there = await self._backends[key[0]].installed()
         except ProviderError:
-            return None  # the next question to the model says what is wrong
+            return None  # the next request to the model reports the error
         return next(
             (
                 item
@@ -210,8 +209,8 @@ class SpeedMeter:
 def _timed(
     row: BenchmarkSample, asking: ModelCall, first_s: float | None, total_s: float
 ) -> BenchmarkSample:
-    """The row with its figures: the provider's own where it tells them, else the clock's, by which
-    prefill ends with the first token."""
+    """The sample with its figures: the provider's if it reports them, else those of the clock,
+    where prefill ends with the first token."""
     done = asking.completion or Completion()
     own = done.prefill_s is not None and done.decode_s is not None
     alone = first_s is not None and row.kind not in (COLD, TOGETHER)
@@ -227,13 +226,13 @@ def _timed(
     )
 
 
-# ---------------------------------------------------------------- benches that were ended early
+# ---------------------------------------------------------------- unfinished benches
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBench:
-    """A bench as the journal knows it until it is finished: what was asked for, and the models that
-    this meant. `at` in seconds since the epoch."""
+    """An unfinished bench in the journal: its options and the models that they selected. `at` in
+    seconds since the epoch."""
 
     name: str
     at: float
@@ -242,7 +241,7 @@ class OpenBench:
 
 
 def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None:
-    """The unfinished bench of the same wishes, begun within a day."""
+    """The unfinished bench of the same options, started within a day."""
     try:
         kept = json.loads(journal.fact(OPEN_FACT) or "{}")
         found = OpenBench(
@@ -252,26 +251,26 @@ def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None
             tuple(ModelKey(*key) for key in kept["models"]),
         )
     except (ValueError, KeyError, TypeError):
-        return None  # none, or of another version's form
+        return None  # none, or one of another version
     return found if found.asked == asked and time.time() - found.at < RESUME_WITHIN_S else None
 
 
 def save_open_bench(journal: Journal, bench: OpenBench) -> None:
-    """Keeps the bench, so that the same command goes on with it."""
+    """Stores the bench, so that the same command resumes it."""
     journal.set_fact(OPEN_FACT, json.dumps(asdict(bench)))
 
 
 def close_bench(journal: Journal) -> None:
-    """Nothing is open any more."""
+    """Marks the bench as finished."""
     journal.set_fact(OPEN_FACT, "")
 
 
-# ---------------------------------------------------------------- where it was measured
+# ---------------------------------------------------------------- the machine
 
 
 def machine_facts() -> dict[str, Any]:
-    """System, processor, cores and memory in bytes (None where the system does not say): figures of
-    speed are worth nothing without."""
+    """System, processor, cores and memory in bytes (None if unknown), which speed figures depend
+    on."""
     try:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

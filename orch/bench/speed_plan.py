@@ -1,5 +1,4 @@
-"""What a speed bench measures and in which order: the models, their cells in interleaved rounds,
-prompts and context (pure)."""
+"""Plans a speed bench: models, their cells in interleaved rounds, prompts and context (pure)."""
 
 from __future__ import annotations
 
@@ -21,16 +20,15 @@ from orch.types import ModelKey, Need
 COLD, WARM, TOGETHER = "cold", "warm", "together"
 SHORT, SHORT_TOKENS = "short", 32
 NEW_TOKENS, NEW_TOKENS_SHORT = 64, 128
-"""Tokens of an answer at most: enough for a rate; after a short prompt there is time for more of
-them."""
+"""Most tokens of an answer: enough for a rate; a short prompt leaves time for more."""
 OVERHEAD_TOKENS = 24
-"""What the nonce and the request around the words take, about."""
+"""Approximate tokens of the nonce and the request around the words."""
 TOO_LONG = "does not fit its context"
 STAYS_LOADED = "not cold: it could not be unloaded"
 NOT_FAILURES = frozenset({TOO_LONG, STAYS_LOADED})
-"""Why a cell was left out though nothing is wrong with the model."""
+"""Reasons to skip a cell that are not failures of the model."""
 
-# ordinary words, which vocabularies hold as one token with the blank before: SmolLM2 counted 1,031
+# ordinary words, which are one token with their leading blank: SmolLM2 counted 1,031
 # for 1k and 4,031 for 4k, its template included
 WORDS = (
     "time year people way day man thing woman life child world school state family student group"
@@ -50,8 +48,8 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SpeedCell:
-    """One thing to measure: a model after unloading (cold), loaded (warm), or asked several times
-    at once (together)."""
+    """One measurement: a model after unloading (cold), loaded (warm), or with several simultaneous
+    requests (together)."""
 
     round: int
     model: ModelKey
@@ -61,7 +59,7 @@ class SpeedCell:
 
     @property
     def name(self) -> str:
-        """Unique in its bench, and the same in the call that goes on with it."""
+        """Unique in its bench, and the same when the bench is resumed."""
         return f"{self.round}/{'/'.join(self.model)}/{self.kind}/{self.size}/{self.concurrency}"
 
 
@@ -71,20 +69,20 @@ class SpeedCell:
 def choose_models(
     survey: Inventory, named: Sequence[ModelState]
 ) -> tuple[list[ModelState], list[tuple[str, str]]]:
-    """The models that were named, else all that chat and fit into memory, with those that do not
-    fit and why.
+    """The named models, else all that chat and fit in memory; and those that do not fit, with the
+    reason.
 
-    A last resort is measured when it is named, or where nothing else is there. Raises OrchError
-    where nothing can be measured.
+    A last-resort model is measured if named, or if it is the only one. Raises OrchError if nothing
+    can be measured.
     """
     if named:
         for state in named:
-            _refuse(state)
+            _check_measurable(state)
         return list({state.key: state for state in named}.values()), []
-    out = {state.key: _why_not(state, survey) for state in survey.states}
+    out = {state.key: _elimination(state, survey) for state in survey.states}
     able = [state for state in survey.states if out[state.key] is None]
     if not able:
-        raise _nobody(survey, {why[0] for why in out.values() if why})
+        raise _nothing_to_measure(survey, {why[0] for why in out.values() if why})
     too_large = [
         (state.spec.id, why[1])
         for state in survey.states
@@ -93,14 +91,14 @@ def choose_models(
     return [state for state in able if not state.spec.last_resort] or able, too_large
 
 
-def _why_not(state: ModelState, survey: Inventory) -> tuple[str, str] | None:
+def _elimination(state: ModelState, survey: Inventory) -> tuple[str, str] | None:
     return eliminate(
         state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx
     )
 
 
-def _refuse(state: ModelState) -> None:
-    """Raises OrchError for a model that was named and can't be measured."""
+def _check_measurable(state: ModelState) -> None:
+    """Raises OrchError for a named model that can't be measured."""
     name = state.spec.id
     if state.is_remote_denied:
         raise remote_not_allowed(
@@ -116,17 +114,17 @@ def _refuse(state: ModelState) -> None:
         )
     if state.capabilities is not None and "completion" not in state.capabilities:
         raise UsageError(
-            f"{name}: it only embeds, so there is no answer to time",
-            "orch models tells which ones chat",
+            f"{name}: it is an embedding model, which gives no answers",
+            "orch models shows which models chat",
         )
 
 
-def _nobody(survey: Inventory, codes: set[str]) -> OrchError:
-    """`codes` say why each of the models is out."""
+def _nothing_to_measure(survey: Inventory, codes: set[str]) -> OrchError:
+    """The error where no model can be measured; `codes` are the reasons."""
     if "memory" in codes:
         return OrchError(
-            "no model fits into the memory that is free",
-            "name one to measure it all the same",
+            "no model fits in the free memory",
+            "name one to measure it anyway",
             code="memory",
         )
     if survey.unreachable:
@@ -156,20 +154,20 @@ def plan_cells(
     concurrency: Sequence[int],
     never_cold: frozenset[ModelKey] = frozenset(),
 ) -> list[SpeedCell]:
-    """Every cell in order: each round goes through all models, so that a machine that grows slower
-    does so for all of them."""
+    """All cells in order. Each round measures all models, so that a machine that slows down affects
+    all alike."""
     return [
         cell
         for number in range(1, rounds + 1)
         for model in models
-        for cell in _turn(number, model, sizes, concurrency, model not in never_cold)
+        for cell in _round_cells(number, model, sizes, concurrency, model not in never_cold)
     ]
 
 
-def _turn(
+def _round_cells(
     number: int, model: ModelKey, sizes: Sequence[str], concurrency: Sequence[int], cold: bool
 ) -> list[SpeedCell]:
-    """A model's cells in one round: the load first, so that what follows is warm."""
+    """A model's cells in one round: the cold one first, so that the others are warm."""
     first = [SpeedCell(number, model, COLD)] if cold else []
     together = [
         SpeedCell(number, model, TOGETHER, concurrency=level) for level in concurrency if level > 1
@@ -178,8 +176,7 @@ def _turn(
 
 
 def remaining_cells(cells: Sequence[SpeedCell], rows: Iterable[BenchmarkSample]) -> list[SpeedCell]:
-    """The cells still to be measured: those without rows, less the rest of a round in which their
-    model failed."""
+    """The cells without samples, except those of rounds in which their model failed."""
     rows = list(rows)
     done, failed = (
         {row.cell for row in rows},
@@ -191,7 +188,7 @@ def remaining_cells(cells: Sequence[SpeedCell], rows: Iterable[BenchmarkSample])
 
 
 def is_failure(row: BenchmarkSample) -> bool:
-    """Whether the model gave no answer; a cell that was left out for a reason is none."""
+    """Whether the model failed; a cell that was skipped for a reason is not a failure."""
     return row.error is not None and row.error not in NOT_FAILURES
 
 
@@ -199,36 +196,35 @@ def is_failure(row: BenchmarkSample) -> bool:
 
 
 def prompt_tokens(size: str) -> int:
-    """Tokens of a size: 32 for `short`, 1,000 for `1k`, 500 for `500`."""
+    """Tokens of a prompt size: 32 for `short`, 1,000 for `1k`, 500 for `500`."""
     if size == SHORT:
         return SHORT_TOKENS
     return int(size[:-1]) * 1000 if size.endswith("k") else int(size)
 
 
 def new_tokens(size: str) -> int:
-    """Tokens of the answer at most."""
+    """Most tokens of the answer."""
     return NEW_TOKENS_SHORT if size == SHORT else NEW_TOKENS
 
 
 def make_prompt(size: str, nonce: str) -> str:
-    """A prompt of about that many tokens. It begins with the nonce and goes on by it, so that no
-    server has its beginning in a cache."""
+    """A prompt of about that many tokens. The nonce starts it and seeds the rest, so that no server
+    has a prefix in its cache."""
     words = random.Random(nonce).choices(WORDS, k=max(prompt_tokens(size) - OVERHEAD_TOKENS, 4))
     return f"{nonce} {' '.join(words)}.\nTell a long story with these words."
 
 
 def context_for_size(size: str) -> int:
-    """Tokens of context that a prompt of that size takes with its answer, with the room that orch
-    leaves for a wrong estimate."""
+    """Tokens of context for a prompt of that size and its answer, with orch's margin for a wrong
+    estimate."""
     return int(prompt_tokens(size) * PROMPT_MARGIN) + new_tokens(size) + MIN_ANSWER_TOKENS
 
 
 def bench_num_ctx(state: ModelState, sizes: Iterable[str]) -> int:
-    """The context of all of a model's cells, so that nothing is loaded anew between them: the
+    """One context size for all cells of a model, so that it is not reloaded between them: the
     router's, for the longest prompt that fits.
 
-    What is loaded by chance does not count: a bench that is gone on with later measures the same
-    thing.
+    What happens to be loaded is ignored, so that a resumed bench measures the same.
     """
     plain = replace(state, resident_ctx=None, measured=None)
     limit = plain.num_ctx if state.fixed_ctx else state.context_window

@@ -1,5 +1,5 @@
-"""The suite of graded tasks: its form in YAML or JSON lines, and every fault of a user's file at
-once, each with its place."""
+"""The suite of graded tasks: parses YAML or JSON lines and reports every fault of a user's file at
+once, each with its position."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from typing import Any, Literal
 
 from orch.bench.suite_check import coerce_lists, schema_faults, validate_form
 from orch.config import files, regex_limits
-from orch.config.yaml_document import MAX_BYTES, Problem, YamlDocument, parse_yaml
-from orch.config.yaml_document import KeyPath as Place
+from orch.config.yaml_document import MAX_BYTES, KeyPath, Problem, YamlDocument, parse_yaml
 from orch.errors import ConfigError
 from orch.text.suggestion import did_you_mean
 from orch.types import TaskType
 
 SHIPPED_SUITE = Path(__file__).with_name("tasks.yaml")
 READ_CHARS = 8_000
-"""Characters of an answer that a pattern is tried on."""
+"""Characters of an answer that a pattern is matched against."""
 READ_LINE_CHARS = 300
-"""Characters of a line that a pattern which begins with ^ is tried on."""
+"""Characters of a line that a pattern starting with ^ is matched against."""
 DEFAULT_MAX_TOKENS = 400
 
 
@@ -33,8 +32,8 @@ def _at_least_1() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact:
-    """One of these answers; with `answer_only: false` also as the conclusion of a longer text that
-    names no rival beside it."""
+    """One of these answers; with `answer_only: false` also as the conclusion of a longer text
+    without a rival answer."""
 
     exact: tuple[str, ...] = field(metadata={"min_length": 1})
     answer_only: bool = True
@@ -51,7 +50,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regex:
-    """A pattern that is found in the answer, or in its code."""
+    """A pattern that must match in the answer, or in its code."""
 
     regex: str
     inside: Literal["answer", "code"] = "answer"
@@ -59,8 +58,8 @@ class Regex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A set of things, each with its other names. Score: F1, or recall where extra ones are
-    allowed; `ordered` counts the longest run in order."""
+    """A set of items, each with its synonyms. Score: F1, or recall where extra items are allowed;
+    with `ordered` the longest run in order counts."""
 
     items: tuple[tuple[str, ...], ...] = field(metadata={"min_length": 1})
     extra: Literal["penalise", "allow"] = "penalise"
@@ -69,7 +68,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonSchema:
-    """JSON that fits a schema, and has these values at these paths."""
+    """JSON that follows a schema and has these values at these paths."""
 
     json_schema: dict[str, Any]
     equals: dict[str, Any] = field(default_factory=dict)
@@ -77,8 +76,7 @@ class JsonSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitTests:
-    """Python tests for code. For sql, regex and text they see the answer's code as the string
-    `answer`."""
+    """Python tests for code. For sql, regex and text the code is the string `answer`."""
 
     language: Literal["python", "sql", "regex", "text"] = "python"
     entry: str = ""
@@ -124,8 +122,8 @@ CHECK_FORMS: dict[str, type[Any]] = {
     "tests": UnitTests,
     "rubric": Rubric,
 }
-"""The key that names a grader, and its form. The keys of `tests` and `rubric` stand inside, those
-of the others beside."""
+"""The key of a grader, and its form. The keys of `tests` and `rubric` are inside it, those of the
+others beside it."""
 _INSIDE = ("tests", "rubric")
 
 
@@ -149,7 +147,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class SuiteTask:
-    """One task of the suite; several checks count with their mean."""
+    """A task of the suite; the score of several checks is their mean."""
 
     id: str
     type: TaskType
@@ -171,7 +169,7 @@ class Suite:
 
 
 def load_suite(path: Path | None = None) -> Suite:
-    """The suite of a file, or the shipped one. Raises ConfigError with every fault."""
+    """Loads the suite of a file, or the shipped one. Raises ConfigError with every fault."""
     text = _read(path or SHIPPED_SUITE)
     document = (
         _parse_lines(str(path), text)
@@ -225,7 +223,7 @@ def _read(path: Path) -> str:
 
 
 def _parse_lines(file: str, text: str) -> YamlDocument:
-    """One task a line; a first line without `id` may hold `version` and `extends`."""
+    """Parses one task per line; a first line without `id` may have `version` and `extends`."""
     document = YamlDocument(file, {"tasks": []})
     if len(text) > MAX_BYTES:
         document.problems.append(
@@ -258,8 +256,8 @@ def _parse_lines(file: str, text: str) -> YamlDocument:
 
 
 def _tasks(document: YamlDocument) -> tuple[list[SuiteTask], bool]:
-    """The tasks that are right, and whether the shipped ones come with them; what is wrong goes to
-    the document's problems."""
+    """The valid tasks, and whether they extend the shipped ones; faults are added to the document's
+    problems."""
     root = validate_form(document, (), _Root, document.data) if document.data is not None else None
     if root is None:
         return [], False
@@ -280,7 +278,7 @@ def _tasks(document: YamlDocument) -> tuple[list[SuiteTask], bool]:
     return tasks, root["extends"] is not None
 
 
-def _task(document: YamlDocument, path: Place, data: Any) -> SuiteTask | None:
+def _task(document: YamlDocument, path: KeyPath, data: Any) -> SuiteTask | None:
     entry = validate_form(document, path, _Entry, data)
     if entry is None:
         grade = data.get("grade") if isinstance(data, dict) else None
@@ -293,7 +291,7 @@ def _task(document: YamlDocument, path: Place, data: Any) -> SuiteTask | None:
     return SuiteTask(**{**entry, "prompt": entry["prompt"].strip()}, checks=checks)
 
 
-def _checks(document: YamlDocument, path: Place, grade: dict[str, Any]) -> tuple[Check, ...]:
+def _checks(document: YamlDocument, path: KeyPath, grade: dict[str, Any]) -> tuple[Check, ...]:
     if "all" not in grade:
         found = [_check(document, path, grade)]
     elif len(grade) > 1 or not isinstance(grade["all"], list) or not grade["all"]:
@@ -308,8 +306,8 @@ def _checks(document: YamlDocument, path: Place, grade: dict[str, Any]) -> tuple
     return tuple(check for check in found if check is not None)
 
 
-def _check(document: YamlDocument, path: Place, grade: Any) -> Check | None:
-    """One grader. None, with the fault told, where it can't be used."""
+def _check(document: YamlDocument, path: KeyPath, grade: Any) -> Check | None:
+    """One check; None where it is invalid, with the fault added to the problems."""
     names = [name for name in CHECK_FORMS if isinstance(grade, dict) and name in grade]
     if len(names) != 1:
         near = (
@@ -323,7 +321,7 @@ def _check(document: YamlDocument, path: Place, grade: Any) -> Check | None:
             else f"no grader{near}"
         )
         document.problems.append(
-            document.problem(path, f"{what}; there are: {', '.join(CHECK_FORMS)}, all")
+            document.problem(path, f"{what}; one of: {', '.join(CHECK_FORMS)}, all")
         )
         return None
     name = names[0]
@@ -350,16 +348,16 @@ def _check(document: YamlDocument, path: Place, grade: Any) -> Check | None:
 # wrong
 
 
-def _regex_faults(check: Regex) -> Iterator[tuple[Place, str]]:
+def _regex_faults(check: Regex) -> Iterator[tuple[KeyPath, str]]:
     if fault := regex_limits.pattern_problem(check.regex, READ_CHARS):
         yield ("regex",), fault
 
 
-def _schema_faults(check: JsonSchema) -> Iterator[tuple[Place, str]]:
+def _schema_faults(check: JsonSchema) -> Iterator[tuple[KeyPath, str]]:
     yield from ((("json_schema", *at), fault) for at, fault in schema_faults(check.json_schema))
 
 
-def _tests_faults(check: UnitTests) -> Iterator[tuple[Place, str]]:
+def _tests_faults(check: UnitTests) -> Iterator[tuple[KeyPath, str]]:
     if check.language == "python" and not check.entry.isidentifier():
         yield ("entry",), "must name the function or class that the tests call"
     try:
@@ -371,10 +369,10 @@ def _tests_faults(check: UnitTests) -> Iterator[tuple[Place, str]]:
         yield ("code",), "the tests have no assert"
 
 
-def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
+def _rubric_faults(check: Rubric) -> Iterator[tuple[KeyPath, str]]:
     if check == Rubric():
         yield (), "has no condition"
-    phrases: list[tuple[Place, str]] = [
+    phrases: list[tuple[KeyPath, str]] = [
         ((name, index), phrase)
         for name in ("starts", "ends", "sections", "must_not")
         for index, phrase in enumerate(getattr(check, name))
@@ -399,11 +397,11 @@ def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
 
 
 def phrase_pattern(phrase: str) -> str:
-    """The pattern of a phrase written as /pattern/, else empty."""
+    """The pattern of a phrase written as /pattern/, else an empty string."""
     return phrase[1:-1] if len(phrase) > 2 and phrase[0] == phrase[-1] == "/" else ""
 
 
-_FAULTS: dict[type[Any], Callable[[Any], Iterable[tuple[Place, str]]]] = {
+_FAULTS: dict[type[Any], Callable[[Any], Iterable[tuple[KeyPath, str]]]] = {
     Regex: _regex_faults,
     JsonSchema: _schema_faults,
     UnitTests: _tests_faults,
