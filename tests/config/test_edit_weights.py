@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orch.config.discovery import packaged_file
 from orch.config.edit_weights import WeightsFile, format_weight, normalize_weights
 from orch.config.load import load_config
 from orch.errors import ConfigError
@@ -60,6 +61,15 @@ def test_only_the_numbers_change(own: Path, before: str, after: str) -> None:
     assert own.stat().st_mode & 0o777 == 0o640
     assert load_config().routing.weights.as_dict() == WEIGHTS
     assert [path.name for path in own.parent.glob(".routing*")] == []
+
+
+def test_in_a_copy_of_the_shipped_file_only_the_weights_change(own: Path) -> None:
+    own.write_bytes(packaged_file("routing").read_bytes())
+    before = own.read_bytes().decode().splitlines(keepends=True)
+    WeightsFile.read().save(WEIGHTS)
+    after = own.read_bytes().decode().splitlines(keepends=True)
+    changed = [line for old, line in zip(before, after, strict=True) if old != line]
+    assert changed == [f"{LINE}\n"]
 
 
 def test_the_users_file_is_created_if_the_shipped_one_is_in_use(home: Path) -> None:
