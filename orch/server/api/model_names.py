@@ -45,5 +45,5 @@ def parse_model_name(name: str) -> RequestedModel:
         return RequestedModel(task_type=TaskType(kind))
     except ValueError:
         raise OrchError(
-            f"there is no {name!r}", f"there are: {', '.join(AUTO_NAMES)}", code="model_not_found"
+            f"there is no {name!r}", f"one of: {', '.join(AUTO_NAMES)}", code="model_not_found"
         ) from None

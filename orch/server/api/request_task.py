@@ -32,7 +32,7 @@ class ChatParams:
     """Warnings about parts of the request that were ignored."""
 
 
-def build_request_task(request: Request, wishes: ChatParams) -> Task:
+def build_request_task(request: Request, params: ChatParams) -> Task:
     """The Task of a request. Raises OrchError for an unknown `auto:…`.
 
     Reads the headers `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout`
@@ -42,23 +42,23 @@ def build_request_task(request: Request, wishes: ChatParams) -> Task:
     repeat a request to get another answer. Clients other than the owner get no cached answers and
     nothing recalled, and another account's tasks are not remembered.
     """
-    choice, client = parse_model_name(wishes.model), client_name(request)
-    key = conversation_key(wishes.messages, client, request.headers.get("x-orch-session", ""))
+    choice, client = parse_model_name(params.model), client_name(request)
+    key = conversation_key(params.messages, client, request.headers.get("x-orch-session", ""))
     who, used = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
-    again = who == "owner" and (wishes.options.get("temperature") == 0 or used)
+    again = who == "owner" and (params.options.get("temperature") == 0 or used)
     return Task(
         text="",
-        messages=tuple(wishes.messages),
-        options=wishes.options,
-        extra=wishes.extra,
-        tools=wishes.tools,
-        response_format=wishes.response_format,
-        warnings=(*wishes.warnings, *((CACHE_DENIED_WARNING,) if used and not again else ())),
+        messages=tuple(params.messages),
+        options=params.options,
+        extra=params.extra,
+        tools=params.tools,
+        response_format=params.response_format,
+        warnings=(*params.warnings, *((CACHE_DENIED_WARNING,) if used and not again else ())),
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,
         loaded=choice.loaded,
-        stay_with=service_of(request).affinity.model_of(key) if len(wishes.messages) > 1 else None,
+        stay_with=service_of(request).affinity.model_of(key) if len(params.messages) > 1 else None,
         affinity=key,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",

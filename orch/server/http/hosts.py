@@ -43,8 +43,8 @@ def validate_host(host: str) -> str:
     name = parse_host(bare)
     if not name or bare.rpartition("]")[2].count(":"):
         raise UsageError(
-            f"{host!r} is no host name",
-            "write it whole and without port, like nas.local or 192.168.1.5",
+            f"{host!r} is not a host name",
+            "give the full name without a port, such as nas.local or 192.168.1.5",
         )
     return name
 
@@ -53,7 +53,7 @@ def validate_origin(origin: str) -> str:
     """The same for an origin. Raises UsageError."""
     if not _ORIGIN.fullmatch(origin.lower()):
         raise UsageError(
-            f"{origin!r} is no origin",
-            "write it whole, like https://chat.example or http://localhost:3000; * is not possible",
+            f"{origin!r} is not an origin",
+            "give it in full, such as https://chat.example; * is not possible",
         )
     return origin.lower()

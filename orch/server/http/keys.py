@@ -80,7 +80,7 @@ class ApiKeys:
         return found
 
     def __repr__(self) -> str:
-        return f"Keys({', '.join(self.names)})"
+        return f"ApiKeys({', '.join(self.names)})"
 
 
 def _digest(key: str) -> bytes:
@@ -114,9 +114,9 @@ def _of_file(path: str) -> Iterator[_Entry]:
             yield _Entry(place, name.strip(), key.strip())
         elif colon or len(lines) > 1:
             raise UsageError(
-                f"{place} is no `name: key`",
-                "a key a line, after its name, a colon and a space; a bare key stands alone and has"
-                " no colon",
+                f"{place} is not a `name: key` line",
+                "one key a line, after its name, a colon and a space; a file with a bare key has"
+                " nothing else",
             )
         else:
             yield _Entry(place, "default", line)
@@ -137,14 +137,14 @@ def _text(path: str) -> str:
                 _refuse_shared(path, place, os.fstat(stream.fileno()))
             data = stream.read(_MAX_FILE_BYTES + 1)
     except IsADirectoryError:
-        raise UsageError(f"--api-key {path}: that is a folder") from None
+        raise UsageError(f"--api-key {path}: is a folder, not a file") from None
     except PermissionError:
-        raise UsageError(f"--api-key {path}: you may not read it") from None
+        raise UsageError(f"--api-key {path}: permission denied") from None
     except (OSError, ValueError):
-        # what was given is not repeated: it may be the key
+        # the argument is not quoted: it may be the key itself
         raise UsageError(
-            "--api-key names neither a file nor a variable that is set; a key itself is not taken,"
-            " since everybody on this machine can read a command line",
+            "--api-key names neither a file nor a variable that is set; a key itself is not"
+            " accepted, because every user of this machine can read a command line",
             "write it to a file that only you can read (umask 077) and give its path, or set"
             f" {ENV_VARIABLE}",
         ) from None
@@ -154,7 +154,7 @@ def _text(path: str) -> str:
         return data.decode("utf-8-sig")
     except ValueError:
         raise UsageError(
-            f"--api-key {path}: that is no file of keys", "one key a line: `name: key`"
+            f"--api-key {path}: not a file of keys", "one key a line: `name: key`"
         ) from None
 
 

@@ -505,7 +505,7 @@ def test_what_no_chat_has_a_place_for_is_refused(
     client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]
 ) -> None:
     with pytest.raises(
-        openai.BadRequestError, match=f"{next(iter(field))}: orch asks every prompt as a chat"
+        openai.BadRequestError, match=f"{next(iter(field))}: orch sends every prompt as a chat"
     ):
         client.completions.create(model=LLAMA, prompt="hello", **field)
     assert not ollama.chats()
@@ -513,7 +513,11 @@ def test_what_no_chat_has_a_place_for_is_refused(
 
 @pytest.mark.parametrize(
     ("prompt", "said"),
-    [([1, 2], "no tokens"), ([[1], [2]], "no tokens"), (["a", "b"], "one prompt at a time, not 2")],
+    [
+        ([1, 2], "not tokens"),
+        ([[1], [2]], "not tokens"),
+        (["a", "b"], "one prompt at a time, not 2"),
+    ],
 )
 def test_tokens_and_several_prompts_are_refused_in_words(
     client: openai.OpenAI, prompt: Any, said: str
@@ -550,7 +554,7 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"input": [1, 2]}, "no tokens"),
+        ({"input": [1, 2]}, "not tokens"),
         ({"input": []}, "0 texts"),
         ({"dimensions": 4}, "vectors of 8"),
         ({"model": CODER}, "does not embed"),

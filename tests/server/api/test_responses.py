@@ -297,22 +297,22 @@ def test_a_cut_answer_ends_as_failed_with_what_came(
         ({"conversation": "conv_1"}, "conversation: orch is stateless"),
         ({"background": True}, "background: orch is stateless"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt: orch is stateless"),
-        ({"tools": [{"type": "function"}]}, "tools.0.name: a text is needed"),
+        ({"tools": [{"type": "function"}]}, "tools.0.name: must be a text"),
         (
             {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]},
-            "tools.0.tools.0.name: a text is needed",
+            "tools.0.tools.0.name: must be a text",
         ),
         ({"text": {"format": {"type": "grammar"}}}, "text.format: "),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"input": []}, "input"),
-        ({"input": [{"type": "reasoning", "summary": []}]}, "input: it holds no message"),
+        ({"input": [{"type": "reasoning", "summary": []}]}, "input: contains no message"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0: orch is stateless"),
-        ({"input": [{"type": "web_search_call"}]}, "input.0: orch hands on messages"),
+        ({"input": [{"type": "web_search_call"}]}, "input.0: orch supports messages"),
         ({"input": [{"role": "robot", "content": "hi"}]}, "input.0.role: 'robot'"),
-        ({"input": [{"role": "user"}]}, "input.0.content: a text"),
+        ({"input": [{"role": "user"}]}, "input.0.content: must be a text"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
-            "input.0.content.0: orch hands on texts and images",
+            "input.0.content.0: orch supports texts and images",
         ),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
@@ -320,11 +320,11 @@ def test_a_cut_answer_ends_as_failed_with_what_came(
         ),
         (
             {"input": [{"type": "function_call", "call_id": "c", "name": "add"}]},
-            "input.0.arguments: a text is needed",
+            "input.0.arguments: must be a text",
         ),
         (
             {"input": [{"type": "function_call_output", "output": "3"}]},
-            "input.0.call_id: a text is needed",
+            "input.0.call_id: must be a text",
         ),
     ],
 )

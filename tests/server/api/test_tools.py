@@ -49,7 +49,7 @@ LEFT_OUT = [
     "typeless",
     "custom patch",
 ]
-SAID = [f"the tool {each} was left out: orch hands on functions only" for each in LEFT_OUT]
+SAID = [f"the tool {each} was ignored: orch supports functions only" for each in LEFT_OUT]
 
 
 def caller(ollama: FakeOllama, name: str) -> None:
@@ -128,7 +128,7 @@ def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
     )
     assert (tools.names, list(tools.warnings)) == (
         {"add", "bare"},
-        ["the tool custom patch was left out: orch hands on functions only"],
+        ["the tool custom patch was ignored: orch supports functions only"],
     )
 
 

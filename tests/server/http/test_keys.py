@@ -52,7 +52,7 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     assert read["PADDED"].name_of(KEY + "==") == "default"
     assert ApiKeys.read("", {}) is None
     file.write_text(KEY)
-    assert repr(ApiKeys.read(str(file), env)) == "Keys(default)"
+    assert repr(ApiKeys.read(str(file), env)) == "ApiKeys(default)"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,6 @@ def _is_read(path: str) -> bool:
 
 @pytest.mark.parametrize("literal", [KEY, "sk-proj-abc/def+ghi", "x" * 5000, "a\0b"])
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(literal: str) -> None:
-    with pytest.raises(UsageError, match="everybody on this machine") as caught:
+    with pytest.raises(UsageError, match="every user of this machine") as caught:
         ApiKeys.read(literal, {})
     assert literal not in caught.value.message + caught.value.hint

@@ -102,29 +102,29 @@ async def _answer(
     tools: list[dict[str, Any]] | None,
     form: Any,
 ) -> Response:
-    given, streams, kept = (
+    given, streams, supported = (
         body.model_dump(exclude_unset=True, exclude_none=True),
         body.stream is not False,
         tools_from_chat(tools or ()),
     )
-    wishes = ChatParams(
+    params = ChatParams(
         model=body.model,
         messages=messages,
         options=dict(body.options or {}),
         extra={name: value for name, value in given.items() if name not in HANDLED_FIELDS},
-        tools=kept.functions or None,
-        warnings=kept.warnings,
+        tools=supported.functions or None,
+        warnings=supported.warnings,
         response_format=_format(body.format),
     )
 
-    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
+    async def respond(answer: PendingResponse, active: ActiveRequest) -> Response:
         if streams:
             return StreamedResponse(
-                _lines(answer, form), answer.headers, "application/x-ndjson", held.hand_over()
+                _lines(answer, form), answer.headers, "application/x-ndjson", active.hand_over()
             )
         result = await answer.result()
         calls = to_ollama_calls(result.response.tool_calls)
-        said = form(result.response.content, result.response.thinking, calls) | _logprobs(
+        fields = form(result.response.content, result.response.thinking, calls) | _logprobs(
             result.response.logprobs
         )
         return json_response(
@@ -132,7 +132,7 @@ async def _answer(
                 "model": result.decision.model_id,
                 **_remote(answer),
                 "created_at": _now(),
-                **said,
+                **fields,
                 **_end(result),
             },
             answer.headers,
@@ -140,7 +140,7 @@ async def _answer(
 
     return await run_and_respond(
         request,
-        build_request_task(request, wishes),
+        build_request_task(request, params),
         "continue" if streams else "restart",
         "ollama",
         respond,
@@ -215,7 +215,7 @@ def _now() -> str:
 
 
 async def _loaded(
-    request: Request, body: forms.OllamaChatRequest | forms.GenerateRequest, said: dict[str, Any]
+    request: Request, body: forms.OllamaChatRequest | forms.GenerateRequest, fields: dict[str, Any]
 ) -> Response:
     """A request without a prompt loads its model; with keep_alive 0 it unloads it, unless it is
     needed."""
@@ -223,7 +223,7 @@ async def _loaded(
     answer = {
         "model": body.model,
         "created_at": _now(),
-        **said,
+        **fields,
         "done": True,
         "done_reason": done_reason,
     }
@@ -233,20 +233,20 @@ async def _loaded(
 async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
     """Loads or unloads a model. Succeeds for `auto` and for models of servers that can't load on
     request."""
-    service, leaves = service_of(request), unloads_after_answer(keep_alive)
+    service, unloads_model = service_of(request), unloads_after_answer(keep_alive)
     if model in (*AUTO_NAMES, "auto:latest"):
-        return "unload" if leaves else "load"
+        return "unload" if unloads_model else "load"
     loader = service.orchestrator.runtime.loader
     service.invalidate_inventory()  # the model may have been loaded a moment ago
     try:
-        if leaves and service.scheduler.is_needed((await loader.find(model)).key):
+        if unloads_model and service.scheduler.is_needed((await loader.find(model)).key):
             return "load"  # others use it or wait for it
-        await (loader.unload(model) if leaves else loader.load(model, keep_alive))
+        await (loader.unload(model) if unloads_model else loader.load(model, keep_alive))
     except OrchError as error:
-        if leaves or error.code != "usage":
+        if unloads_model or error.code != "usage":
             raise
     service.invalidate_inventory()
-    return "unload" if leaves else "load"
+    return "unload" if unloads_model else "load"
 
 
 @with_error_envelope(ollama_error)
@@ -259,7 +259,7 @@ async def embed_inputs(request: Request) -> Response:
             {"model": body.model, "embeddings": []}, response_headers("", body.model, "", 0)
         )
     stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
-    found = await embedded(
+    result = await embedded(
         request,
         body.model,
         [body.input] if isinstance(body.input, str) else body.input,
@@ -267,18 +267,20 @@ async def embed_inputs(request: Request) -> Response:
     )
     spent = int((time.perf_counter() - begun) * _NANO)
     answer = {
-        "model": found.model,
-        "embeddings": found.vectors,
+        "model": result.model,
+        "embeddings": result.vectors,
         "total_duration": spent,
         "load_duration": 0,
-        "prompt_eval_count": found.tokens,
+        "prompt_eval_count": result.tokens,
     }
-    return json_response(answer, response_headers("", found.model, "", 0))
+    return json_response(answer, response_headers("", result.model, "", 0))
 
 
 @with_error_envelope(ollama_error)
 async def embed_prompt(request: Request) -> Response:
     """`POST /api/embeddings`: a single text, the predecessor of `/api/embed`."""
     body = await parse_body(request, forms.LegacyEmbeddingsRequest)
-    found = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
-    return json_response({"embedding": found.vectors[0]}, response_headers("", found.model, "", 0))
+    result = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
+    return json_response(
+        {"embedding": result.vectors[0]}, response_headers("", result.model, "", 0)
+    )

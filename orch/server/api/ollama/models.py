@@ -48,12 +48,12 @@ async def tags(request: Request) -> Response:
     """`GET /api/tags`."""
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
-    survey, told = await asyncio.gather(
-        service.orchestrator.runtime.registry.snapshot(), _as_told(request, "/api/tags")
+    inventory, reported = await asyncio.gather(
+        service.orchestrator.runtime.registry.snapshot(), _reported_entries(request, "/api/tags")
     )
     rows = [
-        {**_entry(state), "modified_at": at, **_said(state, told)}
-        for state in survey.states
+        {**_entry(state), "modified_at": at, **_reported_fields(state, reported)}
+        for state in inventory.states
         if state.is_installed
     ]
     return json_response(
@@ -61,11 +61,11 @@ async def tags(request: Request) -> Response:
     )
 
 
-async def _survey(request: Request) -> Inventory:
+async def _inventory(request: Request) -> Inventory:
     return await service_of(request).orchestrator.runtime.registry.snapshot(with_unlisted=True)
 
 
-async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
+async def _reported_entries(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
     """The entries of every Ollama by provider and full name; none for an unreachable one."""
 
     async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
@@ -84,9 +84,9 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
     return {key: entry for answer in answers for key, entry in answer.items()}
 
 
-def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
+def _reported_fields(state: ModelState, reported: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
     """What the provider reports about a model, without its names."""
-    entry = told.get(ModelKey(state.spec.provider, canonical_model_name(state.spec.id)), {})
+    entry = reported.get(ModelKey(state.spec.provider, canonical_model_name(state.spec.id)), {})
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 
@@ -143,9 +143,11 @@ async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models loaded now."""
     service_of(
         request
-        # a survey of some seconds ago would not know the model that has just answered
+        # a cached inventory would lack the model that has just answered
     ).invalidate_inventory()
-    survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
+    inventory, reported = await asyncio.gather(
+        _inventory(request), _reported_entries(request, "/api/ps")
+    )
     rows = [
         {
             **_entry(state),
@@ -153,22 +155,22 @@ async def ps(request: Request) -> Response:
             "size_vram": 0,
             "context_length": state.resident_ctx or state.num_ctx,
             "expires_at": NEVER_EXPIRES,
-            **_said(state, told),
+            **_reported_fields(state, reported),
         }
-        for state in _loaded(survey, told)
+        for state in _loaded(inventory, reported)
     ]
     return json_response({"models": rows})
 
 
-def _loaded(survey: Inventory, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
+def _loaded(inventory: Inventory, reported: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
     """The loaded models, each once: of names that share a digest, the one that Ollama lists."""
-    resident = (state for state in survey.states if state.resident and not state.unavailable)
+    resident = (state for state in inventory.states if state.resident and not state.unavailable)
     listed_last = sorted(
         resident,
-        key=lambda state: (state.spec.provider, canonical_model_name(state.spec.id)) in told,
+        key=lambda state: (state.spec.provider, canonical_model_name(state.spec.id)) in reported,
     )
     once = {state.identity: state for state in listed_last}
-    return [state for state in survey.states if state is once.get(state.identity)]
+    return [state for state in inventory.states if state is once.get(state.identity)]
 
 
 @with_error_envelope(ollama_error)
@@ -178,10 +180,10 @@ async def show_model(request: Request) -> Response:
     name = body.model or body.name
     if not name:
         raise OrchError("model is required", code="bad_input")
-    runtime, survey = service_of(request).orchestrator.runtime, await _survey(request)
+    runtime, inventory = service_of(request).orchestrator.runtime, await _inventory(request)
     if name.startswith("auto") and parse_model_name(name).model is None:
-        return json_response(_of_auto(name, survey))
-    state = resolve_model(survey, name)
+        return json_response(_show_auto(name, inventory))
+    state = resolve_model(inventory, name)
     backend = runtime.providers[state.spec.provider]
     if isinstance(backend, Lists) and state.is_installed:
         try:
@@ -197,11 +199,11 @@ async def show_model(request: Request) -> Response:
     )
 
 
-def _of_auto(name: str, survey: Inventory) -> dict[str, Any]:
+def _show_auto(name: str, inventory: Inventory) -> dict[str, Any]:
     """What the selectable models can do together, and the longest context window among them."""
     able = [
         state
-        for state in survey.states
+        for state in inventory.states
         if not state.unavailable and "completion" in (state.capabilities or ("completion",))
     ]
     capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {
@@ -233,12 +235,14 @@ def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
 @with_error_envelope(ollama_error)
 async def get_version(request: Request) -> Response:
     """`GET /api/version`: the version of the Ollama behind, and orch's own."""
-    found = EMULATED_VERSION
+    version = EMULATED_VERSION
     for backend in service_of(request).orchestrator.runtime.providers.values():
         if isinstance(backend, Lists):
             try:
-                found = (await backend.health()).removeprefix("Ollama ")
+                version = (await backend.health()).removeprefix("Ollama ")
                 break
             except ProviderError:
                 continue
-    return json_response({"version": found if found != "?" else EMULATED_VERSION, "orch": VERSION})
+    return json_response(
+        {"version": version if version != "?" else EMULATED_VERSION, "orch": VERSION}
+    )

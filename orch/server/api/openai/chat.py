@@ -63,18 +63,18 @@ async def chat_completions(request: Request) -> Response:
     """`POST /v1/chat/completions`."""
     body = await parse_body(request, ChatCompletionRequest)
     task = build_request_task(request, chat_params(body))
-    asked = body.stream_options is not None and body.stream_options.include_usage
+    include_usage = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
+    async def respond(pending: PendingResponse, active: ActiveRequest) -> Response:
         if body.stream:
             return StreamedResponse(
-                _events(answer, asked),
-                answer.headers,
+                _events(pending, include_usage),
+                pending.headers,
                 "text/event-stream; charset=utf-8",
-                held.hand_over(),
+                active.hand_over(),
             )
-        result = await answer.result()
-        return json_response(completion_body(result), answer.headers)
+        result = await pending.result()
+        return json_response(completion_body(result), pending.headers)
 
     return await run_and_respond(
         request, task, "continue" if body.stream else "restart", "openai", respond
@@ -84,20 +84,20 @@ async def chat_completions(request: Request) -> Response:
 def chat_params(body: ChatCompletionRequest) -> ChatParams:
     """The request's parameters."""
     # nothing is taken from the messages: some servers want even `content: null` beside tool calls
-    given = {
+    fields = {
         name: value
         for name, value in body.model_dump(exclude_unset=True).items()
         if value is not None
     }
     tools = tools_from_chat(body.tools or ())
-    choice = parse_tool_choice(given.pop("tool_choice", None), tools.names)
+    choice = parse_tool_choice(fields.pop("tool_choice", None), tools.names)
     return ChatParams(
         model=body.model,
-        messages=given["messages"],
-        options=sampling_options(body.options, given),
+        messages=fields["messages"],
+        options=sampling_options(body.options, fields),
         extra={
             name: value
-            for name, value in given.items()
+            for name, value in fields.items()
             if name not in SAMPLING_FIELDS and name not in HANDLED_FIELDS
         }
         | ({"tool_choice": choice.value} if choice.value is not None else {}),
@@ -109,10 +109,10 @@ def chat_params(body: ChatCompletionRequest) -> ChatParams:
     )
 
 
-def sampling_options(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+def sampling_options(options: dict[str, Any] | None, fields: dict[str, Any]) -> dict[str, Any]:
     """The sampling options of a body: its own fields override those of Ollama's `options`, which
     other servers get unchanged, too."""
-    return {**(options or {}), **{name: given[name] for name in SAMPLING_FIELDS if name in given}}
+    return {**(options or {}), **{name: fields[name] for name in SAMPLING_FIELDS if name in fields}}
 
 
 # ---------------------------------------------------------------- whole
@@ -178,14 +178,14 @@ def fallback_comment(event: Fallback) -> bytes:
     return b": fallback " + to_json(fields) + b"\n\n"
 
 
-async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
+async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A failed run ends with an error and without `[DONE]`."""
-    head = _head(answer.run_id, "chat.completion.chunk", answer.model)
-    usual: dict[str, Any] = {"usage": None} if asked else {}
+    head = _head(pending.run_id, "chat.completion.chunk", pending.model)
+    usual: dict[str, Any] = {"usage": None} if include_usage else {}
     calls = 0
     yield sse_event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
     try:
-        async for event in answer.events():
+        async for event in pending.events():
             if isinstance(event, Done):
                 result = event.result
                 yield sse_event(
@@ -196,7 +196,7 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
                         **usual,
                     }
                 )
-                if asked:
+                if include_usage:
                     yield sse_event(
                         {**head, "choices": [], "usage": chat_usage(result.response.usage)}
                     )
@@ -204,7 +204,7 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
             elif isinstance(event, Fallback):
                 yield fallback_comment(event)
             else:
-                for choice in _choices(event, answer.run_id, calls):
+                for choice in _choices(event, pending.run_id, calls):
                     calls += "tool_calls" in choice["delta"]
                     yield sse_event({**head, "choices": [choice], **usual})
     except OrchError as error:

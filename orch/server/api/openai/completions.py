@@ -39,48 +39,48 @@ HANDLED_FIELDS = ("model", "prompt", "suffix", "echo", "stream", "stream_options
 async def completions(request: Request) -> Response:
     """`POST /v1/completions`."""
     body = await parse_body(request, CompletionRequest)
-    given = body.model_dump(exclude_unset=True, exclude_none=True)
-    if given.get("logprobs", False) is not False:
+    fields = body.model_dump(exclude_unset=True, exclude_none=True)
+    if fields.get("logprobs", False) is not False:
         raise field_error("logprobs", NO_LOGPROBS)
-    wishes = ChatParams(
+    params = ChatParams(
         model=body.model,
         messages=[{"role": "user", "content": body.prompt[0]}],
-        options=sampling_options(body.options, given),
+        options=sampling_options(body.options, fields),
         extra={
             name: value
-            for name, value in given.items()
+            for name, value in fields.items()
             if name not in SAMPLING_FIELDS and name not in HANDLED_FIELDS
         },
     )
-    asked = body.stream_options is not None and body.stream_options.include_usage
+    include_usage = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
+    async def respond(pending: PendingResponse, active: ActiveRequest) -> Response:
         if body.stream:
             return StreamedResponse(
-                _events(answer, asked),
-                answer.headers,
+                _events(pending, include_usage),
+                pending.headers,
                 "text/event-stream; charset=utf-8",
-                held.hand_over(),
+                active.hand_over(),
             )
-        result = await answer.result()
+        result = await pending.result()
         whole = {
-            **_head(answer, result.decision.model_id),
+            **_head(pending, result.decision.model_id),
             "choices": [_choice(result.response.content, finish_reason_of(result))],
         }
-        return json_response({**whole, "usage": chat_usage(result.response.usage)}, answer.headers)
+        return json_response({**whole, "usage": chat_usage(result.response.usage)}, pending.headers)
 
     return await run_and_respond(
         request,
-        build_request_task(request, wishes),
+        build_request_task(request, params),
         "continue" if body.stream else "restart",
         "openai",
         respond,
     )
 
 
-def _head(answer: PendingResponse, model: str) -> dict[str, Any]:
+def _head(pending: PendingResponse, model: str) -> dict[str, Any]:
     return {
-        "id": f"cmpl-{answer.run_id}",
+        "id": f"cmpl-{pending.run_id}",
         "object": "text_completion",
         "created": int(time.time()),
         "model": model,
@@ -91,17 +91,17 @@ def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:
     return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
 
 
-async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
+async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerator[bytes]:
     """The run as a stream. A failed run ends with an error and without `[DONE]`."""
-    head = _head(answer, answer.model)
+    head = _head(pending, pending.model)
     try:
-        async for event in answer.events():
+        async for event in pending.events():
             if isinstance(event, Content):
                 yield sse_event({**head, "choices": [_choice(event.text)]})
             elif isinstance(event, Done):
                 result = event.result
                 yield sse_event({**head, "choices": [_choice("", finish_reason_of(result))]})
-                if asked:
+                if include_usage:
                     yield sse_event(
                         {**head, "choices": [], "usage": chat_usage(result.response.usage)}
                     )

@@ -24,22 +24,22 @@ async def create_embeddings(request: Request) -> Response:
     extra = dict(body.model_extra or {}) | (
         {"dimensions": body.dimensions} if body.dimensions else {}
     )
-    found = await embed_texts(request, body.model, body.input, extra)
-    if body.dimensions and len(found.vectors[0]) != body.dimensions:
+    result = await embed_texts(request, body.model, body.input, extra)
+    if body.dimensions and len(result.vectors[0]) != body.dimensions:
         raise OrchError(
-            f"{found.model} gives vectors of {len(found.vectors[0])} dimensions, not of"
+            f"{result.model} gives vectors of {len(result.vectors[0])} dimensions, not of"
             f" {body.dimensions}",
             "leave dimensions out",
             code="bad_input",
         )
     data = [
         {"object": "embedding", "index": index, "embedding": _packed(vector, body.encoding_format)}
-        for index, vector in enumerate(found.vectors)
+        for index, vector in enumerate(result.vectors)
     ]
-    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
+    usage = {"prompt_tokens": result.tokens, "total_tokens": result.tokens}
     return json_response(
-        {"object": "list", "data": data, "model": found.model, "usage": usage},
-        response_headers("", found.model, "", 0),
+        {"object": "list", "data": data, "model": result.model, "usage": usage},
+        response_headers("", result.model, "", 0),
     )
 
 

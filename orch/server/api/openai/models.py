@@ -27,7 +27,7 @@ async def get_model(request: Request) -> Response:
     for entry in await _entries(request):
         if entry["id"] == name:
             return json_response(entry)
-    parse_model_name(name)  # an auto that there is not
+    parse_model_name(name)  # rejects unknown variants of auto
     return json_response(
         _entry(service, *_facts(await service.orchestrator.runtime.loader.find(name)))
     )
@@ -35,10 +35,11 @@ async def get_model(request: Request) -> Response:
 
 async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
-    survey = await service.orchestrator.runtime.registry.snapshot()
-    there = [_facts(state) for state in survey.states if state.is_installed]
+    inventory = await service.orchestrator.runtime.registry.snapshot()
+    installed = [_facts(state) for state in inventory.states if state.is_installed]
     return [
-        _entry(service, *each) for each in (*((name, "orch", "") for name in AUTO_NAMES), *there)
+        _entry(service, *each)
+        for each in (*((name, "orch", "") for name in AUTO_NAMES), *installed)
     ]
 
 

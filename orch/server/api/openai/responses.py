@@ -77,22 +77,22 @@ async def responses(request: Request) -> Response:
     tools = tools_from_responses(body.tools or ())
     task = build_request_task(request, responses_params(body, tools))
 
-    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
+    async def respond(pending: PendingResponse, active: ActiveRequest) -> Response:
         if body.stream:
             return StreamedResponse(
-                _events(answer, body, tools),
-                answer.headers,
+                _events(pending, body, tools),
+                pending.headers,
                 "text/event-stream; charset=utf-8",
-                held.hand_over(),
+                active.hand_over(),
             )
-        result = await answer.result()
+        result = await pending.result()
         return json_response(
             {
-                **initial_response(body, answer),
+                **initial_response(body, pending),
                 **final_fields(result),
                 "output": output_items(result, tools.members),
             },
-            answer.headers,
+            pending.headers,
         )
 
     return await run_and_respond(
@@ -102,18 +102,18 @@ async def responses(request: Request) -> Response:
 
 def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams:
     """The request's parameters. Raises OrchError for what a stateless server can't do."""
-    given, text, reasoning = (
+    fields, text, reasoning = (
         body.model_dump(exclude_unset=True, exclude_none=True),
         body.text or {},
         body.reasoning or {},
     )
     for name in STATEFUL_FIELDS:
-        if given.get(name):
+        if fields.get(name):
             raise field_error(
                 name,
                 "orch is stateless and keeps no responses: send the whole conversation as input",
             )
-    if given.get("top_logprobs") or LOGPROBS_INCLUDE in str(given.get("include")):
+    if fields.get("top_logprobs") or LOGPROBS_INCLUDE in str(fields.get("include")):
         raise field_error("logprobs", NO_LOGPROBS)
     choice = parse_tool_choice(body.tool_choice, tools.names)
     return ChatParams(
@@ -121,36 +121,36 @@ def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams
         messages=input_messages(body.input, body.instructions),
         options=sampling_options(
             body.options,
-            _told(
+            _without_none(
                 max_tokens=body.max_output_tokens,
                 temperature=body.temperature,
                 top_p=body.top_p,
                 reasoning_effort=reasoning.get("effort"),
             ),
         ),
-        extra={name: value for name, value in given.items() if name not in HANDLED_FIELDS}
-        | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
+        extra={name: value for name, value in fields.items() if name not in HANDLED_FIELDS}
+        | _without_none(tool_choice=choice.value, verbosity=text.get("verbosity")),
         tools=tools.functions or None,
         response_format=response_format_of(text.get("format")),
         warnings=(*tools.warnings, *choice.warnings),
     )
 
 
-def _told(**fields: Any) -> dict[str, Any]:
+def _without_none(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
 # ---------------------------------------------------------------- the response
 
 
-def initial_response(body: ResponsesRequest, answer: PendingResponse) -> dict[str, Any]:
+def initial_response(body: ResponsesRequest, pending: PendingResponse) -> dict[str, Any]:
     """The response before its first item, with the request's parameters."""
     return {
-        "id": f"resp_{answer.run_id}",
+        "id": f"resp_{pending.run_id}",
         "object": "response",
         "created_at": int(time.time()),
         "status": "in_progress",
-        "model": answer.model,
+        "model": pending.model,
         "output": [],
         "error": None,
         "incomplete_details": None,
@@ -199,18 +199,18 @@ def responses_usage(counted: Usage) -> dict[str, Any]:
 
 
 async def _events(
-    answer: PendingResponse, body: ResponsesRequest, tools: FunctionTools
+    pending: PendingResponse, body: ResponsesRequest, tools: FunctionTools
 ) -> AsyncGenerator[bytes]:
     """The run as typed events. A failed run ends with `response.failed`."""
     output, numbers, response = (
-        OutputItems(answer.run_id, tools.members),
+        OutputItems(pending.run_id, tools.members),
         count(),
-        initial_response(body, answer),
+        initial_response(body, pending),
     )
     for kind in ("response.created", "response.in_progress"):
         yield _event(next(numbers), {"type": kind, "response": response})
     try:
-        async for event in answer.events():
+        async for event in pending.events():
             if isinstance(event, Fallback):
                 yield fallback_comment(event)
             end = final_fields(event.result) if isinstance(event, Done) else None

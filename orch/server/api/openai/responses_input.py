@@ -14,7 +14,7 @@ Item = dict[str, Any]
 ROLES = ("user", "assistant", "system", "developer")
 TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 """Text part types, and the field that holds the text."""
-NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
+NO_LOGPROBS = "orch supports logprobs in chat completions only"
 
 
 def input_messages(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
@@ -40,18 +40,18 @@ def input_messages(given: str | Sequence[Item], instructions: str | None) -> lis
             )
         elif kind == "item_reference":
             raise field_error(place, "orch is stateless and keeps no items: send the item itself")
-        elif kind != "reasoning":  # what a model thought before is not told to it again
+        elif kind != "reasoning":  # a model's earlier reasoning is not sent to it
             raise field_error(
-                place, f"orch hands on messages, function calls and their outputs, no {kind!r}"
+                place, f"orch supports messages, function calls and their outputs, not {kind!r}"
             )
     if not messages:
-        raise field_error("input", "it holds no message")
+        raise field_error("input", "contains no message")
     return messages
 
 
-def field_error(place: str, said: str) -> OrchError:
+def field_error(place: str, message: str) -> OrchError:
     """The error for a field of the body."""
-    return OrchError(f"{place}: {said}", code="bad_input")
+    return OrchError(f"{place}: {message}", code="bad_input")
 
 
 def _add_call(messages: list[Message], item: Item, place: str) -> None:
@@ -80,7 +80,7 @@ def _role(item: Item, place: str) -> str:
 def _text(item: Item, name: str, place: str) -> str:
     value = item.get(name)
     if not isinstance(value, str):
-        raise field_error(f"{place}.{name}", "a text is needed")
+        raise field_error(f"{place}.{name}", "must be a text")
     return value
 
 
@@ -89,7 +89,7 @@ def _content(value: Any, place: str) -> str | list[dict[str, Any]]:
     if isinstance(value, str):
         return value
     if not isinstance(value, list):
-        raise field_error(place, "a text or a list of parts is needed")
+        raise field_error(place, "must be a text or a list of parts")
     parts = [_part(part, f"{place}.{number}") for number, part in enumerate(value)]
     if all(part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts)
@@ -101,7 +101,7 @@ def _part(part: Any, place: str) -> dict[str, Any]:
     if kind in TEXT_PARTS:
         return {"type": "text", "text": _text(part, TEXT_PARTS[kind], place)}
     if kind != "input_image":
-        raise field_error(place, f"orch hands on texts and images, no {kind!r}")
+        raise field_error(place, f"orch supports texts and images, not {kind!r}")
     if part.get("image_url") is None and part.get("file_id") is not None:
         raise field_error(place, "orch keeps no files: send the image as a data: URL")
     detail = {"detail": part["detail"]} if part.get("detail") else {}

@@ -20,7 +20,7 @@ def _texts(value: Any) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise PydanticCustomError(
             "texts",
-            "orch takes texts here, no tokens: they would mean another thing to every model",
+            "orch accepts texts here, not tokens: token ids differ between models",
         )
     return texts
 
@@ -30,7 +30,7 @@ def _prompt(value: Any) -> list[str]:
     texts = _texts(value)
     if len(texts) != 1:
         raise PydanticCustomError(
-            "one", "orch takes one prompt at a time, not {count}", {"count": len(texts)}
+            "one", "orch accepts one prompt at a time, not {count}", {"count": len(texts)}
         )
     return texts
 
@@ -38,12 +38,12 @@ def _prompt(value: Any) -> list[str]:
 def _format(value: dict[str, Any]) -> dict[str, Any]:
     """Checks that an answer can be validated against the format."""
     if value.get("type") not in ("text", "json_object", "json_schema"):
-        raise PydanticCustomError("format", "its type is text, json_object or json_schema")
+        raise PydanticCustomError("format", "type must be text, json_object or json_schema")
     if value["type"] == "json_schema" and not (
         isinstance(value.get("json_schema"), dict)
         and isinstance(value["json_schema"].get("schema"), dict)
     ):
-        raise PydanticCustomError("schema", "json_schema needs an object with a schema in it")
+        raise PydanticCustomError("schema", "json_schema must be an object that contains a schema")
     return value
 
 
@@ -52,8 +52,8 @@ def _not_in_chat(value: Any) -> Any:
     if value:
         raise PydanticCustomError(
             "chat",
-            "orch asks every prompt as a chat, which has no place for this: leave it out, or ask"
-            " the model's own server",
+            "orch sends every prompt as a chat, which does not support this: leave it out,"
+            " or use the model's own server",
         )
     return value
 

@@ -88,7 +88,7 @@ def _each(tools: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
 def _name(tool: Item, place: str) -> str:
     name = tool.get("name")
     if not isinstance(name, str) or not name:
-        raise OrchError(f"{place}.name: a text is needed", code="bad_input")
+        raise OrchError(f"{place}.name: must be a text", code="bad_input")
     return name
 
 
@@ -111,7 +111,7 @@ def _warnings(left: Sequence[Item]) -> tuple[str, ...]:
     """A warning for each kind of ignored tool, with its name if it has one."""
     return tuple(
         dict.fromkeys(
-            f"the tool {_called(tool)} was left out: orch hands on functions only" for tool in left
+            f"the tool {_called(tool)} was ignored: orch supports functions only" for tool in left
         )
     )
 
@@ -144,7 +144,7 @@ def _ignored(choice: str) -> tuple[str, ...]:
     return (
         ()
         if choice in ("auto", "none")
-        else (f"tool_choice {choice} was left out: there is no such function",)
+        else (f"tool_choice {choice} was ignored: there is no such function",)
     )
 
 
