@@ -50,7 +50,7 @@ from orch.routing.registry import Inventory
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
-from orch.types import ModelKey
+from orch.types import Elimination, ModelKey
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
@@ -191,8 +191,14 @@ def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -
 @pytest.mark.parametrize(
     ("state", "code"),
     [
-        (ModelState(ModelSpec(id="m"), unavailable=("not_installed", "not installed")), 4),
-        (ModelState(ModelSpec(id="m"), unavailable=("provider_down", "provider p is down")), 3),
+        (ModelState(ModelSpec(id="m"), unavailable=Elimination("not_installed")), 4),
+        (
+            ModelState(
+                ModelSpec(id="m"),
+                unavailable=Elimination("provider_down", {"provider": "p", "why": "refused"}),
+            ),
+            3,
+        ),
         (ModelState(ModelSpec(id="m"), capabilities=frozenset({"embedding"})), 2),
     ],
 )

@@ -14,8 +14,9 @@ from orch.routing.no_candidate import how_to_get_a_model
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.routing.registry import Inventory
+from orch.routing.wording import elimination_text
 from orch.storage.timings import BenchmarkSample
-from orch.types import ModelKey, Need
+from orch.types import Elimination, ModelKey, Need
 
 COLD, WARM, TOGETHER = "cold", "warm", "together"
 SHORT, SHORT_TOKENS = "short", 32
@@ -82,16 +83,16 @@ def choose_models(
     out = {state.key: _elimination(state, survey) for state in survey.states}
     able = [state for state in survey.states if out[state.key] is None]
     if not able:
-        raise _nothing_to_measure(survey, {why[0] for why in out.values() if why})
+        raise _nothing_to_measure(survey, {why.code for why in out.values() if why})
     too_large = [
-        (state.spec.id, why[1])
+        (state.spec.id, elimination_text(why))
         for state in survey.states
-        if (why := out[state.key]) and why[0] == "memory"
+        if (why := out[state.key]) and why.code == "memory"
     ]
     return [state for state in able if not state.spec.last_resort] or able, too_large
 
 
-def _elimination(state: ModelState, survey: Inventory) -> tuple[str, str] | None:
+def _elimination(state: ModelState, survey: Inventory) -> Elimination | None:
     return eliminate(
         state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx
     )
@@ -105,10 +106,10 @@ def _check_measurable(state: ModelState) -> None:
             name, state.spec.provider, state.remote_host, listed=not state.unlisted
         )
     if state.unavailable is not None:
-        down = state.unavailable[0] == "provider_down"
+        down = state.unavailable.code == "provider_down"
         hint = "orch health shows what is wrong" if down else f"orch models pull {name}"
         raise OrchError(
-            f"{name}: {state.unavailable[1]}",
+            f"{name}: {elimination_text(state.unavailable)}",
             hint,
             code="no_provider" if down else "model_not_found",
         )

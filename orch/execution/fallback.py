@@ -164,7 +164,7 @@ class FallbackChain:
     def _fits_now(self, candidate: Candidate) -> bool:
         state = self._plan.states[candidate.key]
         slot = slot_request(state, self._plan.need, self._task)
-        return not self._runtime.admission.wait_reason(slot)
+        return self._runtime.admission.wait_reason(slot) is None
 
 
 def decision_for(plan: Plan, candidate: Candidate) -> Decision:
@@ -175,6 +175,7 @@ def decision_for(plan: Plan, candidate: Candidate) -> Decision:
         model_name=candidate.model_name,
         provider=candidate.provider,
         reason=candidate.reason,
+        reasons=candidate.reasons,
         degraded=plan.states[candidate.key].spec.last_resort,
         remote_host=candidate.remote_host,
     )

@@ -26,8 +26,10 @@ from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
+from orch.routing.wording import elimination_text
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload
+from orch.types import Elimination
 
 MIN_FREE_DISK_GB = 1.0
 _OLD_COLLECTION = re.compile(r"orch-.+-\d+")
@@ -153,8 +155,8 @@ def _model_checks(inventory: Inventory, runtime: Runtime) -> dict[str, _Check]:
 
 async def _check_model(state: ModelState, client: ProviderClient, offload: Offload) -> Finding:
     if state.unavailable:
-        status, detail, hint = _unavailable(state, *state.unavailable)
-        if state.spec.gguf and state.unavailable[0] != "remote":
+        status, detail, hint = _unavailable(state, state.unavailable)
+        if state.spec.gguf and state.unavailable.code != "remote":
             hint = await _engine_commands(offload)
         return status, detail, hint
     try:
@@ -180,13 +182,13 @@ def _can_chat(state: ModelState) -> bool:
     return state.capabilities is not None and "completion" in state.capabilities
 
 
-def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
-    if code == "remote":
+def _unavailable(state: ModelState, elimination: Elimination) -> Finding:
+    if elimination.code == "remote":
         host = display_host(state.remote_host)
         return "off", f"remote: runs at {host}; out unless models.yaml says remote: allow", ""
-    if code == "provider_down":
+    if elimination.code == "provider_down":
         return "warn", f"provider {state.spec.provider} is down", ""
-    return "warn", reason, f"orch models pull {state.spec.id}"
+    return "warn", elimination_text(elimination), f"orch models pull {state.spec.id}"
 
 
 # ---------------------------------------------------------------- memory

@@ -13,6 +13,8 @@ from orch.routing.admission import Admission, SlotRequest
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Registry
+from orch.routing.wording import elimination_text
+from orch.types import Elimination
 
 _ZERO_DURATION = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
 
@@ -79,18 +81,17 @@ class ModelLoader:
                 spec.id, spec.provider, state.remote_host, listed=not state.unlisted
             )
         if state.unavailable:
-            raise _unavailable(state, *state.unavailable)
+            raise _unavailable(state, state.unavailable)
         return state
 
 
 _CODES = {"provider_down": "no_provider", "not_installed": "model_not_found"}
 
 
-def _unavailable(state: ModelState, code: str, reason: str) -> OrchError:
-    name = state.spec.id
-    return OrchError(
-        f"{name}: {reason}", f"orch models show {name}", code=_CODES.get(code, "error")
-    )
+def _unavailable(state: ModelState, elimination: Elimination) -> OrchError:
+    name, code = state.spec.id, _CODES.get(elimination.code, "error")
+    message = f"{name}: {elimination_text(elimination)}"
+    return OrchError(message, f"orch models show {name}", code=code)
 
 
 def _unsupported(state: ModelState) -> OrchError:

@@ -12,6 +12,7 @@ from orch.errors import OrchError, run_code
 from orch.execution.attempt import ModelCall
 from orch.execution.events import RunWarning
 from orch.routing.router import Plan
+from orch.routing.wording import reason_text
 from orch.storage.journal import RunRecord
 from orch.text.prompt import (
     PreparedTask,
@@ -24,6 +25,7 @@ from orch.text.slices import is_image_data_url
 from orch.types import (
     Attempt,
     Message,
+    Reason,
     Response,
     RunResult,
     Timing,
@@ -113,12 +115,14 @@ def build_result(state: RunState) -> RunResult:
     decision, degraded = plan.decision, call.state.spec.last_resort
     if call.candidate.key != decision.key:
         answered = call.candidate
+        reasons = (Reason("fallback"), *answered.reasons)
         decision = replace(
             decision,
             model_id=answered.model_id,
             model_name=answered.model_name,
             provider=answered.provider,
-            reason=f"fallback: {answered.reason}",
+            reason=reason_text(reasons),
+            reasons=reasons,
             remote_host=answered.remote_host,
         )
     return RunResult(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal
 
 from orch.errors import OrchError
-from orch.execution.answer_cache import REPLAY_CHUNK_CHARS, format_age
+from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
 from orch.execution.fallback import FallbackChain, decision_for
 from orch.execution.json_schema import AnswerSchema, schema_from_format
@@ -26,9 +26,10 @@ from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.routing.model_state import free_context
 from orch.routing.router import REAL_MODEL_ANSWERED, Plan
+from orch.routing.wording import reason_text
 from orch.storage.answers import CachedAnswer
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, prepare_task, text_size
-from orch.types import Decision, ModelKey, RunResult
+from orch.types import Decision, ModelKey, Reason, RunResult
 
 OnPartial = Literal["restart", "continue", "stop"]
 """When a model fails after it gave text: restart (the text was buffered and is dropped), continue
@@ -105,8 +106,8 @@ class Run:
         """A cached answer as the stream that it was."""
         state = self._state
         result = cached.to_result(state.run_id, state.started_clock_s)
-        reason = f"cached, {format_age(cached.at)}; --fresh asks again"
-        decision = replace(result.decision, reason=reason)
+        reasons = (Reason("cached", {"age_s": max(time.time() - cached.at, 0)}),)
+        decision = replace(result.decision, reason=reason_text(reasons), reasons=reasons)
         result = replace(result, decision=decision)
         state.text_before = result.response.content
         state.warnings += dict.fromkeys((*state.task.warnings, *self._demo_warnings(decision)))

@@ -15,6 +15,7 @@ from orch.types import InstalledModel
 
 UNNAMED_HOST = "another machine"
 """Used as the host if a server does not name it."""
+REMOTE_DENIED = "remote: its text would go to {host}, and models.yaml does not say remote: allow"
 MAX_HOST_CHARS = 200
 
 
@@ -70,10 +71,7 @@ def is_allowed(models: Models, provider: str, name: str) -> bool:
 
 def remote_reason(host: str) -> str:
     """Why a remote model that is not allowed is eliminated."""
-    return (
-        f"remote: its text would go to {display_host(host)}, and models.yaml does not say"
-        " remote: allow"
-    )
+    return REMOTE_DENIED.format(host=display_host(host))
 
 
 def how_to_allow(model: str, provider: str, *, listed: bool) -> str:

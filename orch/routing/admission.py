@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
 from orch.routing.registry import Inventory
 from orch.text.prompt import Task
-from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need
+from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need, Reason
 
 
 class SlotRequest(NamedTuple):
@@ -52,8 +52,8 @@ class Admission(Protocol):
         """
         ...
 
-    def wait_reason(self, request: SlotRequest) -> str:
-        """Why the model can't be loaded now beside the models in use; empty if it can."""
+    def wait_reason(self, request: SlotRequest) -> Reason | None:
+        """Why the model can't be loaded now beside the models in use, if it can't."""
         ...
 
 
@@ -67,6 +67,6 @@ class NoQueue:
         """A slot, at once."""
         return nullcontext()
 
-    def wait_reason(self, request: SlotRequest) -> str:
-        """Empty: nothing waits."""
-        return ""
+    def wait_reason(self, request: SlotRequest) -> Reason | None:
+        """None: nothing waits."""
+        return None

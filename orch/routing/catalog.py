@@ -13,6 +13,7 @@ from orch.quality.estimator import QualityEstimator
 from orch.routing.expected_time import rated_tps
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from orch.routing.wording import elimination_text
 from orch.storage.journal import Journal
 from orch.storage.stats import percentile
 from orch.storage.timings import RECENT_ANSWERS
@@ -34,7 +35,7 @@ def describe(state: ModelState) -> dict[str, Any]:
         "name": spec.label,
         "provider": spec.provider,
         "installed": state.is_installed,
-        "unavailable": state.unavailable[1] if state.unavailable else None,
+        "unavailable": elimination_text(state.unavailable) if state.unavailable else None,
         "resident": state.resident,
         "unlisted": state.unlisted,
         "last_resort": spec.last_resort,

@@ -39,6 +39,11 @@ class TimeEstimate(NamedTuple):
     """How many models loading this one unloads."""
 
     @property
+    def parts(self) -> dict[str, float]:
+        """The seconds by name, as a candidate holds them."""
+        return {name: getattr(self, name) for name in ("load", "prefill", "decode", "eviction")}
+
+    @property
     def expected(self) -> float:
         """Until the answer is complete."""
         return self.load + self.prefill + self.decode

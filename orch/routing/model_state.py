@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from orch.config.spec import ModelSpec, canonical_model_name
-from orch.types import Estimate, ModelKey, Need, Prior, SpeedStats
+from orch.types import Elimination, Estimate, ModelKey, Need, Prior, SpeedStats
 
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
@@ -29,11 +29,10 @@ that counts half."""
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model as it stands now: its facts, and what its provider and the journal say.
-    `unavailable` is (code, reason) or None."""
+    """One model as it stands now: its facts, and what its provider and the journal say."""
 
     spec: ModelSpec
-    unavailable: tuple[str, str] | None = None
+    unavailable: Elimination | None = None
     local: bool = True
     resident: bool = False
     resident_ctx: int | None = None
@@ -88,7 +87,7 @@ class ModelState:
     @property
     def is_remote_denied(self) -> bool:
         """Whether it runs elsewhere, and models.yaml does not allow it."""
-        return self.unavailable is not None and self.unavailable[0] == "remote"
+        return self.unavailable is not None and self.unavailable.code == "remote"
 
     @property
     def can_chat(self) -> bool:

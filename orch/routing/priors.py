@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from orch.config.spec import ModelSpec, canonical_model_name
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import ModelState
-from orch.types import ModelKey, Prior, TaskType
+from orch.routing.wording import reason_text
+from orch.types import ModelKey, Prior, Reason, TaskType
 
 if TYPE_CHECKING:
     from orch.routing.known_models.catalogue import KnownModels
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SHIFT_FADES = 2
 """Rated models at which half of the difference between their ratings and their priors is believed:
 one person's one rating may be a whim."""
-RATED_BY_USER, RATED = "rated by you", "rated"
+RATED_BY_USER, RATED = Reason("rated_by_user"), Reason("rated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +194,10 @@ class QualityPriors:
         return sum(distances) / (len(distances) + SHIFT_FADES)
 
 
-def prior_from_rating(rating: float, source: str) -> Prior:
+def prior_from_rating(rating: float, origin: Reason) -> Prior:
     """A rating from 0 to 10, which holds at every type."""
-    return Prior(dict.fromkeys(TaskType, rating / 10), source)
+    quality = dict.fromkeys(TaskType, rating / 10)
+    return Prior(quality, reason_text([origin]), origin=(origin,))
 
 
 def is_selectable(state: ModelState, unlisted_take_part: bool) -> bool:

@@ -4,6 +4,7 @@ weighted terms make a score (pure)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orch.config.spec import Routing
 from orch.errors import UsageError
@@ -20,8 +21,9 @@ from orch.routing.scoring import (
     preference_of,
     within_quality_margin,
 )
+from orch.routing.wording import with_elimination, with_reasons
 from orch.text.prompt import Task
-from orch.types import Candidate, Classification, Need
+from orch.types import Candidate, Classification, Elimination, Need, Reason
 
 BALANCED = "balanced"
 """The profile that the `weights` of routing.yaml belong to."""
@@ -35,15 +37,13 @@ def rank_candidates(
 
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
-    asked = [
-        (state, choose_num_ctx(state, need) if state.unavailable is None else 0) for state in states
-    ]
-    out = [eliminate(state, need, policy, num_ctx) for state, num_ctx in asked]
-    able = [state for state, why in zip(states, out, strict=True) if why is None]
+    contexts = [choose_num_ctx(s, need) if s.unavailable is None else 0 for s in states]
+    eliminations = [eliminate(s, need, policy, n) for s, n in zip(states, contexts, strict=True)]
+    able = [s for s, out in zip(states, eliminations, strict=True) if out is None]
     context = ScoringContext.of(classification, states, able, need, policy)
     candidates = [
-        _weigh(state, num_ctx, why, context)
-        for (state, num_ctx), why in zip(asked, out, strict=True)
+        _score(state, num_ctx, out, context)
+        for state, num_ctx, out in zip(states, contexts, eliminations, strict=True)
     ]
     ranked = sorted(
         (c for c in candidates if not c.eliminated),
@@ -55,137 +55,125 @@ def rank_candidates(
     )
 
 
-def _weigh(
-    state: ModelState, num_ctx: int, out: tuple[str, str] | None, context: ScoringContext
+def _score(
+    state: ModelState, num_ctx: int, elimination: Elimination | None, context: ScoringContext
 ) -> Candidate:
     spec = state.spec
+    candidate = Candidate(
+        spec.id,
+        spec.label,
+        spec.provider,
+        unlisted=state.unlisted,
+        remote_host=state.remote_host,
+    )
     if state.unavailable:
-        code, reason = state.unavailable
-        return Candidate(
-            spec.id,
-            spec.label,
-            spec.provider,
-            eliminated=reason,
-            eliminated_code=code,
-            unlisted=state.unlisted,
-            remote_host=state.remote_host,
-        )
-    if out is None and is_below_floor(state, context.shares, context.floor):
-        out = "quality_floor", f"its quality is below {context.floor:.2g}, the floor of this type"
-    weighing = TermInput(
+        return with_elimination(candidate, state.unavailable)
+    if elimination is None and is_below_floor(state, context.shares, context.floor):
+        elimination = Elimination("quality_floor", {"floor": context.floor})
+    scored = TermInput(
         state,
         context,
         expected_quality(state, context.shares),
         estimate_time(state, num_ctx, context.times),
         *preference_of(spec, context),
     )
-    weights = context.policy.weights
-    terms = {name: weights[name] * term(weighing) for name, term in TERMS.items()}
-    spent = weighing.seconds
-    return Candidate(
-        spec.id,
-        spec.label,
-        spec.provider,
+    weights, time = context.policy.weights, scored.seconds
+    terms = {name: weights[name] * term(scored) for name, term in TERMS.items()}
+    candidate = replace(
+        candidate,
         score=sum(terms.values()),
         terms=terms,
-        eliminated=out[1] if out else None,
-        eliminated_code=out[0] if out else "",
-        reason=explain(weighing),
-        expected_s=spent.expected,
+        expected_s=time.expected,
         provenance=provenance(state),
         resident=state.resident,
-        unlisted=state.unlisted,
         num_ctx=num_ctx,
-        remote_host=state.remote_host,
-        quality=weighing.quality,
-        seconds={
-            "load": spent.load,
-            "prefill": spent.prefill,
-            "decode": spent.decode,
-            "eviction": spent.eviction,
-        },
-        evicts=spent.evicts,
+        quality=scored.quality,
+        seconds=time.parts,
+        evicts=time.evicts,
     )
+    return with_elimination(with_reasons(candidate, *explain(scored)), elimination)
 
 
 # ---------------------------------------------------------------- hard requirements
 
 
-def eliminate(
-    state: ModelState, need: Need, policy: Policy, num_ctx: int
-) -> tuple[str, str] | None:
-    """Why a model can't take the task with that context, as (code, reason), or None. Nothing here
-    merely scores."""
+def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> Elimination | None:
+    """Why a model can't take the task with that context, if it can't. Nothing here only lowers a
+    score."""
     if state.unavailable:
         return state.unavailable
-    if state.capabilities is not None and "completion" not in state.capabilities:
-        return "capability", "it only embeds"
-    if (
-        state.capabilities is not None
-        and not need.capabilities <= state.capabilities
-        and (missing := sorted(need.capabilities - {"completion", *state.capabilities}))
-    ):
-        return "capability", f"it has no {' and no '.join(missing)}"
+    if missing := _missing_capabilities(state, need):
+        return Elimination("capability", {"capabilities": missing})
     limit = state.default_ctx if state.fixed_ctx else state.context_window
     tokens = required_context(state, need, limit)
     if tokens > limit:
-        return "context_overflow", f"needs {tokens:,} tokens of context, it holds {limit:,}"
+        return Elimination("context_overflow", {"tokens": tokens, "limit": limit})
     return _too_large(state, policy, num_ctx)
 
 
-def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, str] | None:
+def _missing_capabilities(state: ModelState, need: Need) -> list[str]:
+    if state.capabilities is None:
+        return []
+    if "completion" not in state.capabilities:
+        return ["completion"]
+    return sorted(need.capabilities - state.capabilities)
+
+
+def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> Elimination | None:
     if policy.memory_bytes is None or state.resident or not state.local:
         return None
-    bytes_needed = required_memory(state, num_ctx)
-    if bytes_needed <= policy.memory_bytes:
+    needed = required_memory(state, num_ctx)
+    if needed <= policy.memory_bytes:
         return None
-    return (
-        "memory",
-        f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB",
+    return Elimination(
+        "memory", {"needed_gb": needed / 1e9, "available_gb": policy.memory_bytes / 1e9}
     )
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- reasons
 
 
-def explain(weighing: TermInput) -> str:
-    """Why this model, in a few words: `best for coding, loaded`."""
-    state, context = weighing.state, weighing.context
-    task_type = context.classification.task_type
-    place = weighing.preference_rank
-    parts = []
-    if place == 1:
-        parts.append(f"best for {task_type}")
-    elif place:
-        parts.append(f"choice {place} for {task_type}")
-    if task_type in state.spec.strengths and not place:
-        parts.append(f"good at {task_type}")
+def explain(scored: TermInput) -> list[Reason]:
+    """Why this model: `best for coding, loaded`."""
+    state, context = scored.state, scored.context
+    task_type, rank = str(context.classification.task_type), scored.preference_rank
+    reasons = []
+    if rank == 1:
+        reasons.append(Reason("best_for", {"task_type": task_type}))
+    elif rank:
+        reasons.append(Reason("choice_for", {"rank": rank, "task_type": task_type}))
+    elif task_type in state.spec.strengths:
+        reasons.append(Reason("strength", {"task_type": task_type}))
     if task_type in state.spec.weaknesses:
-        parts.append(f"weak at {task_type}")
-    if context.best and within_quality_margin(weighing):
-        parts.append(f"as good as {context.best.spec.label} here")
-    parts.append(context.named or ("" if parts else "general"))
-    parts.append(remote_note(state.remote_host) or ("loaded" if state.resident else "not loaded"))
-    if state.unlisted:
-        parts.append("unlisted")
-    return ", ".join(filter(None, parts))
+        reasons.append(Reason("weakness", {"task_type": task_type}))
+    if context.best and within_quality_margin(scored):
+        reasons.append(Reason("as_good_as", {"model": context.best.spec.label}))
+    if context.named_shares:
+        reasons.append(Reason("task_types", {"shares": context.named_shares}))
+    if not reasons:
+        reasons.append(Reason("general"))
+    return [*reasons, *_placement(state)]
 
 
-def remote_note(host: str) -> str:
-    """That a model runs elsewhere, and where; empty for one that does not."""
-    return f"remote, {display_host(host)}" if host else ""
+def _placement(state: ModelState) -> list[Reason]:
+    """Where the model runs, and whether it is loaded and listed."""
+    remote = remote_reasons(state.remote_host)
+    reasons = remote or [Reason("loaded" if state.resident else "not_loaded")]
+    return [*reasons, Reason("unlisted")] if state.unlisted else reasons
+
+
+def remote_reasons(host: str) -> list[Reason]:
+    """That the model runs on another machine, if it does."""
+    return [Reason("remote", {"host": display_host(host)})] if host else []
 
 
 def provenance(state: ModelState) -> dict[str, str]:
     """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
-    believed = state.prior.source if state.prior else "rated"
-    said = {
-        "quality": state.estimate.source if state.estimate else believed,
-        "speed": "guessed from size" if state.bytes_per_token else "rated",
-    }
-    if state.measured and state.measured.decode_tps:
-        said["speed"] = f"measured (n={state.measured.n}, {_day(state.measured.last_at)})"
-    return said
+    measured, prior = state.measured, state.prior.source if state.prior else "rated"
+    speed = "guessed from size" if state.bytes_per_token else "rated"
+    if measured and measured.decode_tps:
+        speed = f"measured (n={measured.n}, {_day(measured.last_at)})"
+    return {"quality": state.estimate.source if state.estimate else prior, "speed": speed}
 
 
 def _day(at: float) -> str:

@@ -15,13 +15,13 @@ from orch.config.spec import Models, ModelSpec, canonical_model_name
 from orch.errors import ProviderError
 from orch.providers import ProviderClient, hardware
 from orch.providers.kinds import KINDS
-from orch.providers.remote_models import best_known_host, is_allowed, remote_reason
+from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
-from orch.types import InstalledModel, ModelInfo, ModelKey, SpeedStats, TaskType
+from orch.types import Elimination, InstalledModel, ModelInfo, ModelKey, SpeedStats, TaskType
 
 _SHOWS_AT_ONCE = 8
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
@@ -193,15 +193,9 @@ class Registry:
     ) -> ModelState:
         backend = self._backends[spec.provider]
         if item is None:
-            reason = (
-                ("provider_down", f"provider {spec.provider} is down: {down[spec.provider]}")
-                if spec.provider in down
-                else None
-            )
-            unavailable = reason or ("not_installed", "not installed")
             return ModelState(
                 spec,
-                unavailable,
+                _absence(spec.provider, down),
                 local=backend.local,
                 context_window=spec.context_window or DEFAULT_NUM_CTX,
             )
@@ -214,7 +208,9 @@ class Registry:
         )
         return ModelState(
             spec=spec,
-            unavailable=("remote", remote_reason(host)) if self._is_out(spec, host) else None,
+            unavailable=Elimination("remote", {"host": display_host(host)})
+            if self._is_out(spec, host)
+            else None,
             local=backend.local and not host,
             resident=item.resident,
             resident_ctx=item.resident_ctx,
@@ -277,6 +273,13 @@ class Registry:
             if s.local and not s.resident and not s.unavailable
         ]
         return budget + hardware.gpu_memory_bytes() if max(needs, default=0) > budget else budget
+
+
+def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:
+    """Why a listed model is not there."""
+    if provider in unreachable:
+        return Elimination("provider_down", {"provider": provider, "why": unreachable[provider]})
+    return Elimination("not_installed")
 
 
 # ---------------------------------------------------------------- what is guessed

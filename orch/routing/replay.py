@@ -107,7 +107,7 @@ def assume_reachable(
     down = {
         s.key
         for s in inventory.states
-        if s.unavailable and s.unavailable[0] == "provider_down" and not s.spec.last_resort
+        if s.unavailable and s.unavailable.code == "provider_down" and not s.spec.last_resort
     }
     measured = timings.speed_stats(sorted(down))
     states = tuple(

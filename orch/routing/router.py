@@ -130,6 +130,7 @@ class Router:
             task_type=ranking.classification.task_type,
             confidence=ranking.classification.confidence,
             reason=first.reason,
+            reasons=first.reasons,
             candidates=candidates,
             profile="dial" if task.dial is not None else task.profile,
             weights=weights,

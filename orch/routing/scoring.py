@@ -37,8 +37,8 @@ class ScoringContext:
     classification: Classification
     policy: Policy
     shares: TypeShares
-    named: str
-    """`coding .65, analysis .30` where more than one type is likely, else empty."""
+    named_shares: Mapping[str, float]
+    """The likely types with their probability, if there is more than one, else empty."""
     floor: float
     """What a model must reach, 0 to 10; 0 where none does, since the best of them still beats no
     answer."""
@@ -71,7 +71,7 @@ class ScoringContext:
             classification=classification,
             policy=policy,
             shares=shares,
-            named=_named(shares),
+            named_shares=_named_shares(shares),
             floor=floor,
             preferred=_preferred(classification.task_type, policy, shares),
             times=TimeContext.of(there, need, policy, shares),
@@ -95,13 +95,9 @@ def type_shares(classification: Classification) -> TypeShares:
     )
 
 
-def _named(shares: TypeShares) -> str:
-    said = [
-        f"{each} {share:.2f}".replace(" 0.", " .")
-        for each, share in shares
-        if share >= MIN_NAMED_SHARE
-    ]
-    return ", ".join(said) if len(said) > 1 else ""
+def _named_shares(shares: TypeShares) -> dict[str, float]:
+    named = {str(each): share for each, share in shares if share >= MIN_NAMED_SHARE}
+    return named if len(named) > 1 else {}
 
 
 # ---------------------------------------------------------------- fit

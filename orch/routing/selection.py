@@ -4,15 +4,15 @@ loaded one where another is not better by a margin (pure)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from orch.config.spec import Routing
 from orch.routing.lookup import find_model, unknown_model_error
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import pinned_model_error
-from orch.routing.ranking import remote_note
+from orch.routing.ranking import remote_reasons
 from orch.routing.registry import Inventory
-from orch.types import Candidate, ModelKey
+from orch.routing.wording import add_reasons, reason_text, with_elimination, with_reasons
+from orch.types import Candidate, Elimination, ModelKey, Reason
 
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Codes of eliminations that do not count for a model that the user named."""
@@ -24,11 +24,6 @@ States = Mapping[ModelKey, ModelState]
 def move_to_front(order: Sequence[Candidate], first: Candidate) -> Order:
     """The same models with this one at the front."""
     return (first, *(each for each in order if each.key != first.key))
-
-
-def with_remote_note(reason: str, candidate: Candidate) -> str:
-    """A reason that also says where the text goes, if it leaves the provider's machine."""
-    return ", ".join(filter(None, (reason, remote_note(candidate.remote_host))))
 
 
 # ---------------------------------------------------------------- last resorts
@@ -53,10 +48,7 @@ def place_last_resorts(
 def _as_last_resort(candidate: Candidate, allowed: bool) -> Candidate:
     if candidate.eliminated_code not in ("", "quality_floor"):
         return candidate
-    if allowed:
-        return replace(candidate, eliminated=None, eliminated_code="")
-    why = "last resort: it answers only where nothing else can"
-    return replace(candidate, eliminated=why, eliminated_code="last_resort")
+    return with_elimination(candidate, None if allowed else Elimination("last_resort"))
 
 
 # ---------------------------------------------------------------- a named model
@@ -76,10 +68,10 @@ def pin_model(
         if pinned.eliminated_code == "memory":
             why = f"{pinned.model_id}: {pinned.eliminated}"
             warnings = (f"{why}; it is asked all the same, since it was named",)
-        pinned = replace(pinned, eliminated=None, eliminated_code="")
+        pinned = with_elimination(pinned, None)
     if pinned.eliminated:
         raise pinned_model_error(pinned, states)
-    pinned = replace(pinned, reason=with_remote_note("named by you", pinned))
+    pinned = with_reasons(pinned, Reason("named"), *remote_reasons(pinned.remote_host))
     others = (c for c in candidates if not c.eliminated and c.key != pinned.key)
     return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings
 
@@ -106,8 +98,8 @@ def prefer_session_model(order: Order, session_model: ModelKey | None, margin: f
     kept = next((c for c in order if c.key == session_model), best)
     if kept is best or kept.score < best.score - margin:
         return order
-    why = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
-    return move_to_front(order, replace(kept, reason=with_remote_note(why, kept)))
+    stays = Reason("session", {"model": best.model_name, "margin": margin})
+    return move_to_front(order, with_reasons(kept, stays, *remote_reasons(kept.remote_host)))
 
 
 def prefer_loaded(
@@ -134,13 +126,11 @@ def _loaded_instead(
     for each in loaded:
         faster = each.expected_s < first.expected_s
         if each.key != first.key and faster and each.quality >= first.quality:
-            why = f"{first.model_name} would be slower and no better"
-            return replace(each, reason=f"{each.reason}; {why}")
+            return add_reasons(each, Reason("slower", {"model": first.model_name}))
     kept = next(iter(loaded), None)
     if kept is None or first.resident or not first.evicts or first.score >= kept.score + margin:
         return None
-    why = f"{first.model_name} is better by less than {margin:g}, which loading it would take"
-    return replace(kept, reason=f"{kept.reason}; {why}")
+    return add_reasons(kept, Reason("swap", {"model": first.model_name, "margin": margin}))
 
 
 def only_loaded(order: Order, states: States, *, required: bool) -> tuple[Order, tuple[str, ...]]:
@@ -152,19 +142,19 @@ def only_loaded(order: Order, states: States, *, required: bool) -> tuple[Order,
         return loaded, ()
     if not required and not any(state.resident for state in states.values()):
         return order, ()
-    first, why = order[0], "no loaded model can take this task"
-    warning = f"{why}; {first.model_name} is loaded for it"
-    return (replace(first, reason=f"{first.reason}; {why}"), *order[1:]), (warning,)
+    first, none_loaded = order[0], Reason("none_loaded")
+    warning = f"{reason_text([none_loaded])}; {first.model_name} is loaded for it"
+    return (add_reasons(first, none_loaded), *order[1:]), (warning,)
 
 
-def prefer_ready(order: Order, resorts: frozenset[ModelKey], wait_reason: str) -> Order:
+def prefer_ready(order: Order, resorts: frozenset[ModelKey], wait_reason: Reason | None) -> Order:
     """A loaded model first, if the first one would have to wait for memory, which `wait_reason`
     then says."""
     ready = next((c for c in order[1:] if c.resident and c.key not in resorts), None)
-    if not wait_reason or ready is None:
+    if wait_reason is None or ready is None:
         return order
-    why = f"{order[0].model_name} would wait for memory: {wait_reason}"
-    return move_to_front(order, replace(ready, reason=f"{ready.reason}; {why}"))
+    waits = Reason("waits", {"model": order[0].model_name})
+    return move_to_front(order, add_reasons(ready, waits, wait_reason))
 
 
 def find_swap(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:

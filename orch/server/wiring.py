@@ -19,6 +19,7 @@ from orch.routing.admission import Admission, SlotRequest
 from orch.routing.model_state import required_memory
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
+from orch.routing.wording import reason_text
 from orch.server.batched_journal import BatchedJournal, PendingRuns, RunCallback
 from orch.server.cached_registry import CachedRegistry
 from orch.server.worker_threads import WorkerThreads
@@ -127,7 +128,7 @@ class QueuedEmbedder:
             timeout_s=WAIT_S,
         )
         if reason := self._admission.wait_reason(request):
-            raise ProviderError("busy", reason)
+            raise ProviderError("busy", reason_text([reason]))
         async with self._admission.acquire(request):
             return await self._client.embed(model, texts)
 

@@ -16,7 +16,17 @@ from orch.storage.database import database_at, insert_row
 from orch.storage.sqlite_file import transaction
 from orch.text.prompt import PreparedTask, Task
 from orch.text.slices import SLICE_CHARS
-from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
+from orch.types import (
+    Candidate,
+    Decision,
+    Elimination,
+    Reason,
+    Response,
+    RunResult,
+    TaskType,
+    Timing,
+    Usage,
+)
 
 MAX_BYTES = 64_000_000
 """Of all answers; the least recently used are deleted first."""
@@ -77,8 +87,18 @@ class CachedAnswer:
 
 
 def _decision(data: dict[str, Any]) -> Decision:
-    candidates = tuple(Candidate(**candidate) for candidate in data["candidates"])
-    return Decision(**{**data, "task_type": TaskType(data["task_type"]), "candidates": candidates})
+    values = {**data, "task_type": TaskType(data["task_type"]), "reasons": _reasons(data)}
+    return Decision(**{**values, "candidates": tuple(map(_candidate, data["candidates"]))})
+
+
+def _candidate(data: dict[str, Any]) -> Candidate:
+    elimination = data.get("elimination")
+    values = {**data, "elimination": Elimination(**elimination) if elimination else None}
+    return Candidate(**{**values, "reasons": _reasons(data)})
+
+
+def _reasons(data: dict[str, Any]) -> tuple[Reason, ...]:
+    return tuple(Reason(**reason) for reason in data.get("reasons", ()))
 
 
 def answer_key(prepared: PreparedTask, config_hash: str) -> str:

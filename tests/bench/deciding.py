@@ -11,7 +11,7 @@ from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
 from orch.routing.ranking import profile_weights, rank_candidates
-from orch.types import Need
+from orch.types import Elimination, Need
 
 TASKS = (
     "Write a Python function that merges two sorted lists",
@@ -67,7 +67,7 @@ def _states(size: int) -> list[ModelState]:
                 speed_rating=4 + n % 6,
                 memory_gb=float(2 + n % 9),
             ),
-            unavailable=("not_installed", "not installed") if n % 10 == 9 else None,
+            unavailable=Elimination("not_installed") if n % 10 == 9 else None,
             resident=n % 10 == 0,
             size_bytes=(2 + n % 9) * 1_000_000_000,
             capabilities=frozenset({"completion", "tools"}),

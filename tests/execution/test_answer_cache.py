@@ -40,7 +40,7 @@ SAME: list[dict[str, Any]] = [
     {"client": "me"},
     {"batch": True},
     {"timeout_s": 5},
-    {"openedmemory": False},
+    {"store_memory": False},
     {"fresh": True},
 ]
 

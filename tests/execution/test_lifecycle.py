@@ -137,9 +137,7 @@ async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     )
     harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "small"), 2 * GB)) == ""
-    )
+    assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "small"), 2 * GB)) == ""
     assert [each["gb"] for each in harness.scheduler.status()["memory"]["resident"]] == [10.0]
 
 

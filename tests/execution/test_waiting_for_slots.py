@@ -11,6 +11,7 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
 from orch.routing.admission import NoQueue, SlotRequest
+from orch.types import Reason
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -42,7 +43,7 @@ class BusyGate(NoQueue):
     """Has no slot for the coder. `has_free_slot`: another model could run; `lack`: why it would
     wait."""
 
-    def __init__(self, *, has_free_slot: bool, lack: str) -> None:
+    def __init__(self, *, has_free_slot: bool, lack: Reason | None) -> None:
         self._has_free_slot, self._lack = has_free_slot, lack
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
@@ -53,9 +54,9 @@ class BusyGate(NoQueue):
             )
         return super().acquire(ticket)
 
-    def wait_reason(self, ticket: SlotRequest) -> str:
+    def wait_reason(self, request: SlotRequest) -> Reason | None:
         """The lack, for every other model."""
-        return "" if ticket.model[1] == CODER else self._lack
+        return None if request.model.model == CODER else self._lack
 
 
 # ---------------------------------------------------------------- how the wait is timed
@@ -92,7 +93,7 @@ async def test_ttft_is_that_of_the_first_visible_token(
 
 
 async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: FakeOllama) -> None:
-    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
+    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=None))) as orchestrator:
         result = await orchestrator.execute(TASK)
     first, _ = result.attempts
     assert (first.model, first.code, first.ttft_s, first.total_s) == (CODER, "busy", None, 0)
@@ -104,7 +105,7 @@ async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: Fak
 async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_short(
     ollama: FakeOllama,
 ) -> None:
-    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
+    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=None))) as orchestrator:
         result = await orchestrator.execute(TASK)
     assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
         (CODER, "busy"),
@@ -114,11 +115,11 @@ async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_sho
 
 @pytest.mark.parametrize(
     ("has_free_slot", "lack"),
-    [(False, ""), (True, "needs 5 GB")],
+    [(False, None), (True, Reason("starting"))],
     ids=["no place", "no memory either"],
 )
 async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
-    ollama: FakeOllama, has_free_slot: bool, lack: str
+    ollama: FakeOllama, has_free_slot: bool, lack: Reason | None
 ) -> None:
     async with Orchestrator(
         wiring=Wiring(BusyGate(has_free_slot=has_free_slot, lack=lack))

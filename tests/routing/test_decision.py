@@ -12,7 +12,7 @@ from orch import OrchError, Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
 from orch.text.prompt import Attachment, estimate_tokens
-from orch.types import ModelKey, TaskType
+from orch.types import ModelKey, Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json, fake, over
 
@@ -40,9 +40,9 @@ def server() -> Iterator[FakeOllama]:
 class FullGate(NoQueue):
     """Models that are not loaded would wait for memory."""
 
-    def wait_reason(self, request: SlotRequest) -> str:
+    def wait_reason(self, request: SlotRequest) -> Reason | None:
         """Only the first model is not loaded."""
-        return "c is in use" if request.model[1] == A else ""
+        return Reason("slot_in_use") if request.model.model == A else None
 
 
 async def order(orchestrator: Orchestrator, **wishes: Any) -> list[tuple[str, str]]:
@@ -119,7 +119,7 @@ async def test_a_loaded_model_goes_before_one_that_would_wait_for_memory(
     ) as orchestrator:
         found = await order(orchestrator)
     assert [name for name, _ in found] == [B, A]
-    assert found[0][1].endswith("a:1b would wait for memory: c is in use")
+    assert found[0][1].endswith("a:1b would wait for memory: its slot is in use")
 
 
 async def test_nobody_goes_before_it_where_no_other_model_is_loaded(server: FakeOllama) -> None:

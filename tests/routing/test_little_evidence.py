@@ -18,7 +18,7 @@ from orch.routing.priors import prior_from_rating
 from orch.storage.feedback import GradedAnswer, Rating
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from orch.types import ModelKey, TaskType
+from orch.types import ModelKey, Reason, TaskType
 
 OWN, OTHERS = 0.25, 0.15
 """The most that one answer may move a model's estimate at the type of the answer, and at the
@@ -185,7 +185,7 @@ def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelS
     prior = (
         None
         if quality is None
-        else prior_from_rating(quality, "guessed from size" if unlisted else "rated by you")
+        else prior_from_rating(quality, Reason("size" if unlisted else "rated_by_user"))
     )
     return ModelState(
         ModelSpec(id=model, provider="p", quality_rating=None if unlisted else quality),

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from orch import Orchestrator
-from orch.errors import UsageError
 from orch.orchestrator import build_task
 from orch.routing.selection import find_swap, only_loaded
 from orch.types import Candidate
@@ -119,7 +118,7 @@ async def test_a_model_that_is_named_is_asked_in_any_case(server: FakeOllama) ->
 
 
 def test_the_library_knows_the_word() -> None:
-    with pytest.raises(UsageError, match="loadet"):
+    with pytest.raises(TypeError, match="loadet"):
         Orchestrator().decide(TASK, loadet=True)  # type: ignore[call-arg]
 
 

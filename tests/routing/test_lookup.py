@@ -12,6 +12,7 @@ from orch.orchestrator import build_task
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from orch.types import Elimination
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
@@ -51,7 +52,9 @@ def test_only_a_provider_that_may_have_a_model_counts(
 
 
 def test_of_namesakes_the_one_that_is_there_is_meant() -> None:
-    gone = ModelState(ModelSpec(id="twin", provider="home"), unavailable=("provider_down", "down"))
+    gone = ModelState(
+        ModelSpec(id="twin", provider="home"), unavailable=Elimination("provider_down")
+    )
     there = ModelState(ModelSpec(id="twin", provider="gpu"))
     assert resolve_model(Inventory((gone, there), {}, None), "twin") is there
     assert resolve_model(Inventory((gone, there), {}, None), "home/twin") is gone
@@ -67,7 +70,9 @@ def test_an_alias_goes_before_the_display_name_of_another_model() -> None:
 
 
 def test_an_id_goes_before_an_alias_although_its_model_is_unavailable() -> None:
-    named = ModelState(ModelSpec(id="qwen", provider="home"), unavailable=("not_installed", "no"))
+    named = ModelState(
+        ModelSpec(id="qwen", provider="home"), unavailable=Elimination("not_installed")
+    )
     assert resolve_model(Inventory((ModelState(ALIASED), named), {}, None), "qwen") is named
 
 

@@ -21,9 +21,9 @@ from orch.routing.known_models import priors
 from orch.routing.known_models.catalogue import KnownModels
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import ModelState
-from orch.routing.priors import QualityPriors
+from orch.routing.priors import QualityPriors, prior_from_rating
 from orch.routing.registry import Inventory
-from orch.types import Prior, TaskType
+from orch.types import Prior, Reason, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
@@ -83,7 +83,7 @@ async def test_with_the_shipped_models_alone_their_ratings_and_strengths_hold(
     found = await survey(server)
     assert (found.only_shipped, prior(found, LLAMA)) == (
         True,
-        Prior(dict.fromkeys(TaskType, 0.7), "rated"),
+        prior_from_rating(7, Reason("rated")),
     )
     assert "coding" in of(found, CODER).spec.strengths
 
@@ -140,7 +140,7 @@ async def test_strengths_that_a_person_wrote_stay_beside_ratings_that_nobody_did
 async def test_a_person_s_rating_replaces_the_prior_at_every_type(server: FakeOllama) -> None:
     found = await survey(server, [{"id": LLAMA, "quality_rating": 6.5}])
     assert (prior(found, LLAMA), found.only_shipped) == (
-        Prior(dict.fromkeys(TaskType, 0.65), "rated by you"),
+        prior_from_rating(6.5, Reason("rated_by_user")),
         False,
     )
 

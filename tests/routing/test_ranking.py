@@ -17,7 +17,7 @@ from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
 from orch.routing.ranking import profile_weights, rank_candidates
-from orch.types import Classification, Decision, Estimate, Need, SpeedStats, TaskType
+from orch.types import Classification, Decision, Elimination, Estimate, Need, SpeedStats, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure
 
@@ -61,7 +61,7 @@ STATES = st.lists(
     st.builds(
         ModelState,
         spec=SPECS,
-        unavailable=st.sampled_from([None, None, None, ("not_installed", "not installed")]),
+        unavailable=st.sampled_from([None, None, None, Elimination("not_installed")]),
         local=st.booleans(),
         resident=st.booleans(),
         resident_ctx=st.none() | st.integers(256, 65_536),

@@ -11,6 +11,8 @@ import pytest
 from orch import Orchestrator
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
 from orch.routing.registry import Inventory, guess_speed_rating
+from orch.routing.wording import elimination_text
+from orch.types import Elimination
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
 
@@ -72,7 +74,7 @@ async def test_an_unlisted_model_is_marked_and_a_listed_one_is_there_once(
 
 async def test_a_listed_model_that_is_not_installed_says_so(server: FakeOllama) -> None:
     server.remove(LISTED)
-    assert of(await survey(server), LISTED).unavailable == ("not_installed", "not installed")
+    assert of(await survey(server), LISTED).unavailable == Elimination("not_installed")
 
 
 async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(
@@ -80,9 +82,10 @@ async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(
 ) -> None:
     server.stop()
     found = await survey(server)
-    code, why = of(found, LISTED).unavailable or ("", "")
-    assert code == "provider_down"
-    assert why.startswith("provider ollama is down: ")
+    elimination = of(found, LISTED).unavailable
+    assert elimination is not None
+    assert elimination.code == "provider_down"
+    assert elimination_text(elimination).startswith("provider ollama is down: ")
     assert list(found.unreachable) == ["ollama"]
 
 

@@ -21,7 +21,7 @@ from orch.routing.scoring import (
     floor_rating,
     speed_score,
 )
-from orch.types import Candidate, Classification, Estimate, Need, SpeedStats, TaskType
+from orch.types import Candidate, Classification, Elimination, Estimate, Need, SpeedStats, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
 
 CODING = ((TaskType.CODING, 1.0),)
@@ -124,7 +124,7 @@ def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
     gone = state(
         "gone",
         estimate=Estimate(0.9, 0.05, 20, "measured (n=20)"),
-        unavailable=("not_installed", "not installed"),
+        unavailable=Elimination("not_installed"),
     )
     here = state("here", estimate=Estimate(0.89, 0.05, 20, "measured (n=20)"))
     assert ranked(gone, here, weights=alone("quality"))["here"].terms["quality"] == 0.89
@@ -145,7 +145,7 @@ def test_a_model_at_the_floor_holds_those_below_it_out() -> None:
 
 
 def test_a_model_that_is_out_for_another_reason_holds_nobody_below_the_floor() -> None:
-    good = state("good", unavailable=("provider_down", "down"))
+    good = state("good", unavailable=Elimination("provider_down"))
     low = state("low", facts={"quality_rating": 3})
     assert ranked(good, low, rule=TaskTypeRule(quality_floor=5))["low"].eliminated_code == ""
 
@@ -157,9 +157,7 @@ def test_a_last_resort_above_the_floor_holds_nobody_out() -> None:
 
 
 def test_whoever_is_out_already_keeps_its_own_reason_below_the_floor() -> None:
-    gone = state(
-        "gone", facts={"quality_rating": 3}, unavailable=("not_installed", "not installed")
-    )
+    gone = state("gone", facts={"quality_rating": 3}, unavailable=Elimination("not_installed"))
     assert (
         ranked(gone, state("good"), rule=TaskTypeRule(quality_floor=5))["gone"].eliminated_code
         == "not_installed"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orch.orchestrator import build_task
 from orch.routing.selection import prefer_loaded
-from orch.types import Candidate, ModelKey, TaskType
+from orch.types import Candidate, ModelKey, Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 from tests.support.orchestrators import fake, over
@@ -51,7 +51,7 @@ def test_a_loaded_model_that_is_sooner_and_no_worse_goes_before_the_best_score(
         resident=True,
         quality=quality,
         expected_s=expected_s,
-        reason="general, loaded",
+        reasons=(Reason("general"), Reason("loaded")),
     )
     found = first(one("best", 0.9), loaded)
     assert found.model_id == taken
@@ -131,7 +131,9 @@ def test_whoever_is_taken_no_loaded_model_is_sooner_and_no_worse(
 def test_another_model_is_unloaded_only_for_one_that_scores_better_by_swap_margin(
     better_by: float, evicts: int, taken: str
 ) -> None:
-    loaded = one("loaded", 0.5, resident=True, quality=0.4, reason="general, loaded")
+    loaded = one(
+        "loaded", 0.5, resident=True, quality=0.4, reasons=(Reason("general"), Reason("loaded"))
+    )
     found = first(one("best", 0.5 + better_by, quality=0.9, evicts=evicts), loaded)
     assert found.model_id == taken
     assert (

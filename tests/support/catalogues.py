@@ -16,6 +16,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
+from orch.routing.wording import templates
 from orch.server.web.components.i18n import DOMAIN, LOCALE_DIR
 
 SOURCE = LOCALE_DIR.parent / "server" / "web"
@@ -36,11 +37,13 @@ def po_file(language: str) -> Path:
 
 
 def extracted() -> Catalog:
-    """Every text of the page's source."""
+    """Every text of the page's source, and the templates of reasons."""
     catalogue = Catalog(project="orch")
     found = extract_from_dir(SOURCE, keywords=KEYWORDS, strip_comment_tags=True)
     for _, _, message, comments, context in found:
         catalogue.add(message, auto_comments=comments, context=context)
+    for text in templates():
+        catalogue.add(text)
     return catalogue
 
 

@@ -12,6 +12,7 @@ from orch.errors import ProviderError
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from orch.routing.wording import reason_text
 from orch.server.scheduling.scheduler import Scheduler
 from orch.types import ModelKey
 
@@ -61,6 +62,11 @@ class SchedulerHarness:
         self.refused: dict[str, ProviderError] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._done: dict[str, asyncio.Event] = {}
+
+    def wait_text(self, request: SlotRequest) -> str:
+        """Why the request's model can't be loaded now; empty if it can."""
+        reason = self.scheduler.wait_reason(request)
+        return reason_text([reason]) if reason else ""
 
     def submit(self, name: str, model: str = "a:8b", provider: str = "ollama", **more: Any) -> None:
         """Starts a request."""

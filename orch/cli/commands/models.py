@@ -225,17 +225,15 @@ def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
 
 
 def _state_label(state: ModelState) -> str:
-    from orch.routing.ranking import remote_note
+    from orch.routing.ranking import remote_reasons
+    from orch.routing.wording import elimination_text, reason_text
 
     if state.remote_host and state.is_installed:
-        return f"{remote_note(state.remote_host)}{', out' if state.is_remote_denied else ''}"
-    return (
-        "loaded"
-        if state.resident
-        else "installed"
-        if not state.unavailable
-        else state.unavailable[1].split(":")[0]
-    )
+        remote = reason_text(remote_reasons(state.remote_host))
+        return f"{remote}, out" if state.is_remote_denied else remote
+    if state.unavailable:
+        return elimination_text(state.unavailable).split(":")[0]
+    return "loaded" if state.resident else "installed"
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:

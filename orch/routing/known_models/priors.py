@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orch.routing.known_models.catalogue import KnownModel, KnownModels
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.names import is_coder, parse_name, quantization_bits
 from orch.routing.known_models.recognition import RecognizedModel, parameters_b, recognize
-from orch.types import Prior, TaskType
+from orch.routing.wording import reason_text
+from orch.types import Prior, Reason, TaskType
 
 UNKNOWN_B = 4.0
 """Billions of parameters of a model of which nobody says the size: the models that are run most
@@ -26,8 +27,6 @@ perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
 16 bits of 13B against 5.79 of 7B. So 3 bits cost a third and 2 bits a whole step from 13B to 7B,
 .15 and .5 by the regression; doubled, since newer models
 lose more. For 1 bit nobody measured enough: a judgement."""
-OWN_FILE = "known_models.yaml"
-"""Where a quality comes from that a user's own file tells without saying from how many scores."""
 _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r1", "qwq"})
 
 
@@ -52,10 +51,10 @@ def estimate_prior(identity: Identity, catalogue: KnownModels) -> PriorEstimate:
     if found.known and mode:
         told = found.known.modes[mode]
         scores, newest = told.get("scores"), told.get("newest")
-        prior = _prior(
-            {task: told[task] - lost for task in TaskType},
-            f"benchmarks ({scores}, {newest})" if scores and newest else OWN_FILE,
-        )
+        origin = Reason("own_file")
+        if scores and newest:
+            origin = Reason("benchmarks", {"scores": scores, "newest": newest})
+        prior = _prior({task: told[task] - lost for task in TaskType}, origin)
     else:
         prior = _guessed(identity, found, (size_b, active_b), catalogue, lost)
     return PriorEstimate(prior, size_b, active_b)
@@ -68,7 +67,7 @@ def shift_prior(prior: Prior, by: float, floor_gap: float) -> Prior:
         if by
         else prior.quality
     )
-    return Prior(qualities, prior.source, floor_gap)
+    return replace(prior, quality=qualities, floor_gap=floor_gap)
 
 
 def soft_clamp(quality: float) -> float:
@@ -78,8 +77,9 @@ def soft_clamp(quality: float) -> float:
     return quality if quality >= 1 else math.exp(quality - 1)
 
 
-def _prior(qualities: Mapping[TaskType, float], source: str) -> Prior:
-    return Prior({task: soft_clamp(value) / 10 for task, value in qualities.items()}, source)
+def _prior(qualities: Mapping[TaskType, float], *origin: Reason) -> Prior:
+    clamped = {task: soft_clamp(value) / 10 for task, value in qualities.items()}
+    return Prior(clamped, reason_text(origin), origin=origin)
 
 
 def _mode(known: KnownModel, identity: Identity) -> str | None:
@@ -122,7 +122,7 @@ def _guessed(
         task: _line(catalogue.formula[task], features, found.year) + offset.get(task, 0.0) - lost
         for task in TaskType
     }
-    return _prior(qualities, _source(sizes[0], found))
+    return _prior(qualities, *_origin(sizes[0], found))
 
 
 def _called(identity: Identity, found: RecognizedModel) -> str:
@@ -150,7 +150,9 @@ def _line(line: Mapping[str, Any], features: Mapping[str, float], year: float | 
     return grown + sum(weights[name] * value for name, value in features.items())
 
 
-def _source(size_b: float | None, found: RecognizedModel) -> str:
-    what = " and ".join(name for name, there in (("size", size_b), ("date", found.year)) if there)
-    said = f"guessed from {what}" if what else "guessed, its size is unknown"
-    return f"{said}, as a relative of {found.relative}" if found.relative else said
+def _origin(size_b: float | None, found: RecognizedModel) -> list[Reason]:
+    """What the value was guessed from."""
+    codes = {(True, True): "size_and_date", (True, False): "size", (False, True): "date"}
+    code = codes.get((bool(size_b), bool(found.year)), "unknown_size")
+    relative = [Reason("relative", {"model": found.relative})] if found.relative else []
+    return [Reason(code), *relative]

@@ -10,7 +10,7 @@ from orch.config.spec import canonical_model_name
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Inventory
-from orch.types import ModelKey
+from orch.types import ModelKey, Reason
 
 
 class Residency:
@@ -148,27 +148,25 @@ class Residency:
             model, request, self._other_sort(model, request)
         )
 
-    def shortage(self, model: ModelKey, request: SlotRequest) -> str:
-        """Why it does not fit; empty if it does."""
+    def shortage(self, model: ModelKey, request: SlotRequest) -> Reason | None:
+        """Why it does not fit, if it does not."""
         if self.fits(model, request):
-            return ""
-        stay = ", ".join(
-            f"{_name(other)} ({_gb(self.footprint(other))}, {self._stay_reason(other)})"
+            return None
+        staying = [
+            {"model": _name(other), "gb": self.footprint(other) / 1e9, "state": self._use(other)}
             for other in self._staying(model, request)
-        )
-        return (
-            f"needs {_gb(self._need(model, request))} beside {stay}, there are"
-            f" {_gb(self.budget_bytes or 0)}"
+        ]
+        needed, budget = self._need(model, request), self.budget_bytes or 0
+        return Reason(
+            "cannot_load",
+            {"needed_gb": needed / 1e9, "models": staying, "available_gb": budget / 1e9},
         )
 
-    def _stay_reason(self, model: ModelKey) -> str:
-        return (
-            "in use"
-            if self._loaded[model]
-            else "loaded for embedding"
-            if self._is_embedder(model)
-            else "loaded for chat"
-        )
+    def _use(self, model: ModelKey) -> str:
+        """Why a loaded model stays, by its word in `routing.wording.LOAD_STATES`."""
+        if self._loaded[model]:
+            return "in_use"
+        return "embedding" if self._is_embedder(model) else "chat"
 
     def _need(self, model: ModelKey, request: SlotRequest) -> int:
         return self._measured.get(model) or request.footprint_bytes

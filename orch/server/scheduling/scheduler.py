@@ -19,6 +19,7 @@ from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
 from orch.routing.admission import SlotRequest
 from orch.routing.registry import Inventory
+from orch.routing.wording import reason_text
 from orch.server.scheduling.queue import (
     ProviderQueue,
     QueueEntry,
@@ -30,7 +31,7 @@ from orch.server.scheduling.queue import (
     urgency,
 )
 from orch.server.scheduling.residency import Residency
-from orch.types import ModelKey
+from orch.types import ModelKey, Reason
 
 
 class Scheduler:
@@ -84,8 +85,8 @@ class Scheduler:
         `retry_after_s`."""
         return _Slot(self, request)
 
-    def wait_reason(self, request: SlotRequest) -> str:
-        """Why the model can't be loaded beside the models in use; empty if it can."""
+    def wait_reason(self, request: SlotRequest) -> Reason | None:
+        """Why the model can't be loaded beside the models in use, if it can't."""
         return self._residency.shortage(self._residency.canonical_key(request.model), request)
 
     # ---------------------------------------------------------------- slots
@@ -281,7 +282,7 @@ class Scheduler:
                     **_entry_status(entry),
                     "priority": "batch" if entry.request.batch else "interactive",
                     "waited_s": round(now - entry.since, 1),
-                    "reason": self._reason(queue, entry, first),
+                    **_reason_fields(self._reason(queue, entry, first)),
                 }
                 for position, entry in enumerate(order, 1)
             ],
@@ -289,17 +290,23 @@ class Scheduler:
 
     def _reason(
         self, queue: ProviderQueue, entry: QueueEntry, first: tuple[Urgency, QueueEntry] | None
-    ) -> str:
+    ) -> Reason:
         shortage = self._residency.shortage(entry.model, entry.request)
-        if shortage:
+        if shortage is not None:
             return shortage
+        if queue.is_full and queue.slots == 1:
+            return Reason("slot_in_use")
         if queue.is_full:
-            return (
-                "its slot is in use" if queue.slots == 1 else f"its {queue.slots} slots are in use"
-            )
+            return Reason("slots_in_use", {"slots": queue.slots})
         if first:
-            return f"{first[1].request.model[1]} has waited too long and goes first"
-        return "it is about to start"
+            return Reason("overtaken", {"model": first[1].request.model.model})
+        return Reason("starting")
+
+
+def _reason_fields(reason: Reason) -> dict[str, Any]:
+    """Why a request waits: a sentence, and the value that it is made of."""
+    value = {"code": reason.code, "params": reason.params}
+    return {"reason": reason_text([reason]), "reasons": [value]}
 
 
 class _Slot:

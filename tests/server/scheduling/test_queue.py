@@ -390,11 +390,20 @@ async def test_health_shows_who_runs_who_waits_and_why() -> None:
         "priority": "interactive",
         "waited_s": 2.5,
         "reason": "its slot is in use",
+        "reasons": [{"code": "slot_in_use", "params": {}}],
     }
     reason = (
         "needs 10.0 GB beside embed:1 (1.0 GB, loaded for embedding), a:8b (5.0 GB, in use), there"
         " are 12.0 GB"
     )
+    params = {
+        "needed_gb": 10.0,
+        "models": [
+            {"model": "embed:1", "gb": 1.0, "state": "embedding"},
+            {"model": "a:8b", "gb": 5.0, "state": "in_use"},
+        ],
+        "available_gb": 12.0,
+    }
     large = {
         "position": 2,
         "run_id": "large",
@@ -403,6 +412,7 @@ async def test_health_shows_who_runs_who_waits_and_why() -> None:
         "priority": "batch",
         "waited_s": 2.5,
         "reason": reason,
+        "reasons": [{"code": "cannot_load", "params": params}],
     }
     running = [{"run_id": "a1", "model": "a:8b", "client": "me", "for_s": 2.5}]
     assert lane == {"parallel": 1, "queue_bound": 64, "running": running, "waiting": [a2, large]}

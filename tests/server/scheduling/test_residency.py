@@ -38,7 +38,7 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     await harness.submit_all("large", "a", "large2")
     assert harness.admitted == ["large", "large2"]
     assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9))
+        harness.wait_text(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9))
         == "needs 5.0 GB beside large:14b (10.0 GB, in use), there are 12.0 GB"
     )
     harness.finish("large")
@@ -49,7 +49,7 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     assert harness.admitted == ["a"]
     # large:14b was put out
     assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "large:14b"), 10**10))
+        harness.wait_text(SlotRequest("r", ModelKey("ollama", "large:14b"), 10**10))
         == "needs 10.0 GB beside a:8b (5.0 GB, in use), there are 12.0 GB"
     )
 
@@ -58,9 +58,7 @@ async def test_models_that_fit_beside_each_other_run_together() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     await harness.submit_all("a", "b")
     assert harness.admitted == ["a", "b"]
-    assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9)) == ""
-    )
+    assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9)) == ""
 
 
 async def test_models_of_another_local_provider_count_and_those_far_away_do_not() -> None:
@@ -82,9 +80,9 @@ async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
         )
     harness.scheduler.observe(inventory())
     await harness.submit_all("a")
-    assert harness.scheduler.wait_reason(
-        SlotRequest("r", ModelKey("ollama", "b:8b"), 6 * 10**9)
-    ).startswith("needs 8.0 GB beside")
+    assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "b:8b"), 6 * 10**9)).startswith(
+        "needs 8.0 GB beside"
+    )
 
 
 async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
@@ -120,9 +118,7 @@ async def test_one_model_under_two_spellings_is_one_model() -> None:
     harness = SchedulerHarness(config(parallel=4), seen)
     harness.submit("q", "qwen3:latest")
     await settle()
-    assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "qwen3"), 10**10)) == ""
-    )
+    assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "qwen3"), 10**10)) == ""
 
 
 async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
@@ -191,7 +187,7 @@ async def test_a_model_that_was_just_used_stays_loaded() -> None:
     await harness.submit_all("large")
     await harness.drain()
     assert (
-        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "embed:1"), 10**9))
+        harness.wait_text(SlotRequest("r", ModelKey("ollama", "embed:1"), 10**9))
         == "needs 1.0 GB beside large:14b (10.0 GB, loaded for chat), there are 10.5 GB"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nicegui import ui
@@ -10,6 +10,7 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from orch.server.service import Service
 from orch.server.web.components.page import Page, empty_state
+from orch.server.web.components.reasons import render_reasons
 from orch.server.web.components.tables import text_element
 
 REFRESH_S = 1.0
@@ -26,7 +27,8 @@ class ActiveRun(NamedTuple):
     client: str
     position: int
     batch: bool
-    reason: str
+    reasons: Sequence[Mapping[str, Any]]
+    """Why it waits, as JSON-able values."""
     seconds: float | None
 
 
@@ -39,7 +41,7 @@ def active_runs(service: Service) -> list[ActiveRun]:
         waiting += [_active_run(provider, entry) for entry in queue["waiting"]]
     known = {run.run_id for run in (*running, *waiting)}
     undecided = [
-        ActiveRun(run_id, "", "", "", 0, False, "", None)
+        ActiveRun(run_id, "", "", "", 0, False, (), None)
         for run_id in service.running
         if run_id not in known
     ]
@@ -54,7 +56,7 @@ def _active_run(provider: str, entry: dict[str, Any]) -> ActiveRun:
         client=entry["client"],
         position=entry.get("position", 0),
         batch=entry.get("priority") == "batch",
-        reason=entry.get("reason", ""),
+        reasons=entry.get("reasons", ()),
         seconds=entry["for_s"] if "for_s" in entry else entry["waited_s"],
     )
 
@@ -114,7 +116,9 @@ class LiveRuns:
     def _draw_run(self, run: ActiveRun) -> None:
         page = self._page
         client = page("client {name}", name=run.client) if run.client else ""
-        details = " · ".join(filter(None, (page.reason(run.reason), client, run.provider)))
+        details = " · ".join(
+            filter(None, (render_reasons(page.translator, run.reasons), client, run.provider))
+        )
         with ui.element("li").classes("orch-live-one"):
             text_element(
                 "span", self._state(run), "orch-live-state" + (" waits" if run.position else "")

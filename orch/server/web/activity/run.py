@@ -22,6 +22,7 @@ from orch.server.web.components.labels import (
     task_type_label,
 )
 from orch.server.web.components.page import Page, empty_state, loading
+from orch.server.web.components.reasons import chosen_because
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.tables import disclosure, fact_list, text_element
 from orch.storage.history import RunDetail
@@ -176,7 +177,7 @@ def _draw_decision(page: Page, run: Mapping[str, Any]) -> None:
         parts = (
             decision["model_name"],
             task_type_label(page, run["task_type"] or ""),
-            page.reason(decision["reason"]),
+            chosen_because(page.translator, decision),
             page("model named by the caller") if decision["pinned"] else "",
         )
         text_element("p", " · ".join(filter(None, parts)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nicegui import ui
 
 from orch.routing.router import Plan
+from orch.routing.wording import reason_text
 from orch.server.web.components.errors import warning_note
 from orch.server.web.components.labels import task_type_label
 from orch.server.web.components.page import Page
@@ -45,7 +46,8 @@ def _draw_candidate(
             ui.label(candidate.model_name).classes("orch-chat-model")
             score = page("score {n}", n=page.number(candidate.score, 2))
             time = page("about {s} s", s=page.number(candidate.expected_s, 1))
-            ui.label(f"{page.reason(candidate.reason)} · {score} · {time}").classes("orch-dim")
+            reason = reason_text(candidate.reasons, page.translator)
+            ui.label(f"{reason} · {score} · {time}").classes("orch-dim")
         text = page("Use this model")
         if is_first:
             button = ui.button(text, on_click=lambda: ask(None), color=None)

@@ -13,6 +13,7 @@ from orch.server.web.components.decision import candidate_list
 from orch.server.web.components.errors import original
 from orch.server.web.components.labels import CODES, PROFILES, attempt_outcome, label
 from orch.server.web.components.page import Page
+from orch.server.web.components.reasons import chosen_because
 
 TASK_CHARS = 160
 MIN_LOAD_S = 0.1
@@ -34,7 +35,7 @@ def explain_choice(page: Page, answer: ChatAnswer) -> None:
 def _choice(page: Page, decision: dict[str, Any]) -> str:
     tokens = page.ngettext("{n} token of prompt", "{n} tokens of prompt", decision["prompt_tokens"])
     profile = page("profile: {name}", name=label(page, PROFILES, decision["profile"]))
-    return f"{page.reason(decision['reason'])} · {profile} · {tokens}"
+    return f"{chosen_because(page.translator, decision)} · {profile} · {tokens}"
 
 
 def _heading(text: str) -> None:

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page
+from orch.server.web.components.reasons import chosen_because, eliminated_because
 from orch.server.web.components.tables import text_element
 from orch.types import ModelKey
 
@@ -51,8 +52,8 @@ def _draw_candidate(page: Page, candidate: Candidate, scale: float, *, is_select
                 part = ui.element("div").classes(f"orch-decision-{term}")
                 part.style(f"width: {100 * share:.1f}%")
         _draw_terms(page, candidate)
-        if candidate["reason"]:
-            text_element("div", page.reason(candidate["reason"]), "orch-dim")
+        if reason := chosen_because(page.translator, candidate):
+            text_element("div", reason, "orch-dim")
 
 
 def _draw_candidate_head(page: Page, candidate: Candidate, *, is_selected: bool) -> None:
@@ -104,7 +105,7 @@ def _draw_eliminated(page: Page, candidates: list[Candidate]) -> None:
         for candidate in candidates:
             with ui.element("li"):
                 text_element("span", _name(candidate), "orch-decision-name")
-                text_element("span", page.reason(candidate["eliminated"]), "orch-dim")
+                text_element("span", eliminated_because(page.translator, candidate), "orch-dim")
 
 
 def _term(candidate: Candidate, term: str) -> float:

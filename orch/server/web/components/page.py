@@ -16,7 +16,6 @@ from orch.errors import OrchError
 from orch.server.service import Service
 from orch.server.web.components.errors import error_box, notify_error
 from orch.server.web.components.i18n import N_, Translator, preferred_language
-from orch.server.web.components.reasons_es import in_spanish
 
 STYLE = Path(__file__).with_name("page.css")
 NAVIGATION = (
@@ -52,10 +51,6 @@ class Page:
     def number(self, value: float, digits: int = 0) -> str:
         """A number as the page's language writes it."""
         return self.translator.number(value, digits)
-
-    def reason(self, text: str) -> str:
-        """A reason of the library's in the page's language."""
-        return in_spanish(text) if self.translator.language == "es" else text
 
 
 def open_page(request: Request, service: Service, title: str) -> Page:

@@ -10,6 +10,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.routing.catalog import MeasuredValue, ModelPerformance
+from orch.routing.wording import reason_text
 from orch.server.web.components.labels import task_type_label
 from orch.server.web.components.page import Page, empty_state
 from orch.types import TaskType
@@ -83,7 +84,7 @@ def _quality_cells(page: Page) -> CellSource:
     def cells(row: ModelPerformance) -> tuple[str, Mapping[TaskType, Cell]]:
         expected = page("{rating} of 10", rating=number(row.rated_quality, 1))
         if row.state.prior:
-            expected += f"\n{page.reason(row.state.prior.source)}"
+            expected += f"\n{reason_text(row.state.prior.origin, page.translator)}"
         return expected, {each: cell(fig, row.prior_at(each)) for each, fig in row.quality.items()}
 
     return cells

@@ -283,4 +283,4 @@ class _Row:
 
 
 def _is_missing(state: ModelState) -> bool:
-    return state.unavailable is not None and state.unavailable[0] == "not_installed"
+    return state.unavailable is not None and state.unavailable.code == "not_installed"
