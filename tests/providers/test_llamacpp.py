@@ -19,11 +19,11 @@ SAID = [{"role": "user", "content": "What is 1 + 2?"}]
 TOOLS: list[Any] = [
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 ]
-WISHES: dict[str, dict[str, Any]] = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "tools": {"messages": SAID, "tools": TOOLS},
     "vision": {"messages": [{**SAID[0], "images": ["iVBORw0KGgo="]}]},
 }
-wants = pytest.mark.parametrize("want", WISHES)
+wants = pytest.mark.parametrize("needs", REQUESTS)
 
 
 def models(url: str, *, last_resort: bool = False) -> dict[str, Any]:
@@ -55,34 +55,34 @@ def orchestrator(url: str, **more: Any) -> Orchestrator:
 
 @wants
 async def test_a_task_it_lacks_the_capability_for_goes_to_another_model(
-    ollama: FakeOllama, want: str
+    ollama: FakeOllama, needs: str
 ) -> None:
-    ollama.add(FakeModel(ABLE, capabilities=["completion", want]))
+    ollama.add(FakeModel(ABLE, capabilities=["completion", needs]))
     async with orchestrator(ollama.url) as library:
-        result = await library.execute(**WISHES[want])
+        result = await library.execute(**REQUESTS[needs])
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(ABLE, "ok")]
     (out,) = [candidate for candidate in result.decision.candidates if candidate.model_id == INSIDE]
-    assert (out.eliminated_code, out.eliminated) == ("capability", f"it has no {want}")
+    assert (out.eliminated_code, out.eliminated) == ("capability", f"it has no {needs}")
 
 
 @wants
 async def test_a_task_that_no_model_is_capable_of_is_an_error(
-    ollama: FakeOllama, want: str
+    ollama: FakeOllama, needs: str
 ) -> None:
     ollama.add(FakeModel(ABLE))
     async with orchestrator(ollama.url) as library:
-        with pytest.raises(OrchError, match=f"{INSIDE}: it has no {want}") as caught:
-            await library.execute(**WISHES[want])
+        with pytest.raises(OrchError, match=f"{INSIDE}: it has no {needs}") as caught:
+            await library.execute(**REQUESTS[needs])
     assert (caught.value.code, caught.value.attempts, ollama.chats()) == ("unable", (), [])
 
 
 @wants
-async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(want: str) -> None:
+async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(needs: str) -> None:
     async with orchestrator("http://127.0.0.1:9", last_resort=True) as library:
         with pytest.raises(
-            OrchError, match=f"{INSIDE}: it has no {want}; and ollama: can't connect"
+            OrchError, match=f"{INSIDE}: it has no {needs}; and ollama: can't connect"
         ) as caught:
-            await library.execute(**WISHES[want])
+            await library.execute(**REQUESTS[needs])
     assert (caught.value.code, caught.value.hint) == (
         "no_provider",
         "start Ollama:\n  ollama serve",

@@ -18,7 +18,7 @@ from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 A, B, C = "http://a", "http://b", "http://c"
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -309,13 +309,13 @@ async def test_installed_and_loaded_models_are_read_from_the_same_address() -> N
 
 async def test_a_model_is_unloaded_at_every_reachable_address() -> None:
     with FakeOllama([FakeModel("m")]) as one, FakeOllama([FakeModel("m")]) as other:
-        async with client_at(NOBODY, one.url, other.url) as client:
+        async with client_at(UNREACHABLE, one.url, other.url) as client:
             one.resident["m:latest"] = other.resident["m:latest"] = 4096
             await client.unload("m")
     assert (one.resident, other.resident) == ({}, {})
 
 
 async def test_unloading_fails_if_no_address_is_reachable() -> None:
-    async with client_at(NOBODY, "http://127.0.0.1:1") as client:
+    async with client_at(UNREACHABLE, "http://127.0.0.1:1") as client:
         with pytest.raises(ProviderError, match="can't connect"):
             await client.unload("m")

@@ -38,7 +38,7 @@ async def run(
     keep_alive: str | None = None,
     **wishes: Any,
 ) -> RunResult:
-    """The coder's answer; `facts` are what models.yaml says of it."""
+    """The coder's answer; `facts` are its entry in models.yaml."""
     async with served(
         ollama, {"id": CODER, **(facts or {})}, keep_alive=keep_alive
     ) as orchestrator:

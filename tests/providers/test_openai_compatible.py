@@ -18,7 +18,7 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES, TASK
 
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
 
 
@@ -43,8 +43,8 @@ async def answer(*urls: str, **provider: Any) -> RunResult:
 
 @pytest.fixture
 def wire() -> Iterator[respx.MockRouter]:
-    """A server that is not there, whose every exchange the test writes; it lists the coder."""
-    with respx.mock(base_url=f"{NOBODY}/v1", assert_all_called=False) as router:
+    """A server whose every response the test defines; it lists the coder."""
+    with respx.mock(base_url=f"{UNREACHABLE}/v1", assert_all_called=False) as router:
         router.get("/models").respond(json={"data": [{"id": CODER}]})
         yield router
 
@@ -106,7 +106,7 @@ async def test_a_web_server_is_not_a_provider(ollama: FakeOllama) -> None:
 
 
 async def test_the_next_address_is_used_when_the_first_refuses(ollama: FakeOllama) -> None:
-    result = await answer(NOBODY, ollama.url)
+    result = await answer(UNREACHABLE, ollama.url)
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "ok")]
 
 
@@ -121,7 +121,7 @@ async def test_no_proxy_is_used_for_loopback(
     ollama: FakeOllama, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, NOBODY)
+        monkeypatch.setenv(name, UNREACHABLE)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert (await answer(ollama.url, kind=kind)).response.content == "def f(): pass"
@@ -194,7 +194,7 @@ async def test_an_answer_that_is_not_streamed_is_read(
     wire.post("/chat/completions").respond(
         json={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
     )
-    response = (await answer(NOBODY)).response
+    response = (await answer(UNREACHABLE)).response
     assert (response.content, response.usage.prompt_tokens, response.usage.completion_tokens) == (
         "Hi",
         7,
@@ -211,7 +211,7 @@ async def test_reasoning_becomes_thinking(wire: respx.MockRouter, field: str) ->
         piece(content="Yes"),
         piece("stop"),
     )
-    response = (await answer(NOBODY)).response
+    response = (await answer(UNREACHABLE)).response
     assert (response.content, response.thinking) == ("Yes", "Let me see")
 
 
@@ -226,7 +226,7 @@ async def test_fragments_of_tool_calls_are_joined(wire: respx.MockRouter) -> Non
         piece(tool_calls=[rest]),
         piece("tool_calls"),
     )
-    calls = (await answer(NOBODY)).response.tool_calls
+    calls = (await answer(UNREACHABLE)).response.tool_calls
     assert [(call["id"], call["function"]) for call in calls] == [
         ("c1", {"name": "add", "arguments": '{"a": 1}'}),
         ("c2", other["function"]),
@@ -243,7 +243,7 @@ async def test_a_lone_surrogate_is_replaced(wire: respx.MockRouter) -> None:
     # a server that escapes may cut an emoji between two tokens: half a surrogate pair, which no
     # UTF-8 can carry
     say(wire, piece(content="Hi \ud83d"), piece(content="\ude00"), piece("stop"))
-    async with served(NOBODY) as orchestrator:
+    async with served(UNREACHABLE) as orchestrator:
         assert (await orchestrator.execute(TASK)).response.content.startswith("Hi ")
         assert orchestrator.runtime.journal.history.count() == 1
 
@@ -252,7 +252,7 @@ async def test_vectors_are_in_the_order_of_the_texts(wire: respx.MockRouter) -> 
     wire.post("/embeddings").respond(
         json={"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
     )
-    async with served(NOBODY) as orchestrator:
+    async with served(UNREACHABLE) as orchestrator:
         assert await orchestrator.runtime.providers["server"].embed(CODER, ["a", "b"]) == [[1], [2]]
 
 

@@ -37,7 +37,7 @@ lines = pytest.mark.parametrize("concurrent", [False, True], ids=["httpx", "aioh
 
 
 class Endless:
-    """A server that sends a head once and a piece without end, whatever is asked; counts the
+    """A server that answers every request with a head and an endless body; counts the
     bytes."""
 
     def __init__(self, head: bytes, piece: bytes) -> None:
@@ -71,7 +71,7 @@ async def _ask(backend: Any, asked: str) -> None:
 
 
 async def refusal(server: Endless, kind: Backends, asked: str, *, concurrent: bool) -> str:
-    """What asking ends with."""
+    """The message of the error that a request ends with."""
     backend = kind(Provider(kind="openai", base_urls=(server.url,)), concurrent=concurrent)
     try:
         with pytest.raises(ProviderError) as caught:

@@ -24,8 +24,7 @@ ALLOWED = f"{SHIPPED}models:\n  - {{id: {CLOUD}, remote: allow}}\n"
 
 @pytest.fixture
 def cloud(ollama: FakeOllama, home: Path) -> FakeOllama:
-    """The fake Ollama with a large cloud model, and one that embeds; asked of, neither may be in
-    the end."""
+    """The fake Ollama with a large cloud model, and one that embeds; neither may be used."""
     ollama.add(
         FakeModel(
             CLOUD,
@@ -43,17 +42,17 @@ def cloud(ollama: FakeOllama, home: Path) -> FakeOllama:
 
 
 def untouched(server: FakeOllama) -> bool:
-    """Whether nothing was sent to either."""
+    """Whether no request reached either model."""
     return not server.asked(CLOUD) and not server.asked(EMBEDS)
 
 
 def line_of(done: subprocess.CompletedProcess[bytes], name: str) -> str:
-    """The line of a table that tells of a model."""
+    """The line of a model in a table."""
     return next(line for line in done.stdout.decode().splitlines() if name in line)
 
 
 def configured(home: Path, models: str, routing: str = "") -> None:
-    """Files of the user's own."""
+    """A configuration of the user."""
     (home / "models.yaml").write_text(models)
     (home / "routing.yaml").write_text(ROOM + routing)
 

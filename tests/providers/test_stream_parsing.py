@@ -75,7 +75,7 @@ BYTES = st.lists(
     | st.binary(max_size=9)
 )
 
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 KINDS: dict[str, Callable[[Provider], ProviderClient]] = {
     "ollama": OllamaClient,
     "openai": OpenAIClient,
@@ -284,7 +284,7 @@ async def error_code(
     with respx.mock() as router:
         router.route().respond(json=body)
         try:
-            await ask(KINDS[kind](Provider(kind="openai", base_url=NOBODY)))
+            await ask(KINDS[kind](Provider(kind="openai", base_url=UNREACHABLE)))
         except ProviderError as error:
             return error.code
     return "no error"
