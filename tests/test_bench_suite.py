@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.bench import sandbox
@@ -251,6 +251,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_suite(tmp_path / "none.yaml")
 
 
+@settings(deadline=None)  # the first example imports jsonschema
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
