@@ -63,7 +63,7 @@ def test_no_answer_an_echo_and_a_refusal_score_nothing(check: Any, answer: str) 
         (f"{PROMPT}\nCanberra", "Canberra"),
     ],
 )
-def test_thoughts_marks_and_the_echoed_prompt_are_taken_off(answer: str, seen: str) -> None:
+def test_thoughts_marks_and_a_repeated_prompt_are_removed(answer: str, seen: str) -> None:
     assert visible_answer(answer, PROMPT) == seen
 
 
@@ -226,7 +226,7 @@ def test_order_counts_where_it_is_asked_for() -> None:
     assert graded(check, "c1, b1, a1").score == pytest.approx(1 / 3)
 
 
-def test_the_same_thing_twice_is_one_thing() -> None:
+def test_a_repeated_item_counts_once() -> None:
     assert graded(Items(items=(("a1",), ("b1",))), "a1, a1, a1").score < 0.7
 
 
@@ -349,7 +349,7 @@ def test_prose_is_no_code(kind: Any, answer: str) -> None:
     assert graded(UnitTests(language=kind, code="assert answer"), answer).score == 0
 
 
-def test_a_pattern_is_taken_out_of_its_quotes() -> None:
+def test_quotes_around_a_pattern_are_removed() -> None:
     codes = []
     task = SuiteTask(
         "t", TaskType.CODING, "en", PROMPT, (UnitTests(language="regex", code="assert answer"),)

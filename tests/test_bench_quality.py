@@ -62,7 +62,7 @@ def _says(ollama: FakeOllama, model: str, text: str) -> None:
     ollama.models[model].reply = [text]
 
 
-def test_the_model_that_answers_right_is_taken_from_then_on(
+def test_the_model_that_answers_right_is_chosen_from_then_on(
     ollama: FakeOllama, suite: Path
 ) -> None:
     _says(ollama, CODER, "Paris")
@@ -104,7 +104,7 @@ def test_the_report_has_the_router_the_best_single_model_and_the_oracle(
     assert ET.parse("curve.svg").getroot().tag.endswith("svg")
 
 
-def test_answers_are_kept_and_not_asked_again(ollama: FakeOllama, suite: Path) -> None:
+def test_answers_are_stored_and_not_requested_again(ollama: FakeOllama, suite: Path) -> None:
     orch("bench", "--quality", "--suite", str(suite))
     asked = len(ollama.chats())
     orch("bench", "--quality", "--suite", str(suite))
@@ -122,7 +122,7 @@ def test_the_report_is_the_same_while_the_provider_is_down(
     assert [line["quality"] for line in told["lines"]] == [1.0, 1.0, 1.0]
 
 
-def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(
+def test_ctrl_c_keeps_the_grades_and_the_same_command_resumes(
     ollama: FakeOllama, suite: Path, home: Path
 ) -> None:
     ollama.models[CODER].chunk_delay_s = 0.2
@@ -146,7 +146,9 @@ def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(
     ).fetchone() == (20,)
 
 
-def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite: Path) -> None:
+def test_regrading_calls_no_model_and_uses_the_present_graders(
+    ollama: FakeOllama, suite: Path
+) -> None:
     _says(ollama, CODER, "Paris")
     orch("bench", "--quality", "--suite", str(suite))
     asked = len(ollama.chats())
@@ -156,7 +158,7 @@ def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite
     assert len(ollama.chats()) == asked
 
 
-def test_a_model_that_fails_is_told_and_the_others_go_on(
+def test_a_failing_model_is_reported_and_the_others_continue(
     ollama: FakeOllama, suite: Path, home: Path
 ) -> None:
     ollama.models[CODER].faults.append(
@@ -189,7 +191,7 @@ def test_where_every_model_fails_the_exit_code_says_so(ollama: FakeOllama, suite
         (["nomodel:1b"], 4, "nomodel:1b"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_invalid_arguments_are_an_error(
     ollama: FakeOllama, words: list[str], code: int, said: str
 ) -> None:
     done = orch("bench", "--quality", *words)
@@ -253,7 +255,7 @@ def _always_a(
     return {task: A for task in decide}
 
 
-def test_a_router_that_pays_is_said_to_pay() -> None:
+def test_the_conclusion_says_that_routing_pays() -> None:
     rows = [
         _row(task, model, float((task % 2 == 1) == (model == A)))
         for task in range(40)

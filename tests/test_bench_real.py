@@ -65,7 +65,7 @@ def _quality(decided: dict[str, Any], model: str) -> tuple[float, str]:
 
 
 @pytest.mark.real
-def test_bench_grades_and_the_users_word_change_the_next_decision(two_models: Path) -> None:
+def test_bench_grades_and_a_rating_change_the_next_decision(two_models: Path) -> None:
     assert _decided()["model"] == "cut"
     benched = orch("bench", "-n", "1", "--sizes", "short", "--concurrency", "1", "--json")
     assert benched.returncode == 0, benched.stderr.decode()

@@ -126,7 +126,7 @@ def test_a_provider_that_cannot_unload_has_no_cold_cells() -> None:
     ]
 
 
-def test_a_model_that_failed_is_left_alone_until_the_next_round() -> None:
+def test_a_failed_model_is_skipped_until_the_next_round() -> None:
     cells = plan_cells([ONE, TWO], ["short"], 2, [1])
     rows = [row(cells[0], error="status 500")]
     assert remaining_cells(cells, rows) == [
@@ -134,7 +134,7 @@ def test_a_model_that_failed_is_left_alone_until_the_next_round() -> None:
     ]
 
 
-def test_a_size_that_does_not_fit_is_no_failure_of_the_model() -> None:
+def test_a_size_that_does_not_fit_is_not_a_failure_of_the_model() -> None:
     cells = plan_cells([ONE], ["4k", "short"], 1, [1])
     assert remaining_cells(cells, [row(cells[0]), row(cells[1], error=TOO_LONG)]) == cells[2:]
 
@@ -250,13 +250,13 @@ PARAMS = {
         {"budget": "0s"},
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
+def test_invalid_option_values_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         SpeedBenchOptions.from_params(PARAMS | wrong)
 
 
 @pytest.mark.parametrize("words", [("--json", "--md"), ("--svg", "no/where.svg")])
-def test_what_makes_no_sense_is_said_before_anything_is_asked(
+def test_invalid_options_are_refused_before_any_request(
     server: FakeOllama, words: tuple[str, ...]
 ) -> None:
     assert orch("bench", *words).returncode == 2
@@ -356,7 +356,7 @@ def test_a_server_without_timings_is_timed_by_the_clock_and_never_cold(
 # ---------------------------------------------------------------- ended early
 
 
-def test_ctrl_c_keeps_what_was_measured_and_the_next_call_goes_on(server: FakeOllama) -> None:
+def test_ctrl_c_keeps_the_samples_and_the_next_call_resumes(server: FakeOllama) -> None:
     server.models["two:1b"].chunk_delay_s = 0.5
     words = [*COMMAND, "bench", "--json", "-n", "1", *QUICK]
     process = subprocess.Popen(
@@ -374,7 +374,7 @@ def test_ctrl_c_keeps_what_was_measured_and_the_next_call_goes_on(server: FakeOl
     assert kinds(answer) == [(model, kind, 1) for _, model in (ONE, TWO) for kind in (COLD, WARM)]
 
 
-def test_the_budget_stops_in_time_and_fresh_begins_anew(server: FakeOllama) -> None:
+def test_the_budget_stops_in_time_and_fresh_starts_over(server: FakeOllama) -> None:
     for model in server.models.values():
         model.chunk_delay_s = 0.05  # 0.6 s an answer: no second one would end within a second
     words = ("-n", "1", *QUICK, "--budget", "1s")
@@ -388,7 +388,7 @@ def test_the_budget_stops_in_time_and_fresh_begins_anew(server: FakeOllama) -> N
     ("asked", "age_s", "goes_on"),
     [({"rounds": 1}, 60.0, True), ({"rounds": 2}, 60.0, False), ({"rounds": 1}, 90_000.0, False)],
 )
-def test_only_the_same_wishes_go_on_and_only_for_a_day(
+def test_only_the_same_options_resume_and_only_for_a_day(
     tmp_path: Path, asked: dict[str, int], age_s: float, goes_on: bool
 ) -> None:
     journal = Journal(tmp_path / "journal.sqlite3", Redactor({}))
@@ -484,7 +484,7 @@ def test_a_picture_escapes_names_and_runs_nothing() -> None:
     assert "<script" not in picture
 
 
-def test_it_is_said_whose_timings_they_are() -> None:
+def test_the_note_says_who_measured_the_times() -> None:
     mine, other = (
         row(cell) for cell in plan_cells([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO}))
     )

@@ -77,7 +77,7 @@ def test_the_right_answer_is_right_and_the_wrong_one_wrong(task: SuiteTask) -> N
         "PROMPT",
     ],
 )
-def test_no_task_is_passed_by_saying_nothing_of_use(answer: str) -> None:
+def test_no_task_is_passed_by_a_useless_answer(answer: str) -> None:
     passed = [
         task.id
         for task in SUITE.tasks
@@ -137,7 +137,7 @@ def test_json_lines_are_the_same_suite(tmp_path: Path) -> None:
     assert load_suite(tmp_path / "own.jsonl").tasks == load_suite(tmp_path / "own.yaml").tasks
 
 
-def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_with_their_positions(tmp_path: Path) -> None:
     said = problems(
         tmp_path,
         """version: 1
@@ -215,7 +215,7 @@ tasks:
         ("{all: [{exact: x}, {exat: y}]}", "grade.all[1]: no grader, did you mean exact?"),
     ],
 )
-def test_a_fault_in_a_grader_is_told(tmp_path: Path, grader: str, said: str) -> None:
+def test_a_fault_in_a_grader_is_reported(tmp_path: Path, grader: str, said: str) -> None:
     found = problems(tmp_path, written(grader))
     assert said in found
     assert "own.yaml:7:" in found
@@ -231,11 +231,11 @@ def test_a_fault_in_a_grader_is_told(tmp_path: Path, grader: str, said: str) -> 
         ("tasks: [1]", "tasks[0]: must be a mapping"),
     ],
 )
-def test_a_file_of_another_form_is_told(tmp_path: Path, text: str, said: str) -> None:
+def test_a_malformed_file_is_reported(tmp_path: Path, text: str, said: str) -> None:
     assert said in problems(tmp_path, text)
 
 
-def test_a_fault_in_json_lines_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_fault_in_json_lines_is_reported_with_its_line(tmp_path: Path) -> None:
     good = json.dumps(
         {"id": "a", "type": "simple", "lang": "en", "prompt": "p", "grade": {"exact": "x"}}
     )
@@ -246,7 +246,7 @@ def test_a_fault_in_json_lines_is_told_with_its_line(tmp_path: Path) -> None:
     assert "own.jsonl:4:8: not valid JSON" in said
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_suite(tmp_path / "none.yaml")
 

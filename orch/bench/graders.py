@@ -129,11 +129,12 @@ def _exact(check: Exact, answer: _Submission) -> Grade:
         return Grade(1.0, "the expected answer")
     if check.answer_only:
         return Grade(0.0, f"not {check.exact[0]!r}")
-    for said in [normalized(label)] if label is not None else _ends_of(answer.text):
+    for sentence in [normalized(label)] if label is not None else _ends_of(answer.text):
         if any(
-            _states(said, each) or (label is not None and _opens(said, each)) for each in wanted
+            _states(sentence, each) or (label is not None and _opens(sentence, each))
+            for each in wanted
         ):
-            rival = next((each for each in check.rivals if _has_phrase(said, each)), "")
+            rival = next((each for each in check.rivals if _has_phrase(sentence, each)), "")
             return (
                 Grade(0.0, f"it names {rival!r} beside it")
                 if rival
@@ -145,27 +146,28 @@ def _exact(check: Exact, answer: _Submission) -> Grade:
 def _ends_of(text: str) -> list[str]:
     """The last and the first sentence, normalized."""
     sentences = [
-        said
+        sentence
         for each in re.split(r"\n+|(?<=[.!?])\s+", without_markdown(text))
-        if (said := normalized(each))
+        if (sentence := normalized(each))
     ]
     return sentences[-1:] + sentences[:1]
 
 
-def _states(said: str, wanted: str) -> bool:
+def _states(sentence: str, wanted: str) -> bool:
     """Whether a normalized sentence says `... is WANTED`, `WANTED is ...` or `WANTED, ...`, and not the
     opposite."""
     name = re.escape(wanted)
     ends = rf"{_COPULA}\s+{_ARTICLE}[\"']?{name}$"
     opens = rf"{name}(?:[\"']?\s*[,;:(—–]|\s+-|\s+(?:is|was|are|were|es|fue|son|because|porque|ya)\b(?!\s+(?:not|no|never|nunca)\b))"
-    return said == wanted or bool(re.search(ends, said) or re.match(opens, said))
+    return sentence == wanted or bool(re.search(ends, sentence) or re.match(opens, sentence))
 
 
-def _opens(said: str, wanted: str) -> bool:
+def _opens(sentence: str, wanted: str) -> bool:
     """Whether the text after `answer:` starts with the word and does not negate it at once."""
     return (
         re.match(
-            rf"{re.escape(wanted)}\b(?!\s+(?:\w+\s+)?(?:not|no|never|nunca|or|o)\b|\s+\w+n't)", said
+            rf"{re.escape(wanted)}\b(?!\s+(?:\w+\s+)?(?:not|no|never|nunca|or|o)\b|\s+\w+n't)",
+            sentence,
         )
         is not None
     )
@@ -178,17 +180,17 @@ def _regex(check: Regex, answer: _Submission) -> Grade:
 
 
 def _number(check: Number, answer: _Submission) -> Grade:
-    said = final_number(answer.text, answer.lang)
-    if not said:
+    values = final_number(answer.text, answer.lang)
+    if not values:
         return Grade(0.0, "it has no number")
     near = any(
         abs(value - check.number) <= check.tolerance + 1e-9 * max(1.0, abs(check.number))
-        for value in said
+        for value in values
     )
     return (
         Grade(1.0, "the expected number")
         if near
-        else Grade(0.0, f"{said[0]:g} instead of {check.number:g}")
+        else Grade(0.0, f"{values[0]:g} instead of {check.number:g}")
     )
 
 
@@ -224,8 +226,8 @@ def _longest_rise(places: list[int]) -> int:
     return max(best)
 
 
-def _is_thing(said: str, name: str) -> bool:
-    return said == name or bool(re.match(rf"{re.escape(name)}\s*(?:[:(,;=–—→]|\s-)", said))
+def _is_thing(sentence: str, name: str) -> bool:
+    return sentence == name or bool(re.match(rf"{re.escape(name)}\s*(?:[:(,;=–—→]|\s-)", sentence))
 
 
 def _json(check: JsonSchema, answer: _Submission) -> Grade:

@@ -81,7 +81,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_fault_in_the_files_is_told_with_its_place(ollama: FakeOllama, case: str) -> None:
+def test_a_fault_in_the_files_is_reported_with_its_position(ollama: FakeOllama, case: str) -> None:
     models, routing, said = BROKEN[case]
     refused(orch("--config", folder(models, routing), "run", "hi"), 2, *said)
     assert not ollama.chats()
@@ -131,7 +131,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("case", OPTIONS)
-def test_a_wrong_option_is_told_and_asks_no_model(ollama: FakeOllama, case: str) -> None:
+def test_an_invalid_option_is_an_error_and_calls_no_model(ollama: FakeOllama, case: str) -> None:
     Path("words.txt").write_text("no JSON at all")
     Path("binary").write_bytes(b"\x7fELF\0\0\1\2\xff")
     words, code, said = OPTIONS[case]
@@ -161,7 +161,7 @@ def test_json_tells_a_wrong_option_in_its_own_form(ollama: FakeOllama, words: li
         (["what is it?"], os.urandom(64) + bytes(64), "stdin is binary"),
     ],
 )
-def test_unusable_stdin_is_told_and_asks_no_model(
+def test_unusable_stdin_is_an_error_and_calls_no_model(
     ollama: FakeOllama, words: list[str], stdin: bytes, said: str
 ) -> None:
     refused(orch("run", *words, stdin=stdin), 2, said)
@@ -206,14 +206,14 @@ def test_orch_stops_reading_a_flood(ollama: FakeOllama) -> None:
         "http://",
     ],
 )
-def test_a_nonsensical_ollama_host_is_told(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_an_invalid_ollama_host_is_an_error(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("OLLAMA_HOST", host)
     done = orch("run", "-m", LLAMA, "hi")
     assert done.returncode in (2, 3)  # not an address, or one where nothing can be
     refused(done, done.returncode)
 
 
-def test_a_server_that_speaks_html_is_named_as_one(ollama: FakeOllama) -> None:
+def test_a_server_that_sends_html_is_reported_as_such(ollama: FakeOllama) -> None:
     ollama.server_status = Fault("html", times=-1)
     refused(orch("run", "-m", LLAMA, "hi"), 3, "web page", ollama.url)
 
@@ -248,7 +248,9 @@ def without_stdout(*words: str, stdout: str) -> subprocess.CompletedProcess[byte
 @pytest.mark.parametrize(
     "words", [["run", "hi"], ["run", "--json", "hi"], ["models"], ["config", "show"]]
 )
-def test_a_full_disk_behind_stdout_is_told_in_words(ollama: FakeOllama, words: list[str]) -> None:
+def test_a_full_disk_behind_stdout_is_an_error_without_traceback(
+    ollama: FakeOllama, words: list[str]
+) -> None:
     done = without_stdout(*words, stdout="/dev/full")
     assert (done.returncode, b"No space left" in done.stderr, b"Traceback" in done.stderr) == (
         1,
@@ -429,7 +431,7 @@ EVERY = [
     [*EVERY, (BROKEN_BYTES,), ("run", f"--{BROKEN_BYTES}"), ("--config", BROKEN_BYTES, "stats")],
     ids=ascii,
 )
-def test_bytes_that_are_not_utf_8_are_told_or_replaced(
+def test_bytes_that_are_not_utf_8_are_refused_or_replaced(
     ollama: FakeOllama, words: tuple[str, ...]
 ) -> None:
     process = subprocess.run(

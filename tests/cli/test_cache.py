@@ -78,7 +78,7 @@ def test_another_routing_yaml_asks_again(ollama: FakeOllama, home: Path) -> None
     [Fault("cut", after=2), Fault("empty"), Fault("length")],
     ids=["cut", "empty", "length"],
 )
-def test_what_is_not_whole_is_not_kept(ollama: FakeOllama, fault: Fault) -> None:
+def test_incomplete_answers_are_not_cached(ollama: FakeOllama, fault: Fault) -> None:
     ollama.models[CODER].faults.append(fault)
     orch("run", "-m", CODER, TASK)
     assert source("-m", CODER, TASK) == "model"
@@ -118,7 +118,7 @@ def test_ten_processes_share_it(ollama: FakeOllama) -> None:
         assert set(pool.map(lambda _: source(TASK), range(10))) == {"cache"}
 
 
-def test_one_answer_is_looked_into_printed_and_dropped(ollama: FakeOllama, home: Path) -> None:
+def test_a_cached_answer_is_explained_printed_and_deleted(ollama: FakeOllama, home: Path) -> None:
     source(TASK)
     assert json.loads(orch("cache", "stats", "--json").stdout)["answers"] == 1
     name = next(iter(_ids(home)))
@@ -128,7 +128,7 @@ def test_one_answer_is_looked_into_printed_and_dropped(ollama: FakeOllama, home:
     assert source(TASK) == "model"
 
 
-def test_an_id_that_is_none_is_told(ollama: FakeOllama) -> None:
+def test_an_unknown_id_is_an_error(ollama: FakeOllama) -> None:
     done = orch("cache", "use", "nope")
     assert done.returncode == 2
     assert b"no cached answer has an id that starts with 'nope'" in done.stderr

@@ -39,7 +39,7 @@ def test_a_coding_task_goes_to_the_coder_and_stdout_is_the_answer_alone(ollama: 
     assert "Qwen 2.5 Coder 7B · coding" in done.stderr.decode()
 
 
-def test_a_failed_model_is_replaced_and_both_attempts_are_told(ollama: FakeOllama) -> None:
+def test_a_failed_model_is_replaced_and_both_attempts_are_listed(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     answer = json.loads(orch("run", "--json", "Write a Python function that sorts a list").stdout)
     assert [(a["model"], a["outcome"]) for a in answer["attempts"]] == [

@@ -155,7 +155,7 @@ async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path)
     assert ("way to the internet" in caught.value.hint, caught.value.code) == (True, "all_failed")
 
 
-def test_a_name_that_no_library_knows_is_told(ollama: FakeOllama) -> None:
+def test_a_model_that_no_library_has_is_an_error(ollama: FakeOllama) -> None:
     done = orch("models", "pull", "missing-model")
     assert (
         done.returncode,
@@ -185,7 +185,7 @@ def test_adding_a_model_keeps_every_line_of_the_file_in_its_place(
 
 
 @pytest.mark.parametrize("rest", ["", "models:\n", "models: []\n", "models:\n- id: x\n- id: y\n"])
-def test_a_model_can_be_added_whatever_the_list_looks_like(
+def test_a_model_can_be_added_to_a_list_of_any_style(
     ollama: FakeOllama, own: Write, rest: str
 ) -> None:
     file = own(PROVIDERS + rest)
@@ -212,7 +212,7 @@ def test_a_file_that_lives_elsewhere_is_edited_there(
     ) == (True, True)
 
 
-def test_without_a_file_of_ones_own_the_shipped_one_is_begun_from(
+def test_without_an_own_file_the_shipped_one_is_copied_first(
     ollama: FakeOllama, home: Path
 ) -> None:
     ollama.add(FakeModel("stranger"))

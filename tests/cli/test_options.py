@@ -88,7 +88,7 @@ def test_jsonl_goes_on_after_a_cut_and_tells_where(ollama: FakeOllama) -> None:
 
 
 @pytest.mark.parametrize("words", [["-m", "nope"], ["-m", LLAMA], ["-t", "codng"]])
-def test_jsonl_ends_with_an_error_chunk_whatever_failed(
+def test_jsonl_ends_with_an_error_chunk_after_any_failure(
     ollama: FakeOllama, words: list[str]
 ) -> None:
     ollama.models[LLAMA].faults.append(Fault("status"))
@@ -120,7 +120,7 @@ def test_json_on_failure_is_one_object_that_keeps_every_attempt(ollama: FakeOlla
     ("form", "number", "code"),
     [("--json", signal.SIGINT, "interrupted"), ("--jsonl", signal.SIGTERM, "terminated")],
 )
-def test_an_interruption_too_is_told_in_the_form_that_was_asked_for(
+def test_an_interruption_is_reported_in_the_requested_form(
     ollama: FakeOllama, form: str, number: signal.Signals, code: str
 ) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
@@ -165,7 +165,7 @@ def test_without_streaming_a_failed_models_text_is_dropped(ollama: FakeOllama) -
     assert (done.returncode, done.stdout) == (0, b"Hello world")
 
 
-def test_the_first_words_reach_a_pipe_while_the_model_still_speaks(ollama: FakeOllama) -> None:
+def test_the_first_words_reach_a_pipe_while_the_model_is_generating(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
     with start("run", "--no-stdin", "-m", "slow", "go") as process:
         assert process.stdout is not None
@@ -255,7 +255,7 @@ def test_context_system_and_options_reach_the_model(ollama: FakeOllama) -> None:
     assert (body["options"]["temperature"], body["options"]["stop"]) == (0, ["END"])
 
 
-def test_a_type_that_was_named_is_the_type(ollama: FakeOllama) -> None:
+def test_a_given_type_replaces_the_detected_one(ollama: FakeOllama) -> None:
     assert json.loads(orch("route", "--json", TASK).stdout)["task_type"] == "coding"
     assert (
         json.loads(orch("run", "--json", "-t", "creative", TASK).stdout)["task_type"] == "creative"
@@ -309,7 +309,7 @@ def test_a_pinned_model_is_replaced_only_where_fallback_is_asked_for(ollama: Fak
     ("words", "meant"),
     [(["run", "--modle", "x", "hi"], "--model"), (["runn", "hi"], "run"), (["modles"], "models")],
 )
-def test_a_slip_of_the_finger_is_answered_with_what_was_meant(
+def test_a_misspelt_command_or_option_gets_a_suggestion(
     ollama: FakeOllama, words: list[str], meant: str
 ) -> None:
     done = orch(*words)

@@ -240,7 +240,7 @@ def test_a_dry_run_changes_nothing(registry: FakeRegistry, home: Path, words: li
 @pytest.mark.parametrize(
     "words", [["a b"], ["https://example.com/x.gguf"], [TINY, "--sha256", "ab"]], ids=" ".join
 )
-def test_what_makes_no_sense_is_exit_2(words: list[str]) -> None:
+def test_invalid_arguments_are_exit_2(words: list[str]) -> None:
     done = orch("setup", *words, "--yes")
     assert (done.returncode, b"try:" in done.stderr, b"Traceback" in done.stderr) == (
         2,
@@ -496,7 +496,7 @@ def test_an_ollama_whose_program_is_here_is_started(
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
 
 
-def test_an_ollama_that_does_not_start_is_told_with_its_last_words(
+def test_an_ollama_that_does_not_start_is_reported_with_its_last_output(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "bin" / "ollama"
@@ -565,7 +565,7 @@ def test_ctrl_c_at_a_question_is_130(ollama: FakeOllama) -> None:
 # ---------------------------------------------------------------- servers beside
 
 
-def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
+def test_a_server_at_a_default_port_is_found_and_added_to_models_yaml(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import asyncio

@@ -70,7 +70,7 @@ def part(target: Path) -> Path:
 # ---------------------------------------------------------------- whole
 
 
-def test_a_file_comes_whole_and_is_its_owners_alone(registry: FakeRegistry, target: Path) -> None:
+def test_a_file_is_downloaded_and_private(registry: FakeRegistry, target: Path) -> None:
     assert fetched(registry, target)[-1] == len(DATA)
     assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode), part(target).exists()) == (
         DATA,
@@ -97,7 +97,9 @@ def test_a_file_that_was_changed_here_is_brought_again(
 # ---------------------------------------------------------------- cut
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke(registry: FakeRegistry, target: Path) -> None:
+def test_a_broken_connection_is_resumed_where_it_broke(
+    registry: FakeRegistry, target: Path
+) -> None:
     registry.cuts = [1000, 5000]
     fetched(registry, target)
     assert (target.read_bytes(), registry.blobs()) == (DATA, ["", "bytes=1000-", "bytes=6000-"])
@@ -119,9 +121,7 @@ def test_a_connection_that_always_breaks_is_given_up(registry: FakeRegistry, tar
     assert len(registry.blobs()) < 10
 
 
-def test_a_server_without_ranges_is_asked_for_the_whole(
-    registry: FakeRegistry, target: Path
-) -> None:
+def test_a_server_without_ranges_sends_the_file_again(registry: FakeRegistry, target: Path) -> None:
     registry.ranges, registry.cuts = False, [1000]
     fetched(registry, target)
     assert target.read_bytes() == DATA
@@ -159,7 +159,7 @@ def test_more_bytes_than_were_announced_are_not_kept(registry: FakeRegistry, tar
     assert (target.exists(), part(target).stat().st_size) == (False, 0)
 
 
-def test_a_disk_without_room_is_told_before_a_byte_is_written(
+def test_a_full_disk_is_reported_before_a_byte_is_written(
     registry: FakeRegistry, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -296,7 +296,7 @@ def test_a_file_of_an_address_is_called_after_it_and_its_checksum() -> None:
     )
 
 
-def test_a_name_that_the_registry_does_not_know_is_told(registry: FakeRegistry) -> None:
+def test_a_name_unknown_to_the_registry_is_an_error(registry: FakeRegistry) -> None:
     with pytest.raises(OrchError, match="status 404") as caught:
         found(registry, "nosuch:1b")
     assert "ollama.com/library" in caught.value.hint
@@ -313,7 +313,7 @@ def test_a_name_that_the_registry_does_not_know_is_told(registry: FakeRegistry) 
     ],
     ids=["list", "none", "digest", "size", "two"],
 )
-def test_a_manifest_that_tells_no_one_file_is_an_error_in_words(
+def test_a_manifest_without_a_single_model_file_is_an_error(
     registry: FakeRegistry, manifest: Any
 ) -> None:
     registry.manifests[f"library/{NAME}"] = manifest

@@ -241,7 +241,7 @@ def test_a_table_gives_the_reasons_on_80_columns_also_for_measured_models(
     assert any("installed" in line for line in lines[3:])
 
 
-def test_an_error_is_told_in_words(ollama: FakeOllama) -> None:
+def test_an_error_is_printed_as_a_message(ollama: FakeOllama) -> None:
     Path("notes").mkdir()
     terminal = Terminal("run", "-f", "notes", "hi")
     assert terminal.end() == 2

@@ -186,7 +186,7 @@ WORDS = [
         words[0].partition("\x1b")[0] + words[-2 if len(words) > 2 else -1].partition("\x1b")[0]
     ),
 )
-def test_words_of_argv_drive_no_terminal(ollama: FakeOllama, words: tuple[str, ...]) -> None:
+def test_argv_cannot_send_control_sequences(ollama: FakeOllama, words: tuple[str, ...]) -> None:
     shown = reached(*words)
     assert shown
     assert driving(shown) == []

@@ -161,7 +161,7 @@ async def test_figures_and_a_new_index(held: ResidentMemory) -> None:
         ("export", {"after": 1 << 70}),
     ],
 )
-async def test_what_makes_no_sense_is_told(
+async def test_invalid_arguments_are_an_error(
     held: ResidentMemory, name: str, arguments: Result
 ) -> None:
     with pytest.raises(UsageError):

@@ -211,7 +211,7 @@ async def test_half_a_character_is_no_hindrance(ollama: FakeOllama, home: Path) 
         (["last", "--type", "codng"], "not a task type"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_invalid_arguments_are_an_error(
     ollama: FakeOllama, home: Path, words: list[str], said: str
 ) -> None:
     orch("run", TASK)

@@ -289,7 +289,7 @@ def test_a_file_with_faults_is_told_with_its_line(history: FakeOllama, tmp_path:
     assert "bad.yaml:2:1" in done.stderr.decode()
 
 
-def test_a_file_that_is_not_there_is_told(ollama: FakeOllama) -> None:
+def test_a_missing_file_is_an_error(ollama: FakeOllama) -> None:
     done = orch("replay", "--routing", "none.yaml")
     assert done.returncode == 2
     assert "none.yaml" in done.stderr.decode()

@@ -19,8 +19,8 @@ mentioned."""
 QualityLookup = Callable[[str], Mapping[TaskType, float] | None]
 """What is known of a model of that name, 0 to 1 by type; None where nothing is."""
 ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
-"""Of the answer that the seconds are told for (routing.yaml's default), and how much faster a token
-is read than written."""
+"""Tokens of a usual answer (routing.yaml's default) and prompt, for the expected seconds, and how
+much faster a token is read than written."""
 THINKING_TOKENS = 1_000
 """What a model that thinks writes before a usual answer: a guess, until measured."""
 MAX_ANSWER_S = 120.0

@@ -23,12 +23,12 @@ def start_ollama(program: str, url: str) -> None:
     """
     log, at = paths.data_dir() / "ollama.log", {**os.environ, "OLLAMA_HOST": urlsplit(url).netloc}
     paths.touch_private(log)
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [program, "serve"],
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             env=at,
             start_new_session=True,
         )
