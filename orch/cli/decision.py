@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SECONDS_PARTS = {"load": "load", "prompt": "prefill", "answer": "decode"}
 """What the expected seconds are spent on: the printed word, and the key of `seconds`."""
-DROPPABLE = ("numbers", "confidence", "fit", "speed", "quality", "good", "expected")
+DROPPABLE = ("good", "expected")
 
 
 def decide_and_print(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = False) -> None:
@@ -58,7 +58,7 @@ def print_decision(decision: Decision) -> None:
     render.print_stdout(f"weights ({decision.profile}): {weights} · {size}\n")
     columns = ("model", "score", *decision.weights, "good", "expected", "numbers", "why")
     rows = [_row(candidate, decision) for candidate in decision.candidates]
-    render.print_table(columns, rows, drop=DROPPABLE)
+    render.print_table(columns, rows, drop=("numbers", *reversed(decision.weights), *DROPPABLE))
 
 
 def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:

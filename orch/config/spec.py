@@ -16,7 +16,6 @@ from orch.types import TaskType
 DEFAULT_OLLAMA_URL = "http://127.0.0.1:11434"
 DEFAULT_RATING = 6.0
 """The quality and speed rating of a model without one, 0 to 10."""
-TERMS = ("fit", "quality", "speed", "confidence")
 
 
 def _key(about: str, default: Any = MISSING, *, factory: Any = MISSING, **bounds: Any) -> Any:
@@ -182,6 +181,11 @@ class Weights:
     def as_dict(self) -> dict[str, float]:
         """The weights by term."""
         return {term: getattr(self, term) for term in TERMS}
+
+
+TERMS = tuple(term.name for term in fields(Weights))
+"""The terms of the score. A new one is a field of `Weights`, a function of the same name in
+`routing.scoring.TERM_FUNCTIONS`, and a weight in the shipped routing.yaml; all else follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

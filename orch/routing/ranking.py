@@ -13,7 +13,7 @@ from orch.routing.expected_time import estimate_time
 from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
-    TERMS,
+    TERM_FUNCTIONS,
     ScoringContext,
     TermInput,
     expected_quality,
@@ -78,7 +78,7 @@ def _score(
         *preference_of(spec, context),
     )
     weights, time = context.policy.weights, scored.seconds
-    terms = {name: weights[name] * term(scored) for name, term in TERMS.items()}
+    terms = {name: weights[name] * term(scored) for name, term in TERM_FUNCTIONS.items()}
     candidate = replace(
         candidate,
         score=sum(terms.values()),

@@ -270,9 +270,10 @@ def _confidence_term(weighing: TermInput) -> float:
     return trusted_share(weighing.state, weighing.context.shares)
 
 
-TERMS: dict[str, Callable[[TermInput], float]] = {
+TERM_FUNCTIONS: dict[str, Callable[[TermInput], float]] = {
     "fit": _fit_term,
     "quality": _quality_term,
     "speed": _speed_term,
     "confidence": _confidence_term,
 }
+"""The terms of the score by their names in `config.spec.TERMS`."""

@@ -15,6 +15,7 @@ from orch.routing.model_state import ModelState, required_memory
 from orch.routing.policy import Policy
 from orch.routing.ranking import profile_weights, rank_candidates
 from orch.routing.scoring import (
+    TERM_FUNCTIONS,
     ScoringContext,
     base_fit,
     expected_quality,
@@ -500,3 +501,11 @@ def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:
     top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
     found = ranked(top, state("other"))
     assert "as good as" not in found["top"].reason
+
+
+# ---------------------------------------------------------------- one definition of the terms
+
+
+def test_every_weight_has_a_function_and_every_function_a_weight() -> None:
+    assert tuple(TERM_FUNCTIONS) == TERMS
+    assert set(shipped().weights.as_dict()) == set(TERMS)

@@ -7,18 +7,14 @@ from typing import Any
 
 from nicegui import ui
 
+from orch.config.spec import TERMS
 from orch.server.web.components.i18n import N_
+from orch.server.web.components.labels import term_label
 from orch.server.web.components.page import Page
 from orch.server.web.components.reasons import chosen_because, eliminated_because
 from orch.server.web.components.tables import text_element
 from orch.types import ModelKey
 
-TERM_LABELS = {
-    "fit": N_("fit"),
-    "quality": N_("quality"),
-    "speed": N_("speed"),
-    "confidence": N_("confidence"),
-}
 PHASES = {"load": N_("load {n}"), "prefill": N_("prompt {n}"), "decode": N_("answer {n}")}
 MIN_SHOWN_S = 0.05
 Candidate = Mapping[str, Any]
@@ -47,7 +43,7 @@ def _draw_candidate(page: Page, candidate: Candidate, scale: float, *, is_select
     with ui.element("li").classes("orch-decision-one" + (" taken" if is_selected else "")):
         _draw_candidate_head(page, candidate, is_selected=is_selected)
         with ui.element("div").classes("orch-bar").props("aria-hidden=true"):
-            for term in TERM_LABELS:
+            for term in TERMS:
                 share = max(_term(candidate, term), 0.0) / scale
                 part = ui.element("div").classes(f"orch-decision-{term}")
                 part.style(f"width: {100 * share:.1f}%")
@@ -73,11 +69,12 @@ def _draw_terms(page: Page, candidate: Candidate) -> None:
         seconds=page.number(candidate["expected_s"], 1),
     )
     with ui.element("div").classes("orch-decision-terms"):
-        for term, name in TERM_LABELS.items():
+        for term in TERMS:
             with ui.element("span"):
                 swatch = ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}")
                 swatch.props("aria-hidden=true")
-                text_element("span", f"{page(name)} {page.number(_term(candidate, term), 2)}")
+                number = page.number(_term(candidate, term), 2)
+                text_element("span", f"{term_label(page, term).lower()} {number}")
         text_element("span", expected)
         if breakdown := _time_breakdown(page, candidate):
             text_element("span", breakdown, "orch-dim")

@@ -80,6 +80,21 @@ CODES = {
     "usage": N_("invalid request"),
 }
 """Error codes of runs and attempts."""
+TERM_TEXTS = {
+    "fit": (N_("Fit"), N_("Whether the task type is one of the model's strengths.")),
+    "quality": (N_("Quality"), N_("How good the model is at this type of task.")),
+    "speed": (
+        N_("Speed"),
+        N_("How soon the answer would be complete, including the time to load the model."),
+    ),
+    "confidence": (
+        N_("Confidence"),
+        N_(
+            "High confidence in the task type favors specialists, low confidence favors"
+            " generalists."
+        ),
+    ),
+}
 CACHE_MODES = {
     "off": N_("off"),
     "exact": N_("exact"),
@@ -100,6 +115,16 @@ def task_type_label(page: Page, task_type: str) -> str:
 def task_type_options(page: Page) -> dict[str, str]:
     """Every task type with its label, in the order of `TaskType`."""
     return {task_type.value: page(text) for task_type, text in TASK_TYPES.items()}
+
+
+def term_label(page: Page, term: str) -> str:
+    """The name of a term of the score; the key itself for a term without a text here."""
+    return page(TERM_TEXTS[term][0]) if term in TERM_TEXTS else term
+
+
+def term_description(page: Page, term: str) -> str:
+    """What a term of the score measures."""
+    return page(TERM_TEXTS[term][1]) if term in TERM_TEXTS else ""
 
 
 def attempt_outcome(page: Page, outcome: str) -> str:

@@ -8,25 +8,9 @@ from nicegui import ui
 
 from orch.config.edit_weights import normalize_weights
 from orch.config.spec import TERMS
-from orch.server.web.components.i18n import N_
+from orch.server.web.components.labels import term_description, term_label
 from orch.server.web.components.page import Page
 from orch.server.web.components.tables import text_element
-
-TERM_TEXTS = {
-    "fit": (N_("Fit"), N_("Whether the task type is one of the model's strengths.")),
-    "quality": (N_("Quality"), N_("How good the model is at this type of task.")),
-    "speed": (
-        N_("Speed"),
-        N_("How soon the answer would be complete, including the time to load the model."),
-    ),
-    "confidence": (
-        N_("Confidence"),
-        N_(
-            "High confidence in the task type favors specialists, low confidence favors"
-            " generalists."
-        ),
-    ),
-}
 
 
 class WeightSliders:
@@ -65,14 +49,14 @@ class WeightSliders:
         self._on_change()
 
     def _draw_row(self, term: str) -> None:
-        page, (name, about) = self._page, TERM_TEXTS[term]
+        page, name = self._page, term_label(self._page, term)
         with ui.element("div").classes("orch-settings-weight"):
             with ui.element("div").classes("orch-settings-term"):
-                text_element("span", page(name), "orch-settings-name")
-                text_element("span", page(about), "orch-hint")
+                text_element("span", name, "orch-settings-name")
+                text_element("span", term_description(page, term), "orch-hint")
             slider, number = self._draw_slider(term), self._draw_number(term)
-            slider.props["aria-label"] = page("{term}, slider", term=page(name))
-            number.props["aria-label"] = page("{term}, number", term=page(name))
+            slider.props["aria-label"] = page("{term}, slider", term=name)
+            number.props["aria-label"] = page("{term}, number", term=name)
         self._inputs[term] = (slider, number)
 
     def _draw_slider(self, term: str) -> ui.element:

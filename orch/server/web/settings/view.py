@@ -13,12 +13,12 @@ from orch.errors import OrchError
 from orch.server.service import Service
 from orch.server.web.components.errors import PageError, error_box, original
 from orch.server.web.components.i18n import N_
-from orch.server.web.components.labels import PROFILES, label
+from orch.server.web.components.labels import PROFILES, label, term_label
 from orch.server.web.components.page import Page, content, loading, open_page
 from orch.server.web.components.tables import disclosure, html_table, text_element
 from orch.server.web.settings.replay import Replayer
 from orch.server.web.settings.replay_result import ReplayResult
-from orch.server.web.settings.sliders import TERM_TEXTS, WeightSliders
+from orch.server.web.settings.sliders import WeightSliders
 from orch.server.web.settings.weights_file import SavePanel
 
 DEBOUNCE_S = 0.3
@@ -168,7 +168,7 @@ def _draw_profiles(page: Page) -> None:
         )
         for name, weights in profiles.items()
     ]
-    heads = (page("Profile"), *(page(TERM_TEXTS[term][0]) for term in TERMS))
+    heads = (page("Profile"), *(term_label(page, term) for term in TERMS))
     with disclosure(page("Profiles and the dial")):
         text_element(
             "p", page("The weights above apply when no profile is requested (profile balanced).")
