@@ -132,6 +132,7 @@ SAME = [
     ("How do I reverse a Python list?", "In Python, how can I reverse a list?"),
     ("How many km is 5 miles?", "Convierte 5 millas a km"),
     ("Who is the author of Hamlet?", "¿Quién escribió Hamlet?"),
+    ("Tell me a joke about programmers", "Give me a joke about programmers"),
     ("What is the biggest planet?", "¿Cuál es el planeta más grande?"),
 ]
 

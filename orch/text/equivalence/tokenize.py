@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from orch.text.equivalence.function_words import CONJUNCTIONS, DROPPED_ES, PREPOSITIONS
 from orch.text.equivalence.lexicon import listed_form, looks_like_code, lookup, unit_forms
 from orch.text.equivalence.vocabulary import ALIASES, TECH
-from orch.text.language import detect_language, fold, likely_language, split_words
+from orch.text.language import STOP_WORDS, fold, likely_language, split_words
 
 
 def tokenize(raw: list[str]) -> list[str]:
@@ -58,10 +58,10 @@ def is_spanish(text: str, tokens: list[str]) -> bool:
 
 
 def _is_english(tokens: list[str]) -> bool:
-    """Whether a task is in English: by function words except `a`, or a verb at the beginning."""
-    words = [word for token in tokens if token.lower() != "a" for word in split_words(fold(token))]
+    """Whether a task is in English: by a stop word except `a`, or a verb at the beginning."""
+    words = {word for token in tokens for word in split_words(fold(token))} - {"a"}
     first = without_accents(tokens[0])
-    return detect_language("", words) == "en" or listed_form(first) == first
+    return not STOP_WORDS["en"].isdisjoint(words) or listed_form(first) == first
 
 
 def normalize_token(token: str, at: int, tokens: list[str], spanish: bool) -> str:
