@@ -1,5 +1,5 @@
-"""The journal under a running server: no command, no lock and no full disk takes a run away that a
-client got its answer for."""
+"""The server's journal: runs are neither lost nor blocked by other processes or a file that can't
+be written."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ BESIDE = (
     "cache stats",
     "memory forget --session none -y",
 )
-"""Commands, of which some go through the server and others open the journal themselves."""
+"""Commands: some use the server, others open the journal themselves."""
 
 
 def ask(server: Served, task: str) -> str:
-    """Has a task answered by the server."""
+    """Has the server answer a task."""
     answer = httpx.post(
         f"{server.url}/v1/chat/completions",
         json={"model": "auto", "messages": [{"role": "user", "content": task}]},
@@ -52,7 +52,7 @@ def ask(server: Served, task: str) -> str:
 
 
 def deleted(server: Served) -> list[str]:
-    """Files that the server has open and that nobody else finds any more."""
+    """Deleted files that the server has open."""
     links = []
     for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
@@ -60,7 +60,7 @@ def deleted(server: Served) -> list[str]:
     return [link for link in links if "sqlite3" in link and "deleted" in link]
 
 
-def test_no_command_beside_a_server_takes_its_runs(ollama: FakeOllama, home: Path) -> None:
+def test_commands_beside_a_server_lose_none_of_its_runs(ollama: FakeOllama, home: Path) -> None:
     with serving() as server:
         asked = [ask(server, "before")]
         for words in BESIDE:
@@ -101,7 +101,7 @@ def test_twenty_processes_beside_a_server_that_is_killed_lose_no_run(
 
 @pytest.fixture
 def journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchedJournal]:
-    """One that gives up soon, and tries again soon."""
+    """A journal that fails and retries after a short time."""
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(server_journal, "RETRY_S", 0.01)
     made = BatchedJournal(home / "journal.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
@@ -111,7 +111,7 @@ def journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchedJour
 
 @contextlib.contextmanager
 def locked(journal: BatchedJournal) -> Iterator[None]:
-    """By another program."""
+    """Locks the journal as another program would."""
     journal.open()
     with contextlib.closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -119,7 +119,7 @@ def locked(journal: BatchedJournal) -> Iterator[None]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Waits for another thread."""
+    """Waits until a condition is true."""
     for _ in range(2_000):
         if holds():
             return
@@ -127,7 +127,7 @@ def until(holds: Callable[[], bool]) -> None:
     pytest.fail("it never came")
 
 
-def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they_can(
+def test_unwritable_runs_are_kept_and_written_later(
     journal: BatchedJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"run {n}" for n in range(30)]
@@ -144,7 +144,7 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
     assert [entry.levelname for entry in caplog.records] == ["WARNING", "WARNING"]
 
 
-def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
+def test_pending_runs_are_limited_in_number_and_size() -> None:
     unwritten = PendingRuns()
     unwritten.add(answered_run("long", 1.0))
     assert all(
@@ -153,7 +153,7 @@ def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
     assert (unwritten.add(answered_run("one more", 1.0)), unwritten.refused) == (False, 1)
 
 
-def test_runs_that_wait_are_redacted_once_at_a_time(
+def test_pending_runs_are_redacted_one_at_a_time(
     journal: BatchedJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
@@ -171,9 +171,7 @@ def test_runs_that_wait_are_redacted_once_at_a_time(
         assert set(tried[2:]) == {1}
 
 
-def test_what_waits_outlives_a_change_of_the_configuration(
-    journal: BatchedJournal, home: Path
-) -> None:
+def test_pending_runs_survive_a_reload(journal: BatchedJournal, home: Path) -> None:
     unwritten = PendingRuns()
     before = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     with locked(journal):
@@ -184,7 +182,7 @@ def test_what_waits_outlives_a_change_of_the_configuration(
     assert [run["run_id"] for run in after.history.runs()] == ["run"]
 
 
-def test_what_was_never_written_is_said_at_the_end(
+def test_runs_never_written_are_logged_at_close(
     journal: BatchedJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     with locked(journal), caplog.at_level(logging.ERROR):
@@ -193,7 +191,7 @@ def test_what_was_never_written_is_said_at_the_end(
     assert "1 run was never written to the journal" in caplog.text
 
 
-def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_reports_pending_runs(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     httpx.get(f"{url}/orch/health")
     with contextlib.closing(

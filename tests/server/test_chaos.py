@@ -1,5 +1,4 @@
-"""Whatever happens to the queue, in whatever order, places and memory suffice and everyone gets in
-who stays; and a kill -9 leaves all that was whole whole."""
+"""The scheduler and the server under random actions and kills."""
 
 from __future__ import annotations
 
@@ -22,15 +21,15 @@ from hypothesis import strategies as st
 from orch.config.load import load_config
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama
-from tests.support.guarded_app import eventually
+from tests.support.guarded_app import becomes_true
 from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving
 from tests.support.scheduler_harness import SIZES, SchedulerHarness, config, inventory, settle
 
 
 class Chaos:
-    """Random requests, ends, cancellations, surveys and new limits, often several before any task
-    can react."""
+    """Random requests, completions, cancellations, inventories and new limits, often several before
+    any task runs."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -39,7 +38,7 @@ class Chaos:
         self.running: dict[str, int] = {}
 
     async def run(self, steps: int) -> None:
-        """So many deeds; what must hold is looked at after each."""
+        """Performs random actions and checks the invariants after each."""
         for _ in range(steps):
             deed = self.random.choices(
                 [self.come, self.end, self.cancel, self.wait, self.look, self.reload],
@@ -76,7 +75,7 @@ class Chaos:
         self.harness.now += self.random.choice([0.1, 5, 40])
 
     def look(self) -> None:
-        """A survey of what is there, but for idle models that were let go."""
+        """Observes an inventory from which idle models may be missing."""
         known = self.harness.scheduler.status()["memory"]["resident"]
         there = [model["model"] for model in known if model["in_use"] or self.random.random() < 0.7]
         self.harness.scheduler.observe(inventory(*there))
@@ -86,7 +85,7 @@ class Chaos:
         self.harness.scheduler.configure(CONFIGS[self.parallel])
 
     def check(self) -> None:
-        """Places and memory suffice for those who are in, and whoever waits has a reason."""
+        """Slots and memory are never exceeded, and every waiting request has a reason."""
         status = self.harness.scheduler.status()
         assert status["memory"]["in_use_gb"] <= 12
         assert sum(model["gb"] for model in status["memory"]["resident"]) <= 12
@@ -99,8 +98,7 @@ class Chaos:
             assert all(place["reason"] != "it is about to start" for place in lane["waiting"])
 
     async def close(self) -> None:
-        """All that are left get in, once idle models are let go now and then; then every place is
-        free."""
+        """Every remaining request is admitted, and afterwards every slot is free."""
         gate, left = (
             self.harness.scheduler,
             {name for name, task in self.harness.tasks.items() if not task.done()},
@@ -128,7 +126,7 @@ CONFIGS = {parallel: config(parallel=parallel, queue=12) for parallel in (1, 2, 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
-def test_whatever_happens_no_place_is_lost_and_nobody_starves(seed: int) -> None:
+def test_no_slot_is_lost_and_no_request_starves(seed: int) -> None:
     async def all_of_it() -> None:
         chaos = Chaos(seed)
         await chaos.run(250)
@@ -156,7 +154,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture
 def files(home: Path) -> Path:
-    """The home with room for every model and one place at Ollama."""
+    """Configuration files with room for every model and one slot at Ollama."""
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
     (home / "models.yaml").write_text(ONE_AT_A_TIME)
@@ -164,7 +162,7 @@ def files(home: Path) -> Path:
 
 
 def run_ids(home: Path) -> list[str]:
-    """The runs of a journal that is whole."""
+    """The runs of an intact journal."""
     with sqlite3.connect(home / "journal.sqlite3") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         found = [row[0] for row in connection.execute("SELECT run_id FROM runs ORDER BY seq")]
@@ -173,7 +171,7 @@ def run_ids(home: Path) -> list[str]:
 
 
 def ask(url: str) -> str:
-    """The id of a run that is written down."""
+    """The id of a recorded run."""
     last = httpx.post(f"{url}/orch/run", json={"text": "hello"}, timeout=30).text.splitlines()[-2]
     run_id: str = json.loads(last.removeprefix("data: "))["result"]["run_id"]
     assert httpx.get(f"{url}/orch/runs/{run_id}").is_success
@@ -181,7 +179,7 @@ def ask(url: str) -> str:
 
 
 def waiting(url: str) -> int:
-    """How many wait for the one place."""
+    """The number of requests that wait for the one slot."""
     return len(
         httpx.get(f"{url}/orch/health", timeout=30).json()["queue"]["providers"]["ollama"][
             "waiting"
@@ -190,11 +188,11 @@ def waiting(url: str) -> int:
 
 
 def whole_answer(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
-    """An answer to its end. Raises httpx.TransportError where the connection ends before it."""
+    """A complete answer. Raises httpx.TransportError if the connection ends before."""
     return httpx.post(f"{url}{path}", json=body, timeout=60)
 
 
-def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_and_loses_nothing(
+def test_a_server_killed_with_a_full_queue_completes_no_answer_and_loses_no_run(
     files: Path, ollama: FakeOllama
 ) -> None:
     with serving() as first, ThreadPoolExecutor(len(QUESTIONS) + 1) as clients:
@@ -208,7 +206,7 @@ def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_a
         ]
         ollama.wait_for(lambda: len(ollama.chats()) == 2)
         asked += [clients.submit(whole_answer, first.url, path, body) for path, body in QUESTIONS]
-        assert eventually(lambda: waiting(first.url) == len(QUESTIONS))
+        assert becomes_true(lambda: waiting(first.url) == len(QUESTIONS))
         first.kill()
         assert all(
             isinstance(each.exception(), httpx.RemoteProtocolError | httpx.ReadError)
@@ -232,8 +230,7 @@ def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_a
 
 
 class Editor(threading.Thread):
-    """Somebody who saves routing.yaml again and again, as editors do that write in the file itself:
-    it is half there for a moment."""
+    """Saves routing.yaml repeatedly, in place, as some editors do."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(daemon=True)
@@ -252,14 +249,14 @@ class Editor(threading.Thread):
                 return
 
     def stop(self) -> None:
-        """The file is whole when this returns."""
+        """Returns when the file is complete."""
         self._enough.set()
         self.join()
 
 
 @contextmanager
 def editing(file: Path) -> Iterator[Editor]:
-    """An editor at work."""
+    """An active editor."""
     editor = Editor(file)
     editor.start()
     try:
@@ -269,13 +266,13 @@ def editing(file: Path) -> Iterator[Editor]:
 
 
 def config_hash(served: Served) -> str:
-    """That of the configuration in use."""
+    """The hash of the current configuration."""
     told: str = httpx.get(f"{served.url}/orch/server", timeout=30).json()["config_hash"]
     return told
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.1, 0.3, 0.4])
-def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_whole(
+def test_a_server_killed_during_changes_leaves_files_and_memory_intact(
     files: Path, ollama: FakeOllama, later_s: float
 ) -> None:
     note = {"texts": [{"text": "the staging server is called nemo"}]}
@@ -283,7 +280,7 @@ def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_w
         assert httpx.post(f"{first.url}/orch/memory/add", json=note, timeout=60).is_success
         at_first = config_hash(first)
         with editing(files / "routing.yaml") as editor:
-            assert eventually(lambda: config_hash(first) != at_first)
+            assert becomes_true(lambda: config_hash(first) != at_first)
             # another moment of the next reload each time: it waits 0.3 s for the editor to be
             # ready, then reads
             threading.Event().wait(later_s)

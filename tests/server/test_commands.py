@@ -1,4 +1,4 @@
-"""The server as a process, and the commands that use it: the same bytes with it and without."""
+"""The commands beside a running server, and the server's own commands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def status() -> dict[str, Any] | None:
 
 @pytest.fixture
 def server(ollama: FakeOllama) -> Iterator[dict[str, Any]]:
-    """A server in the background, in the home and with the Ollama of the test."""
+    """A server in the background, with the test's home and Ollama."""
     begun = orch("serve", "--detach", "--port", "0")
     assert begun.returncode == 0, begun.stderr
     there = status()
@@ -51,14 +51,14 @@ def begun(*words: str) -> subprocess.Popen[bytes]:
 
 
 def faces(home: Path) -> list[str]:
-    """The faces of the runs, as a command of its own reads them."""
+    """The faces of the recorded runs."""
     import sqlite3
 
     with sqlite3.connect(home / "journal.sqlite3") as connection:
         return [row[0] for row in connection.execute("SELECT face FROM runs ORDER BY seq")]
 
 
-def test_the_server_is_told_that_no_other_model_may_take_over(
+def test_no_fallback_is_passed_to_the_server(
     server: dict[str, Any], ollama: FakeOllama, home: Path
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
@@ -71,7 +71,7 @@ def test_the_server_is_told_that_no_other_model_may_take_over(
     assert faces(home) == ["cli"]
 
 
-def test_a_server_begins_tells_of_itself_and_ends(server: dict[str, Any]) -> None:
+def test_a_server_starts_reports_its_status_and_stops(server: dict[str, Any]) -> None:
     assert httpx.get(f"{server['url']}/v1/models").status_code == 200
     second = orch("serve", "--port", "0")
     assert (second.returncode, b"serves already" in second.stderr) == (1, True)
@@ -80,7 +80,7 @@ def test_a_server_begins_tells_of_itself_and_ends(server: dict[str, Any]) -> Non
     assert orch("serve", "status").returncode == 1
 
 
-def test_its_socket_is_its_owners_alone(server: dict[str, Any], home: Path) -> None:
+def test_the_owners_socket_is_private(server: dict[str, Any], home: Path) -> None:
     from orch.config.socket_path import is_private_folder, socket_path
 
     path = socket_path()
@@ -100,7 +100,7 @@ def test_its_socket_is_its_owners_alone(server: dict[str, Any], home: Path) -> N
         ["--json", "-m", "nope", TASK],
     ],
 )
-def test_a_run_by_the_server_shows_the_same(server: dict[str, Any], words: list[str]) -> None:
+def test_a_run_through_the_server_prints_the_same(server: dict[str, Any], words: list[str]) -> None:
     by_server, alone = orch("run", *words), orch("run", "--no-server", *words)
     assert (by_server.returncode, _timeless(by_server.stdout), _timeless(by_server.stderr)) == (
         alone.returncode,
@@ -115,14 +115,16 @@ def _timeless(shown: bytes) -> bytes:
     return re.sub(rb"\d+\.\d\d s|not loaded|loaded|\"run_id\": \"\w+\"", b"", shown)
 
 
-def test_the_run_is_the_servers(server: dict[str, Any], home: Path) -> None:
+def test_the_server_records_the_run(server: dict[str, Any], home: Path) -> None:
     told = json.loads(orch("run", "--json", TASK).stdout)
     assert (told["ok"], told["model"]) == (True, CODER)
     row = httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]
     assert (row["face"], row["answer"]) == ("cli", "def f(): pass")
 
 
-def test_piped_text_files_and_options_get_there(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_piped_text_files_and_options_are_passed_to_the_server(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     Path("note.txt").write_text("remember the milk")
     done = orch(
         "run",
@@ -146,7 +148,7 @@ def test_piped_text_files_and_options_get_there(server: dict[str, Any], ollama: 
     assert sent["options"]["seed"] == 7
 
 
-def test_another_configuration_works_alone(
+def test_a_command_with_another_configuration_runs_alone(
     server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
@@ -154,7 +156,7 @@ def test_another_configuration_works_alone(
 
 
 @pytest.mark.parametrize("extra", [[], ["--no-server"]], ids=["server", "alone"])
-def test_ctrl_c_keeps_what_came(
+def test_ctrl_c_keeps_the_partial_answer(
     server: dict[str, Any], ollama: FakeOllama, extra: list[str]
 ) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
@@ -199,7 +201,7 @@ def test_a_killed_server_never_ends_an_answer_as_if_complete(
     assert again.returncode == 0, again.stderr
 
 
-def test_runs_that_ended_are_written_down_though_the_server_is_killed(
+def test_finished_runs_are_recorded_even_if_the_server_is_killed(
     server: dict[str, Any], home: Path
 ) -> None:
     run_id = json.loads(orch("run", "--json", TASK).stdout)["run_id"]
@@ -208,7 +210,7 @@ def test_runs_that_ended_are_written_down_though_the_server_is_killed(
     assert faces(home) == ["cli"]
 
 
-def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(
+def test_a_changed_configuration_is_loaded_and_an_invalid_one_is_not(
     server: dict[str, Any], home: Path
 ) -> None:
     def health() -> Any:
@@ -226,7 +228,7 @@ def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(
 
 
 def _until(condition: Any) -> None:
-    """Asks until it is so; fails after ten seconds."""
+    """Waits until a condition is true; fails after ten seconds."""
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end
@@ -242,12 +244,12 @@ def test_models_are_loaded_and_unloaded(server: dict[str, Any], ollama: FakeOlla
     assert orch("models", "load", "nope").returncode == 4
 
 
-def test_elsewhere_than_loopback_a_key_is_needed(home: Path) -> None:
+def test_a_key_is_required_beyond_loopback(home: Path) -> None:
     refused = orch("serve", "--host", "0.0.0.0", "--port", "0")
     assert (refused.returncode, b"API key" in refused.stderr) == (2, True)
 
 
-def test_a_port_that_is_taken_is_said(
+def test_a_port_in_use_is_reported(
     server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = server["url"].rsplit(":", 1)[1]
@@ -257,15 +259,13 @@ def test_a_port_that_is_taken_is_said(
     assert (refused.returncode, b"is taken" in refused.stderr) == (1, True)
 
 
-def test_a_model_that_fails_is_told_alike(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_a_failing_model_is_reported_alike(server: dict[str, Any], ollama: FakeOllama) -> None:
     ollama.models[CODER].faults += [Fault("cut", after=2)] * 2
     shown = [orch("run", *extra, "-m", CODER, TASK) for extra in ([], ["--no-server"])]
     assert [(each.returncode, each.stdout) for each in shown] == [(7, b"def f(): ")] * 2
 
 
-def test_memory_goes_by_the_server_which_holds_the_index(
-    server: dict[str, Any], ollama: FakeOllama
-) -> None:
+def test_memory_commands_use_the_servers_index(server: dict[str, Any], ollama: FakeOllama) -> None:
     assert orch("memory", "add", "the staging server is called nemo").returncode == 0
     hits = json.loads(orch("memory", "search", "--json", "staging server").stdout)["hits"]
     assert [hit["task"] for hit in hits] == ["the staging server is called nemo"]
@@ -274,13 +274,13 @@ def test_memory_goes_by_the_server_which_holds_the_index(
     assert orch("memory", "show", "nope").returncode == 2
 
 
-def test_after_the_server_memory_is_free_again(server: dict[str, Any]) -> None:
+def test_the_index_is_released_when_the_server_stops(server: dict[str, Any]) -> None:
     assert orch("memory", "add", "nemo is the staging server").returncode == 0
     assert orch("serve", "stop").returncode == 0
     assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]
 
 
-def test_what_is_denied_is_denied_by_the_server_too(
+def test_the_server_denies_what_the_command_denies(
     server: dict[str, Any], ollama: FakeOllama
 ) -> None:
     told = json.loads(orch("run", "--json", "--fresh", "--dial", "0", "--no-remember", TASK).stdout)
@@ -288,7 +288,7 @@ def test_what_is_denied_is_denied_by_the_server_too(
     assert httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]["remember"] == 0
 
 
-def test_a_turn_finds_the_one_that_ended_just_before(
+def test_a_turn_sees_the_one_that_has_just_ended(
     server: dict[str, Any], ollama: FakeOllama
 ) -> None:
     for text in ("my name is Ada", "what is my name?"):
@@ -299,7 +299,7 @@ def test_a_turn_finds_the_one_that_ended_just_before(
     assert ollama.chats()[-1].body["messages"][0]["content"] == "my name is Ada"
 
 
-def test_health_asks_the_server_that_holds_the_index(server: dict[str, Any]) -> None:
+def test_health_reads_the_servers_index(server: dict[str, Any]) -> None:
     assert orch("memory", "add", "nemo is the staging server").returncode == 0
     checks = {
         check["name"]: check for check in json.loads(orch("health", "--json").stdout)["checks"]
@@ -307,7 +307,7 @@ def test_health_asks_the_server_that_holds_the_index(server: dict[str, Any]) -> 
     assert (checks["memory"]["status"], "1 pieces" in checks["memory"]["detail"]) == ("ok", True)
 
 
-def test_memory_goes_on_with_a_changed_configuration(
+def test_memory_works_after_a_reload(
     server: dict[str, Any], home: Path, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
@@ -323,7 +323,7 @@ def test_memory_goes_on_with_a_changed_configuration(
     process.communicate()
 
 
-def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(
+def test_a_missing_server_extra_says_what_to_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in without(tmp_path / "blocked", "fastapi", "uvicorn").items():
@@ -356,7 +356,7 @@ def test_a_server_without_memorys_libraries_says_what_to_type(
 # ---------------------------------------------------------------- a server that does not answer
 
 
-def test_beside_a_server_that_is_stuck_the_commands_work_alone_and_say_so(
+def test_beside_a_stuck_server_commands_run_alone_and_say_so(
     server: dict[str, Any], ollama: FakeOllama
 ) -> None:
     os.kill(server["pid"], signal.SIGSTOP)
@@ -390,7 +390,7 @@ with held():
 """
 
 
-def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
+def test_only_a_server_that_does_not_stop_is_killed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     monkeypatch.setattr(serve, "STOP_TIMEOUT_S", 0.1)

@@ -1,5 +1,4 @@
-"""The commands' way to a running server: what they take for a server that is stuck, and what for
-one whose model is slow."""
+"""The client for the server's Unix socket, and stuck servers."""
 
 from __future__ import annotations
 
@@ -22,8 +21,8 @@ ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{"v":1}'
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """A server at the socket of this ORCH_HOME, which answers so many pings, and a request after
-    the tenth."""
+    """A server at this ORCH_HOME's socket, which responds to a number of pings and to a request
+    after the tenth."""
 
     def __init__(self, pings: int) -> None:
         super().__init__(str(socket_path()), Talk)
@@ -70,14 +69,14 @@ def short_probe_timeout(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_client, "PROBE_TIMEOUT_S", 0.2)
 
 
-def test_a_server_that_answers_nothing_is_stuck_and_is_sent_nothing_to_do() -> None:
+def test_an_unresponsive_server_is_stuck_and_receives_no_request() -> None:
     with listening(pings=0) as there:
         with pytest.raises(StuckServerError, match="does not respond"):
             request_json("POST", "/orch/memory/add", {"texts": ["once"]})
         assert there.heard == [local_client._PING]
 
 
-def test_a_server_that_is_never_reached_is_stuck_too() -> None:
+def test_a_server_that_accepts_no_connection_is_stuck() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path()))
         listener.listen()
@@ -85,26 +84,26 @@ def test_a_server_that_is_never_reached_is_stuck_too() -> None:
             request_json("GET", "/orch/server")
 
 
-def test_a_slow_answer_is_waited_for_while_the_server_lives() -> None:
+def test_a_slow_response_is_awaited_while_the_server_responds_to_probes() -> None:
     with listening(pings=1_000) as there:
         assert request_json("POST", "/orch/run", {}) == (200, {"v": 1})
         assert there.pings >= 10
 
 
-def test_a_server_that_is_stuck_in_the_middle_is_noticed() -> None:
+def test_a_server_that_gets_stuck_during_a_response_is_detected() -> None:
     with listening(pings=3) as there:
         with pytest.raises(StuckServerError):
             LocalConnection("POST", "/orch/run", {})
         assert there.pings == 3
 
 
-def test_no_server_is_none_that_is_stuck() -> None:
+def test_a_missing_server_is_not_a_stuck_one() -> None:
     with pytest.raises(NoServerError) as none:
         request_json("GET", "/orch/server")
     assert not isinstance(none.value, StuckServerError)
 
 
-def test_a_folder_behind_anothers_link_is_not_ones_own(
+def test_a_folder_behind_another_users_link_is_not_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, link = tmp_path / "own", tmp_path / "link"

@@ -1,5 +1,5 @@
-"""A server with a small app behind the real guard and the real protocol, and a client that speaks
-to it in bytes."""
+"""A server with a small app behind the real guard and protocol, and a client that sends raw
+bytes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n\r\n"
 SECRET = "xyzzy-the-prompt"
 
 
-class Site:
-    """An app that says what reached it.
+class RecordingApp:
+    """An app that records what reached it.
 
-    `/` echoes, `/stream` goes on until it is ended, `/hold` answers when it is let, `/huge` gives
-    more than any socket holds, `/leave` waits for its client
-    to leave, `/break` breaks.
+    `/` echoes, `/stream` streams until it is released or cancelled, `/hold` responds when it is
+    released, `/huge` responds with more than a socket buffers, `/leave` waits for its client to
+    disconnect, `/break` raises.
     """
 
     def __init__(self) -> None:
-        self.asked, self.ended, self.let, self.told = (
+        self.received, self.cancelled, self.let, self.disconnected = (
             threading.Event(),
             threading.Event(),
             asyncio.Event(),
@@ -48,7 +48,7 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
         self.loop = asyncio.get_running_loop()
-        self.asked.set()
+        self.received.set()
         try:
             await {
                 "/stream": self.stream,
@@ -58,11 +58,11 @@ class Site:
                 "/huge": self.huge,
             }.get(scope["path"], self.echo)(scope, receive, send)
         except asyncio.CancelledError:
-            self.ended.set()
+            self.cancelled.set()
             raise
 
-    def allow(self) -> None:
-        """Lets `/hold` answer and `/stream` end."""
+    def release(self) -> None:
+        """Lets `/hold` respond and `/stream` end."""
         self.loop.call_soon_threadsafe(self.let.set)
 
     async def echo(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +94,7 @@ class Site:
     async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self.told.set()
+        self.disconnected.set()
 
     async def break_(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError(SECRET)
@@ -112,7 +112,7 @@ async def answer(send: Send, body: bytes) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn in a thread on sockets that listen already."""
+    """uvicorn in a thread on a listening socket."""
 
     @contextlib.contextmanager
     def running(self, listener: socket.socket) -> Iterator[None]:
@@ -127,7 +127,7 @@ class Server(uvicorn.Server):
             assert not thread.is_alive()
 
 
-class Reply(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -137,8 +137,8 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
-class Client:
-    """One connection, spoken to in bytes."""
+class RawClient:
+    """One connection that sends and receives bytes."""
 
     def __init__(self, address: tuple[str, int] | str, *, buffer: int = 0) -> None:
         self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
@@ -148,32 +148,32 @@ class Client:
         self.socket.connect(address)
         self._heard = self.socket.makefile("rb")
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> RawClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._heard.close()
         self.socket.close()
 
-    def say(self, *parts: bytes) -> Client:
+    def send(self, *parts: bytes) -> RawClient:
         for part in parts:
             self.socket.sendall(part)
         return self
 
-    def hear(self, method: str = "POST") -> Reply:
-        """The next answer, which has a length."""
+    def receive(self, method: str = "POST") -> RawResponse:
+        """The next response, which must have a length."""
         status = int(self._heard.readline().split()[1])
         headers: dict[str, str] = {}
         for name, value in http.client.parse_headers(self._heard).items():
             headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value)))
-        return Reply(
+        return RawResponse(
             status,
             headers,
             b"" if method == "HEAD" else self._heard.read(int(headers.get("content-length", 0))),
         )
 
-    def rest(self) -> bytes:
-        """Everything until the server hangs up."""
+    def receive_rest(self) -> bytes:
+        """All bytes until the server closes the connection."""
         parts = []
         with contextlib.suppress(ConnectionResetError):
             while part := self._heard.read1(65536):
@@ -181,35 +181,35 @@ class Client:
         return b"".join(parts)
 
 
-class Door(NamedTuple):
+class GuardedServer(NamedTuple):
     address: tuple[str, int] | str
-    site: Site
+    app: RecordingApp
     server: Server
 
-    def ask(self, *parts: bytes) -> Reply:
-        with Client(self.address) as client:
-            return client.say(*parts).hear()
+    def request(self, *parts: bytes) -> RawResponse:
+        with RawClient(self.address) as client:
+            return client.send(*parts).receive()
 
-    def get(self, *headers: str, path: str = "/", method: str = "GET") -> Reply:
+    def get(self, *headers: str, path: str = "/", method: str = "GET") -> RawResponse:
         lines = "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", *headers, ""))
-        return self.ask(lines.encode("latin-1"))
+        return self.request(lines.encode("latin-1"))
 
 
 @contextlib.contextmanager
-def guarded(
+def run_guarded(
     rules: Rules | None = None,
     bounds: ConnectionLimits | None = None,
     *,
     path: Path | None = None,
     http: type | None = None,
-) -> Iterator[Door]:
+) -> Iterator[GuardedServer]:
     if path is None:
         listener = socket.create_server(("127.0.0.1", 0))
     else:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
-    site = Site()
+    site = RecordingApp()
     app: Any = Guard(site, rules or Rules())
     made: Any = http or protocol_class(bounds or ConnectionLimits())
     server = Server(
@@ -224,11 +224,11 @@ def guarded(
         )
     )
     with server.running(listener):
-        yield Door(listener.getsockname(), site, server)
+        yield GuardedServer(listener.getsockname(), site, server)
 
 
-def eventually(true: Callable[[], bool]) -> bool:
-    """Whether it becomes true before the deadline."""
+def becomes_true(true: Callable[[], bool]) -> bool:
+    """Whether a condition becomes true before the deadline."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
         if true():

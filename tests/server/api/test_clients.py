@@ -152,16 +152,14 @@ def test_llm_calls_a_function_and_brings_its_result(
     assert result_of_the_tool(ollama) == "3"
 
 
-def test_llm_says_which_model_there_is_not(url: str, ollama: FakeOllama, tmp_path: Path) -> None:
+def test_llm_reports_an_unknown_model(url: str, ollama: FakeOllama, tmp_path: Path) -> None:
     shown = llm(url, tmp_path / "llm", "llama3.1:8b-instruct-q4_K_X", TASK)
     assert (shown.returncode, shown.stdout) == (1, "")
     assert f"did you mean {LLAMA}" in shown.stderr
     assert not ollama.chats()
 
 
-def test_llm_does_not_take_a_cut_answer_for_a_whole_one(
-    url: str, ollama: FakeOllama, tmp_path: Path
-) -> None:
+def test_llm_reports_a_truncated_answer(url: str, ollama: FakeOllama, tmp_path: Path) -> None:
     ollama.models[CODER].faults += [Fault("cut", after=1)] * 2
     shown = llm(url, tmp_path / "llm", CODER, TASK)
     assert (shown.returncode, shown.stdout.strip()) == (1, "def")
@@ -250,16 +248,14 @@ def test_langchain_calls_a_tool_and_brings_its_result(
     assert result_of_the_tool(ollama) == "3"
 
 
-def test_langchain_says_which_model_there_is_not(url: str, ollama: FakeOllama, chat: Make) -> None:
+def test_langchain_reports_an_unknown_model(url: str, ollama: FakeOllama, chat: Make) -> None:
     with pytest.raises(theirs.ResponseError, match=f"did you mean {LLAMA}") as refused:
         chat(url, "llama3.1:8b-instruct-q4_K_X").invoke(TASK)
     assert refused.value.status_code == 404
     assert not ollama.chats()
 
 
-def test_langchain_does_not_take_a_cut_answer_for_a_whole_one(
-    url: str, ollama: FakeOllama, chat: Make
-) -> None:
+def test_langchain_reports_a_truncated_answer(url: str, ollama: FakeOllama, chat: Make) -> None:
     ollama.models[CODER].faults += [Fault("cut", after=1)] * 2
     texts: list[Any] = []
     with pytest.raises(theirs.ResponseError, match=CODER):
@@ -425,9 +421,7 @@ def test_ollama_for_node_reads_streamed_calls(url: str, caller: FakeModel, node:
     ]
 
 
-def test_openai_for_node_says_which_model_there_is_not(
-    url: str, ollama: FakeOllama, node: Node
-) -> None:
+def test_openai_for_node_reports_an_unknown_model(url: str, ollama: FakeOllama, node: Node) -> None:
     told = node("openai", "refused", url, "llama3.1:8b-instruct-q4_K_X")
     assert f"did you mean {LLAMA}" in told.pop("message")
     assert told == {
@@ -441,9 +435,7 @@ def test_openai_for_node_says_which_model_there_is_not(
     assert not ollama.chats()
 
 
-def test_ollama_for_node_says_which_model_there_is_not(
-    url: str, ollama: FakeOllama, node: Node
-) -> None:
+def test_ollama_for_node_reports_an_unknown_model(url: str, ollama: FakeOllama, node: Node) -> None:
     told = node("ollama", "refused", url, "llama3.1:8b-instruct-q4_K_X")
     assert f"did you mean {LLAMA}" in told.pop("message")
     assert told == {"error": "ResponseError", "status": 404}
@@ -451,7 +443,7 @@ def test_ollama_for_node_says_which_model_there_is_not(
 
 
 @pytest.mark.parametrize("client", ["openai", "ollama"])
-def test_node_does_not_take_a_cut_answer_for_a_whole_one(
+def test_node_reports_a_truncated_answer(
     url: str, ollama: FakeOllama, node: Node, client: str
 ) -> None:
     ollama.models[CODER].faults += [Fault("cut", after=1)] * 2

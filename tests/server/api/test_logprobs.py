@@ -57,13 +57,13 @@ def tokens_of(told: list[Any]) -> list[str]:
 # ---------------------------------------------------------------- passed on
 
 
-def test_a_chat_completion_holds_them(client: openai.OpenAI) -> None:
+def test_a_chat_completion_contains_logprobs(client: openai.OpenAI) -> None:
     (choice,) = client.chat.completions.create(**ASKED).choices
     assert choice.logprobs is not None
     assert tokens_of(choice.logprobs.content or []) == TOKENS
 
 
-def test_each_event_of_a_stream_holds_those_of_its_text(client: openai.OpenAI) -> None:
+def test_each_event_of_a_stream_contains_the_logprobs_of_its_text(client: openai.OpenAI) -> None:
     choices = [event.choices[0] for event in client.chat.completions.create(**ASKED, stream=True)]
     texts = [
         (choice.delta.content, "".join(tokens_of(choice.logprobs.content or [])))
@@ -74,7 +74,7 @@ def test_each_event_of_a_stream_holds_those_of_its_text(client: openai.OpenAI) -
     assert all(text == tokens for text, tokens in texts)
 
 
-def test_ollamas_client_finds_them_beside_the_message(url: str) -> None:
+def test_ollamas_client_gets_logprobs_beside_the_message(url: str) -> None:
     with httpx.Client() as http:
         whole = theirs.ChatResponse(
             **http.post(f"{url}/api/chat", json={**ASKED, "stream": False}).json()
@@ -91,7 +91,7 @@ def test_ollamas_client_finds_them_beside_the_message(url: str) -> None:
     assert [each.token for line in lines for each in line.logprobs or ()] == TOKENS
 
 
-def test_who_asks_for_none_gets_none(url: str) -> None:
+def test_logprobs_are_only_sent_on_request(url: str) -> None:
     asked = {"model": CODER, "messages": SAID, "stream": False}
     assert (
         httpx.post(f"{url}/v1/chat/completions", json=asked).json()["choices"][0]["logprobs"]
@@ -100,7 +100,7 @@ def test_who_asks_for_none_gets_none(url: str) -> None:
     assert "logprobs" not in httpx.post(f"{url}/api/chat", json=asked).json()
 
 
-def test_an_answer_with_them_is_no_answer_to_give_again_without(
+def test_a_cached_answer_with_logprobs_is_not_used_without(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     choices = [client.chat.completions.create(**ASKED, temperature=0).choices[0] for _ in range(2)]
@@ -118,7 +118,7 @@ def entry(token: str) -> dict[str, Any]:
     return {"token": token, "logprob": -0.5}
 
 
-def test_texts_that_are_joined_keep_theirs() -> None:
+def test_joined_texts_keep_their_logprobs() -> None:
     pieces = [
         Delta("a", logprobs=(entry("a"),)),
         Delta("b", logprobs=(entry("b"),)),
@@ -138,7 +138,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("case", LINES)
-async def test_none_is_lost_where_its_text_comes_at_another_time(case: str) -> None:
+async def test_logprobs_are_kept_if_their_text_arrives_separately(case: str) -> None:
     told = [
         {"message": {"content": text}, "logprobs": tokens, "done": done}
         for text, tokens, done in LINES[case]
@@ -189,7 +189,7 @@ async def test_logprobs_of_another_shape_are_a_bad_response() -> None:
     ],
     ids=str,
 )
-def test_where_they_are_not_handed_on_that_is_said(
+def test_requests_for_unsupported_logprobs_are_rejected(
     url: str, ollama: FakeOllama, path: str, asked: dict[str, Any]
 ) -> None:
     answer = httpx.post(f"{url}/v1/{path}", json={"model": CODER, **asked})
@@ -206,7 +206,5 @@ def test_where_they_are_not_handed_on_that_is_said(
     ],
     ids=str,
 )
-def test_who_says_that_none_are_wanted_is_answered(
-    url: str, path: str, asked: dict[str, Any]
-) -> None:
+def test_declining_logprobs_is_accepted(url: str, path: str, asked: dict[str, Any]) -> None:
     assert httpx.post(f"{url}/v1/{path}", json={"model": CODER, **asked}).status_code == 200

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES
-from tests.support.guarded_app import eventually
+from tests.support.guarded_app import becomes_true
 from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"
@@ -72,7 +72,7 @@ def test_options_and_what_orch_does_not_know_reach_the_model(
     assert (sent["options"]["mirostat"], sent["keep_alive"], sent["think"]) == (1, "7m", False)
 
 
-def test_tools_go_through(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_tools_are_passed_on(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL]))
     tools = [
         {
@@ -90,7 +90,7 @@ def test_tools_go_through(client: theirs.Client, ollama: FakeOllama) -> None:
     ]
 
 
-def test_models_are_listed_shown_and_told_when_loaded(client: theirs.Client, url: str) -> None:
+def test_models_are_listed_shown_and_reported_as_loaded(client: theirs.Client, url: str) -> None:
     assert {"auto", "auto:speed", CODER, LLAMA} <= {model.model for model in client.list().models}
     assert "completion" in (client.show(LLAMA).capabilities or [])
     assert "completion" in (client.show("auto").capabilities or [])
@@ -98,7 +98,7 @@ def test_models_are_listed_shown_and_told_when_loaded(client: theirs.Client, url
     assert httpx.get(f"{url}/api/version").json()["version"].count(".") == 2
 
 
-def test_a_model_is_listed_with_what_its_ollama_says_of_it(
+def test_a_model_is_listed_with_its_ollamas_fields(
     client: theirs.Client, ollama: FakeOllama
 ) -> None:
     row = {each["model"]: each for each in client.list().model_dump()["models"]}[LLAMA]
@@ -114,7 +114,7 @@ def test_every_digest_is_long_enough_for_ollamas_command(client: theirs.Client) 
     assert all(len(model.digest or "") >= 12 for model in client.list().models)
 
 
-def test_a_loaded_model_is_told_with_its_context(client: theirs.Client) -> None:
+def test_a_loaded_model_is_reported_with_its_context(client: theirs.Client) -> None:
     assert client.ps().models == []
     client.generate(model=LLAMA)
     (row,) = client.ps().models
@@ -126,7 +126,7 @@ def test_a_loaded_model_is_told_with_its_context(client: theirs.Client) -> None:
     )
 
 
-def test_the_model_that_has_just_answered_is_told_as_loaded(client: theirs.Client) -> None:
+def test_the_model_that_has_just_answered_is_reported_as_loaded(client: theirs.Client) -> None:
     assert client.ps().models == []
     client.chat(model=CODER, messages=SAID)
     assert [row.model for row in client.ps().models] == [CODER]
@@ -139,7 +139,7 @@ def test_a_model_is_shown_as_its_ollama_shows_it(client: theirs.Client) -> None:
     assert refused.value.status_code == 404
 
 
-def test_auto_is_shown_with_what_any_model_can_do(
+def test_auto_is_shown_with_the_capabilities_of_all_models(
     client: theirs.Client, ollama: FakeOllama
 ) -> None:
     ollama.add(FakeModel("eyes", capabilities=["completion", "vision"], context_length=65_536))
@@ -150,7 +150,7 @@ def test_auto_is_shown_with_what_any_model_can_do(
     )
 
 
-def test_ollamas_command_finds_that_somebody_is_there(url: str) -> None:
+def test_ollamas_command_detects_the_server(url: str) -> None:
     assert httpx.head(url).status_code == 200
 
 
@@ -193,7 +193,7 @@ def unloads(ollama: FakeOllama) -> list[Any]:
     ],
 )
 @pytest.mark.parametrize("keep_alive", [0, "0s"])
-def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(
+def test_a_model_is_unloaded_after_its_answer_if_not_needed(
     url: str, ollama: FakeOllama, path: str, keep_alive: Any
 ) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
@@ -214,7 +214,7 @@ def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(
     )
 
 
-def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_a_model_used_by_others_stays_loaded(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
     stream: Any = client.chat(model=CODER, messages=SAID, stream=True)
     with closing(stream) as others:
@@ -225,7 +225,7 @@ def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: 
             "load",
         )
         assert (unloads(ollama), CODER in ollama.resident) == ([], True)
-    assert eventually(lambda: client.generate(model=CODER, keep_alive=0).done_reason == "unload")
+    assert becomes_true(lambda: client.generate(model=CODER, keep_alive=0).done_reason == "unload")
     assert CODER not in ollama.resident
 
 
@@ -234,7 +234,7 @@ def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: 
     [{"raw": True}, {"suffix": "return x"}, {"template": "{{ .Prompt }}"}, {"context": [1, 2]}],
     ids=str,
 )
-def test_what_no_chat_has_a_place_for_is_refused(
+def test_fields_without_an_equivalent_in_a_chat_are_rejected(
     url: str, ollama: FakeOllama, field: dict[str, Any]
 ) -> None:
     answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, **field})
@@ -245,7 +245,7 @@ def test_what_no_chat_has_a_place_for_is_refused(
     assert not ollama.chats()
 
 
-def test_what_is_empty_is_as_if_left_out(url: str, ollama: FakeOllama) -> None:
+def test_empty_fields_are_ignored(url: str, ollama: FakeOllama) -> None:
     empty = {"raw": False, "suffix": "", "template": "", "system": "", "context": []}
     answer = httpx.post(
         f"{url}/api/generate", json={"model": CODER, "prompt": TASK, "stream": False, **empty}
@@ -273,14 +273,12 @@ def test_no_text_to_embed_loads_the_model(client: theirs.Client, ollama: FakeOll
     ) == ([], True)
 
 
-def test_one_text_is_embedded_in_the_old_way(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_the_legacy_endpoint_embeds_one_text(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     assert len(client.embeddings(model="nomic", prompt="a").embedding) == 8
 
 
-def test_memorys_embedder_is_asked_in_its_turn_where_it_is_a_model(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_a_model_as_memorys_embedder_is_queued(ollama: FakeOllama, home: Path) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir(parents=True, exist_ok=True)
     (home / "routing.yaml").write_text("memory: {embedder: ollama/nomic}\n", encoding="utf-8")
@@ -289,7 +287,7 @@ def test_memorys_embedder_is_asked_in_its_turn_where_it_is_a_model(
     assert (told["model"], len(told["embeddings"])) == ("nomic:latest", 2)
 
 
-def test_a_provider_that_is_gone_is_told_as_such(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_an_unreachable_provider_is_reported(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     assert client.embed(model="nomic", input="a").embeddings
     ollama.stop()
@@ -310,7 +308,7 @@ def test_a_provider_that_is_gone_is_told_as_such(client: theirs.Client, ollama: 
         ([SAID], 400),
     ],
 )
-def test_bad_input_is_told_in_ollamas_words_and_reaches_no_model(
+def test_bad_input_gives_ollamas_error_and_reaches_no_model(
     url: str, ollama: FakeOllama, body: Any, status: int
 ) -> None:
     answer = httpx.post(f"{url}/api/chat", json=body)
@@ -318,13 +316,13 @@ def test_bad_input_is_told_in_ollamas_words_and_reaches_no_model(
     assert not ollama.chats()
 
 
-def test_malformed_json_is_told(url: str) -> None:
+def test_malformed_json_is_rejected(url: str) -> None:
     answer = httpx.post(f"{url}/api/chat", content=b'{"model":')
     assert (answer.status_code, "JSON" in answer.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize("path", ["chat", "generate"])
-def test_what_is_null_is_as_if_left_out(url: str, path: str) -> None:
+def test_null_fields_are_ignored(url: str, path: str) -> None:
     said = {"messages": SAID} if path == "chat" else {"prompt": TASK}
     nothing = dict.fromkeys(
         ("stream", "options", "format", "keep_alive", "tools", "images", "system")
@@ -334,7 +332,7 @@ def test_what_is_null_is_as_if_left_out(url: str, path: str) -> None:
     assert json.loads(answer.text.splitlines()[-1])["done"]
 
 
-def test_thinking_stands_beside_the_answer(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_thinking_is_separate_from_the_answer(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.models[CODER].thinking = ["Let me ", "see"]
     assert client.chat(model=CODER, messages=SAID).message.thinking == "Let me see"
     assert (
@@ -356,7 +354,7 @@ def test_a_format_reaches_the_model_as_it_was(
     assert ollama.chats()[-1].body["format"] == form
 
 
-def test_a_cut_at_the_limit_is_told(client: theirs.Client) -> None:
+def test_truncation_at_the_limit_is_reported(client: theirs.Client) -> None:
     assert (
         client.generate(model=CODER, prompt=TASK, options={"num_predict": 1}).done_reason
         == "length"
@@ -365,7 +363,7 @@ def test_a_cut_at_the_limit_is_told(client: theirs.Client) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(
+def test_a_failure_falls_back_silently_until_something_was_sent(
     client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -381,7 +379,7 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_cut_answer_never_ends_as_if_complete(
+def test_an_interrupted_answer_never_ends_as_if_complete(
     client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool
 ) -> None:
     ollama.models[CODER].faults += [fault, fault]

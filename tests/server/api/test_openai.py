@@ -43,7 +43,7 @@ def test_every_model_and_every_way_to_choose_is_listed(client: openai.OpenAI) ->
     assert {"auto", "auto:coding", "auto:speed", "auto:quality", CODER, LLAMA} <= set(names)
 
 
-def test_auto_takes_the_model_for_the_task_and_says_so(client: openai.OpenAI) -> None:
+def test_auto_chooses_a_model_and_names_it(client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
     answer = raw.parse()
     assert (answer.model, answer.choices[0].message.content, answer.choices[0].finish_reason) == (
@@ -67,7 +67,7 @@ def test_a_type_can_be_given_with_the_name(client: openai.OpenAI) -> None:
     assert raw.headers["x-orch-task-type"] == "research"
 
 
-def test_a_stream_tells_its_usage_where_asked(client: openai.OpenAI) -> None:
+def test_a_stream_reports_usage_on_request(client: openai.OpenAI) -> None:
     events = list(
         client.chat.completions.create(
             model="auto", messages=SAID, stream=True, stream_options={"include_usage": True}
@@ -82,7 +82,7 @@ def test_a_stream_tells_its_usage_where_asked(client: openai.OpenAI) -> None:
     assert events[-1].usage.completion_tokens == 3
 
 
-def test_tools_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_tool_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
     answer = client.chat.completions.create(
         model="auto", messages=SAID, tools=TOOLS, tool_choice="auto"
@@ -111,9 +111,7 @@ def test_tools_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> N
     assert sent["messages"][-1]["tool_name"] == "add"
 
 
-def test_where_no_tool_may_be_called_none_is_offered(
-    client: openai.OpenAI, ollama: FakeOllama
-) -> None:
+def test_tool_choice_none_offers_no_tools(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"]))
     client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, tool_choice="none")
     assert "tools" not in ollama.chats()[-1].body
@@ -151,9 +149,7 @@ def test_calls_of_two_turns_have_ids_of_their_own(
     assert len({call.id for calls in turns for call in calls}) == 2
 
 
-def test_what_orch_does_not_know_reaches_the_model(
-    client: openai.OpenAI, ollama: FakeOllama
-) -> None:
+def test_unknown_fields_reach_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     client.chat.completions.create(
         model=CODER, messages=SAID, seed=7, stop="END", extra_body={"weird": {"a": 1}}
     )
@@ -188,7 +184,7 @@ def test_the_options_of_ollama_reach_an_ollama(
     )
 
 
-def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: FakeOllama) -> None:
+def test_an_openai_provider_gets_the_request_unchanged(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
     ollama.add(FakeModel("far", reply=['{"a": 1}']))
     models = "models: [{id: far, provider: far}]"
@@ -228,7 +224,7 @@ def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: F
     assert sent.keys() - asked.keys() == {"model", "stream", "stream_options"}
 
 
-def test_a_call_cut_at_the_limit_is_no_call_to_make(
+def test_a_truncated_tool_call_is_reported_as_truncated(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].faults.append(Fault("length", after=1))
@@ -265,7 +261,7 @@ def test_a_call_cut_at_the_limit_is_no_call_to_make(
         ({"messages": [{"role": "user", "content": [IMAGE]}]}, openai.BadRequestError, "vision"),
     ],
 )
-def test_bad_input_is_told_and_reaches_no_model(
+def test_bad_input_is_rejected_and_reaches_no_model(
     client: openai.OpenAI,
     ollama: FakeOllama,
     body: Any,
@@ -278,7 +274,7 @@ def test_bad_input_is_told_and_reaches_no_model(
     assert not ollama.chats()
 
 
-def test_malformed_json_is_told(url: str, ollama: FakeOllama) -> None:
+def test_malformed_json_is_rejected(url: str, ollama: FakeOllama) -> None:
     answer = httpx.post(f"{url}/v1/chat/completions", content=b"{nope")
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert not ollama.chats()
@@ -286,7 +282,7 @@ def test_malformed_json_is_told(url: str, ollama: FakeOllama) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(
+def test_a_failure_falls_back_silently_until_something_was_sent(
     client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -302,7 +298,7 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_cut_answer_never_ends_as_if_complete(
+def test_an_interrupted_answer_never_ends_as_if_complete(
     client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults += [fault, fault]
@@ -324,7 +320,7 @@ def test_a_cut_answer_never_ends_as_if_complete(
     [fault for fault, _ in FAULTS if fault.after],
     ids=[fault.kind for fault, _ in FAULTS if fault.after],
 )
-def test_a_fault_in_mid_stream_is_its_last_event(
+def test_a_failure_in_mid_stream_is_its_last_event(
     url: str, ollama: FakeOllama, fault: Fault
 ) -> None:
     ollama.models[CODER].faults += [fault, fault]
@@ -349,7 +345,7 @@ UNSEEN = [
 
 
 @pytest.mark.parametrize(("fault", "code", "stream"), UNSEEN)
-def test_a_pinned_model_that_fails_unseen_is_a_status(
+def test_a_pinned_model_that_fails_early_gives_an_error_status(
     client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
 ) -> None:
     ollama.models[CODER].faults += [fault, fault]
@@ -362,7 +358,7 @@ def test_a_pinned_model_that_fails_unseen_is_a_status(
     assert caught.value.response.headers["x-orch-run-id"]
 
 
-def test_who_finds_the_queue_full_may_try_again(home: Path, ollama: FakeOllama) -> None:
+def test_a_full_queue_allows_a_retry(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}serve: {{queue: 0}}\n")
     (home / "models.yaml").write_text(
@@ -385,7 +381,7 @@ def test_who_finds_the_queue_full_may_try_again(home: Path, ollama: FakeOllama) 
     )
 
 
-def test_a_client_that_leaves_ends_generation(url: str, ollama: FakeOllama) -> None:
+def test_a_disconnect_ends_generation(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
     with httpx.stream(
         "POST",
@@ -396,7 +392,9 @@ def test_a_client_that_leaves_ends_generation(url: str, ollama: FakeOllama) -> N
     ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=1.0)
 
 
-def test_asking_again_asks_the_model_again(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_repeated_request_calls_the_model_again(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     for _ in range(2):
         client.chat.completions.create(model="auto", messages=SAID)
     assert len(ollama.chats()) == 2
@@ -405,7 +403,7 @@ def test_asking_again_asks_the_model_again(client: openai.OpenAI, ollama: FakeOl
     assert len(ollama.chats()) == 3
 
 
-def test_two_who_ask_the_same_are_answered_at_the_same_time(
+def test_identical_concurrent_requests_both_call_the_model(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
@@ -433,7 +431,7 @@ def test_a_conversation_stays_with_its_model(client: openai.OpenAI, ollama: Fake
     )
 
 
-def test_the_run_stands_in_the_journal(client: openai.OpenAI, url: str) -> None:
+def test_the_run_is_recorded(client: openai.OpenAI, url: str) -> None:
     raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
     run = httpx.get(f"{url}/orch/runs/{raw.headers['x-orch-run-id']}").json()["run"]
     assert (run["task"], run["answer"], run["face"], run["model"]) == (
@@ -479,7 +477,7 @@ def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
     assert (end.choices[0].finish_reason, cost.choices, cost.usage) == ("stop", [], whole.usage)
 
 
-def test_a_prompt_takes_its_settings_along(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_prompts_settings_reach_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     cut = client.completions.create(
         model=LLAMA,
         prompt="hello",
@@ -501,7 +499,7 @@ def test_a_prompt_takes_its_settings_along(client: openai.OpenAI, ollama: FakeOl
 
 
 @pytest.mark.parametrize("field", [{"suffix": "after"}, {"echo": True}], ids=str)
-def test_what_no_chat_has_a_place_for_is_refused(
+def test_fields_without_an_equivalent_in_a_chat_are_rejected(
     client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]
 ) -> None:
     with pytest.raises(
@@ -519,14 +517,14 @@ def test_what_no_chat_has_a_place_for_is_refused(
         (["a", "b"], "one prompt at a time, not 2"),
     ],
 )
-def test_tokens_and_several_prompts_are_refused_in_words(
+def test_tokens_and_several_prompts_are_rejected_with_a_clear_error(
     client: openai.OpenAI, prompt: Any, said: str
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=said):
         client.completions.create(model=LLAMA, prompt=prompt)
 
 
-def test_a_cut_completion_never_ends_as_if_complete(
+def test_an_interrupted_completion_never_ends_as_if_complete(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[LLAMA].faults += [Fault("cut", after=1)] * 2
@@ -560,7 +558,7 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
         ({"model": CODER}, "does not embed"),
     ],
 )
-def test_what_cannot_be_embedded_is_told(
+def test_invalid_embedding_requests_are_rejected(
     client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
 ) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
@@ -568,7 +566,7 @@ def test_what_cannot_be_embedded_is_told(
         client.embeddings.create(**{"model": "nomic", "input": "a"} | body)
 
 
-def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_orchs_own_embedder_evicts_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     assert len(client.embeddings.create(model="auto", input="hola").data[0].embedding) == 384
     assert not ollama.resident
 
@@ -576,7 +574,7 @@ def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: Fak
 @pytest.mark.parametrize(
     ("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
 )
-def test_a_path_that_there_is_not_is_told_in_its_apis_form(
+def test_an_unknown_path_gives_an_error_in_its_apis_format(
     url: str, path: str, told: str | None
 ) -> None:
     answer = httpx.get(url + path)
@@ -586,7 +584,7 @@ def test_a_path_that_there_is_not_is_told_in_its_apis_form(
     assert httpx.delete(f"{url}/v1/models").status_code == 405
 
 
-def test_the_documentation_comes_from_this_machine_alone(url: str) -> None:
+def test_the_documentation_loads_nothing_from_other_machines(url: str) -> None:
     page = httpx.get(f"{url}/docs").text
     files = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert files
@@ -594,9 +592,7 @@ def test_the_documentation_comes_from_this_machine_alone(url: str) -> None:
     assert "/v1/chat/completions" in httpx.get(f"{url}/openapi.json").json()["paths"]
 
 
-def test_a_row_that_cant_be_written_takes_no_other_with_it(
-    url: str, ollama: FakeOllama, home: Path
-) -> None:
+def test_an_unwritable_row_does_not_affect_others(url: str, ollama: FakeOllama, home: Path) -> None:
     from orch.server.batched_journal import BatchedJournal
     from orch.storage.journal import RunRecord
     from orch.text.redact import Redactor

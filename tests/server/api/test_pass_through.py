@@ -65,7 +65,7 @@ async def body(kind: Backends, **wishes: Any) -> Json:
 
 
 @both
-async def test_fields_that_orch_does_not_know_are_handed_on_as_they_are(kind: Backends) -> None:
+async def test_unknown_fields_are_passed_on_unchanged(kind: Backends) -> None:
     extra = {"user": "ana", "logit_bias": {"5": 1}, "parallel_tool_calls": False}
     assert extra.items() <= (await body(kind, extra=extra)).items()
 
@@ -92,14 +92,14 @@ async def test_a_client_never_overrides_what_orch_sets(kind: Backends) -> None:
     assert sent["options"]["num_ctx"] == 4_096 if kind is OllamaClient else sent["max_tokens"] == 99
 
 
-async def test_what_the_client_sent_counts_before_what_models_yaml_says() -> None:
+async def test_client_options_override_models_yaml() -> None:
     assert (await body(OllamaClient, options={"think": False}, extra={"think": True}))[
         "think"
     ] is True
     assert (await body(OpenAIClient, options={"top_k": 1}, extra={"top_k": 2}))["top_k"] == 2
 
 
-async def test_what_only_ollama_knows_is_not_sent_to_openai() -> None:
+async def test_ollama_only_options_are_not_sent_to_openai() -> None:
     options = {"num_gpu": 1, "num_thread": 2, "use_mmap": True, "top_k": 3}
     sent = await body(OpenAIClient, options=options, extra={"keep_alive": "5m", "shift": True})
     assert sent["top_k"] == 3
@@ -111,7 +111,7 @@ async def test_one_stop_is_a_list_of_one_for_ollama(stop: Any, sent: list[str]) 
     assert (await body(OllamaClient, options={"stop": stop}))["options"]["stop"] == sent
 
 
-async def test_the_format_of_a_text_is_no_format_for_ollama() -> None:
+async def test_the_text_format_is_not_sent_to_ollama() -> None:
     assert "format" not in await body(OllamaClient, response_format={"type": "text"})
 
 
@@ -130,7 +130,7 @@ async def test_the_format_of_a_text_is_no_format_for_ollama() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["options", "extra"])
-async def test_an_effort_is_how_much_ollama_thinks(effort: str, think: Any, place: str) -> None:
+async def test_reasoning_effort_sets_ollamas_think(effort: str, think: Any, place: str) -> None:
     fields: Mapping[str, Any] = {place: {"reasoning_effort": effort}}
     sent = await body(OllamaClient, **fields)
     assert sent["think"] == think
@@ -141,7 +141,7 @@ async def test_an_effort_is_how_much_ollama_thinks(effort: str, think: Any, plac
     ("think", "effort"), [("low", "low"), ("high", "high"), (False, "none"), (True, None)]
 )
 @pytest.mark.parametrize("place", ["options", "extra"])
-async def test_how_much_to_think_is_an_effort_for_openai(
+async def test_think_sets_openais_reasoning_effort(
     think: Any, effort: str | None, place: str
 ) -> None:
     fields: Mapping[str, Any] = {place: {"think": think}}
@@ -170,7 +170,7 @@ def refusals(*said: str) -> list[Fault]:
         ({"extra": {"think": False}}, ["this model always thinks"], [False, None]),
     ],
 )
-async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(
+async def test_thinking_options_that_a_model_rejects_are_dropped(
     wish: Json, said: list[str], sent: list[Any]
 ) -> None:
     assert [
@@ -178,7 +178,7 @@ async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(
     ] == sent
 
 
-async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
+async def test_an_effort_that_an_openai_server_rejects_is_dropped() -> None:
     refused = refusals("Unrecognized request argument supplied: reasoning_effort")
     assert [
         body.get("reasoning_effort")
@@ -189,7 +189,7 @@ async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str
 )
-async def test_a_refusal_of_anything_else_is_told(wishes: Json, said: str) -> None:
+async def test_other_rejections_are_reported(wishes: Json, said: str) -> None:
     with pytest.raises(ProviderError, match=said):
         await bodies(OllamaClient, *refusals(said), **wishes)
 
@@ -212,7 +212,7 @@ async def test_calls_and_answers_of_tools_are_sent_in_the_servers_form(kind: Bac
     assert (tool["tool_call_id"], tool.get("tool_name")) == ("c9", "add" if ollamas else None)
 
 
-async def test_an_image_that_ollama_can_not_get_is_refused_before_anything_is_sent() -> None:
+async def test_an_image_that_ollama_can_not_load_is_rejected_before_sending() -> None:
     talk = [
         {
             "role": "user",
@@ -229,7 +229,7 @@ async def test_an_image_that_ollama_can_not_get_is_refused_before_anything_is_se
 # ---------------------------------------------------------------- vectors and loading
 
 
-async def test_the_fields_of_an_embedding_are_handed_on() -> None:
+async def test_embedding_fields_are_passed_on() -> None:
     with FakeOllama([FakeModel("m", capabilities=["embedding"])]) as fake:
         async with backend_at(OllamaClient, fake.url) as backend:
             await backend.embed("m", ["a"], {"dimensions": 8, "truncate": True, "model": "other"})
@@ -242,7 +242,7 @@ async def test_the_fields_of_an_embedding_are_handed_on() -> None:
     )
 
 
-async def test_vectors_are_asked_of_openai_as_numbers() -> None:
+async def test_vectors_are_requested_from_openai_as_numbers() -> None:
     with FakeOllama([FakeModel("m", capabilities=["embedding"])]) as fake:
         async with backend_at(OpenAIClient, fake.url) as backend:
             (vector,) = await backend.embed(
@@ -266,7 +266,7 @@ async def test_a_model_is_loaded_with_its_context_and_unloaded() -> None:
         assert fake.resident == {}
 
 
-async def test_what_ollama_shows_is_handed_on_whole() -> None:
+async def test_ollamas_show_response_is_passed_on_whole() -> None:
     with FakeOllama([FakeModel("m")]) as fake:
         async with backend_at(OllamaClient, fake.url) as backend:
             assert isinstance(backend, OllamaClient)
@@ -278,7 +278,7 @@ async def test_what_ollama_shows_is_handed_on_whole() -> None:
 # ---------------------------------------------------------------- time
 
 
-async def test_a_comment_that_keeps_the_connection_alive_is_no_token() -> None:
+async def test_keep_alive_comments_are_not_tokens() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65_536)
         writer.write(

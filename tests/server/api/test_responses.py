@@ -21,7 +21,7 @@ TOOLS: list[Any] = [
 ]
 
 
-def test_a_response_holds_the_answer_and_what_it_cost(client: openai.OpenAI) -> None:
+def test_a_response_contains_the_answer_and_usage(client: openai.OpenAI) -> None:
     raw = client.responses.with_raw_response.create(model="auto", input=TASK)
     answer = raw.parse()
     assert (answer.status, answer.output_text, answer.model) == (
@@ -37,16 +37,14 @@ def test_a_response_holds_the_answer_and_what_it_cost(client: openai.OpenAI) -> 
     assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 3
 
 
-def test_nothing_is_stored_and_the_answer_says_so(client: openai.OpenAI) -> None:
+def test_responses_are_not_stored_and_say_so(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="auto", input=TASK, store=True, metadata={"a": "b"})
     assert (answer.to_dict()["store"], answer.metadata) == (False, {"a": "b"})
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(answer.id)
 
 
-def test_items_reach_the_model_as_the_messages_they_are(
-    client: openai.OpenAI, ollama: FakeOllama
-) -> None:
+def test_items_reach_the_model_as_messages(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.models[CODER].capabilities = ["completion", "vision"]
     image = {"type": "input_image", "image_url": "data:image/png;base64,QUJD"}
     items: list[Any] = [
@@ -74,7 +72,7 @@ def test_items_reach_the_model_as_the_messages_they_are(
     assert ollama.chats()[-1].body["messages"][-1]["images"] == ["QUJD"]
 
 
-def test_functions_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_function_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(
         FakeModel(
             "caller",
@@ -123,14 +121,14 @@ class Sum(BaseModel):
     total: int
 
 
-def test_a_schema_is_asked_for_and_parsed(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_schema_is_sent_and_its_answer_parsed(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = ['{"total"', ": 3}"]
     answer = client.responses.parse(model=CODER, input=TASK, text_format=Sum)
     assert answer.output_parsed == Sum(total=3)
     assert ollama.chats()[-1].body["format"]["properties"]["total"]["type"] == "integer"
 
 
-def test_the_settings_reach_the_model_in_its_own_words(
+def test_settings_reach_the_model_under_its_own_names(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].capabilities, ollama.models[CODER].family = (
@@ -168,7 +166,7 @@ def test_an_answer_cut_at_its_limit_is_incomplete(client: openai.OpenAI) -> None
 # ---------------------------------------------------------------- streams
 
 
-def test_a_stream_tells_every_item_from_its_beginning_to_its_end(
+def test_a_stream_contains_the_events_of_every_item(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.add(
@@ -219,7 +217,7 @@ def test_a_stream_tells_every_item_from_its_beginning_to_its_end(
     ].response.output
 
 
-def test_the_clients_own_fold_of_a_stream_is_the_response(
+def test_the_client_reassembles_the_response_from_its_stream(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].reply = ['{"total"', ": 3}"]
@@ -232,7 +230,7 @@ def test_the_clients_own_fold_of_a_stream_is_the_response(
     assert final.usage.output_tokens == 2
 
 
-def test_each_event_is_named_in_a_line_of_its_own(url: str) -> None:
+def test_each_event_has_an_event_line(url: str) -> None:
     body = httpx.post(
         f"{url}/v1/responses", json={"model": CODER, "input": TASK, "stream": True}
     ).text
@@ -245,7 +243,7 @@ def test_each_event_is_named_in_a_line_of_its_own(url: str) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(
+def test_a_failure_falls_back_silently_until_something_was_sent(
     client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -268,7 +266,7 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(
     [fault for fault, _ in FAULTS if fault.after],
     ids=[fault.kind for fault, _ in FAULTS if fault.after],
 )
-def test_a_cut_answer_ends_as_failed_with_what_came(
+def test_an_interrupted_answer_fails_with_its_partial_text(
     client: openai.OpenAI, ollama: FakeOllama, fault: Fault
 ) -> None:
     ollama.models[CODER].faults += [fault, fault]
@@ -328,7 +326,7 @@ def test_a_cut_answer_ends_as_failed_with_what_came(
         ),
     ],
 )
-def test_what_orch_cannot_do_is_told_in_words_and_reaches_no_model(
+def test_unsupported_requests_are_rejected_and_reach_no_model(
     client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:

@@ -160,7 +160,7 @@ def asked(url: str) -> str:
 
 @API.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_sent_the_server_answers_in_its_own_words(case: Case[Any], asked: str) -> None:
+def test_every_request_gets_a_response_of_the_documented_form(case: Case[Any], asked: str) -> None:
     _allow_time(case.headers, "x-orch-timeout", "60")
     _allow_time(case.body, "timeout_s", 60)
     response = case.call(base_url=asked)
@@ -224,7 +224,7 @@ def is_whole(path: str, body: bytes) -> bool:
     )
 
 
-def test_the_document_is_the_servers(url: str) -> None:
+def test_the_openapi_document_is_served(url: str) -> None:
     given = httpx.get(f"{url}/openapi.json").json()
     assert (given["paths"], given["components"]) == (
         API.raw_schema["paths"],
@@ -288,7 +288,7 @@ POSTS = [
 
 
 @pytest.mark.parametrize("body", RUBBISH.values(), ids=RUBBISH)
-def test_rubbish_is_refused_or_read_with_care(body: bytes, url: str) -> None:
+def test_random_bodies_are_rejected_or_handled(body: bytes, url: str) -> None:
     with httpx.Client(base_url=url, timeout=60) as client:
         for path in POSTS:
             reply = client.post(path, content=body)

@@ -72,21 +72,21 @@ def names_sent(ollama: FakeOllama) -> list[str]:
 # ---------------------------------------------------------------- the rule
 
 
-def test_functions_stay_namespaces_open_and_the_rest_is_named() -> None:
+def test_functions_stay_namespaces_are_flattened_and_other_tools_are_named() -> None:
     tools = tools_from_responses([ADD, *FOREIGN, AGENTS])
     assert tools.names == {"add", "agents__spawn"}
     assert list(tools.warnings) == SAID
 
 
 @pytest.mark.parametrize("called", ["agents__spawn", "agents.spawn", "spawn"])
-def test_a_call_of_a_member_names_its_namespace(called: str) -> None:
+def test_a_call_of_a_namespaced_function_names_its_namespace(called: str) -> None:
     assert original_name(called, tools_from_responses([ADD, AGENTS]).members) == {
         "name": "spawn",
         "namespace": "agents",
     }
 
 
-def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None:
+def test_a_bare_name_matches_a_namespaced_function_only_if_unambiguous() -> None:
     tools = tools_from_responses([{**ADD, "name": "spawn"}, AGENTS])
     assert (
         original_name("spawn", tools.members),
@@ -107,7 +107,7 @@ def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None
         (None, None),
     ],
 )
-def test_a_choice_is_handed_on_where_its_function_is(choice: Any, value: str | None) -> None:
+def test_a_tool_choice_is_passed_on_if_its_function_exists(choice: Any, value: str | None) -> None:
     found = parse_tool_choice(choice, tools_from_responses([ADD, *FOREIGN, AGENTS]).names)
     assert (
         found.value["function"]["name"] if isinstance(found.value, dict) else found.value
@@ -116,12 +116,12 @@ def test_a_choice_is_handed_on_where_its_function_is(choice: Any, value: str | N
 
 
 @pytest.mark.parametrize(("choice", "said"), [("auto", 0), ("none", 0), ("required", 1)])
-def test_without_any_function_there_is_no_choice(choice: str, said: int) -> None:
+def test_without_functions_the_tool_choice_is_dropped(choice: str, said: int) -> None:
     found = parse_tool_choice(choice, ())
     assert (found.value, len(found.warnings)) == (None, said)
 
 
-def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
+def test_other_tools_of_a_chat_are_dropped() -> None:
     function = {"type": "function", "function": {"name": "add"}}
     tools = tools_from_chat(
         [function, {"function": {"name": "bare"}}, {"type": "custom", "custom": {"name": "patch"}}]
@@ -140,7 +140,7 @@ def test_a_function_without_a_name_is_refused() -> None:
 # ---------------------------------------------------------------- the endpoint
 
 
-def test_responses_take_every_tool_and_call_a_member_by_its_own_name(
+def test_responses_accept_every_tool_and_call_namespaced_functions_by_name(
     url: str, ollama: FakeOllama
 ) -> None:
     caller(ollama, "agents__spawn")
@@ -156,7 +156,7 @@ def test_responses_take_every_tool_and_call_a_member_by_its_own_name(
     assert (names_sent(ollama), warnings(response)) == (["add", "agents__spawn"], SAID)
 
 
-def test_a_streamed_call_of_a_member_and_its_way_back(url: str, ollama: FakeOllama) -> None:
+def test_a_streamed_namespaced_call_makes_the_round_trip(url: str, ollama: FakeOllama) -> None:
     caller(ollama, "spawn")
     body = {"model": "caller", "input": "hi", "tools": [AGENTS], "stream": True}
     assert (
@@ -208,7 +208,7 @@ def test_a_streamed_call_of_a_member_and_its_way_back(url: str, ollama: FakeOlla
         ),
     ],
 )
-def test_a_model_without_tools_answers_where_none_is_left(
+def test_a_model_without_tools_answers_if_no_tool_remains(
     url: str, ollama: FakeOllama, path: str, body: dict[str, Any]
 ) -> None:
     response = httpx.post(f"{url}{path}", json={"model": CODER, **body})

@@ -36,16 +36,14 @@ def warnings(response: httpx.Response) -> list[str]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("path", ASKED)
-def test_an_answer_says_what_its_model_did_not_take(url: str, path: str, stream: bool) -> None:
+def test_a_response_warns_about_ignored_options(url: str, path: str, stream: bool) -> None:
     wish = {} if path.startswith("/orch") else {"stream": stream}
     assert CAN_NOT in warnings(
         httpx.post(f"{url}{path}", json={"model": CODER, **ASKED[path], **wish})
     )
 
 
-def test_what_the_model_s_server_refuses_is_told_before_the_first_byte(
-    url: str, ollama: FakeOllama
-) -> None:
+def test_rejected_options_are_reported_before_the_first_byte(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].tells_capabilities = False
     body = {"model": CODER, "messages": SAID, "think": True, "stream": True}
     with httpx.stream("POST", f"{url}/api/chat", json=body) as response:
@@ -53,7 +51,7 @@ def test_what_the_model_s_server_refuses_is_told_before_the_first_byte(
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
-def test_auto_has_nothing_to_say_of_a_wish(url: str, path: str) -> None:
+def test_auto_does_not_warn_about_ignored_options(url: str, path: str) -> None:
     assert (
         warnings(httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False}))
         == []
@@ -68,7 +66,7 @@ def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
     ]
 
 
-def test_warnings_in_headers_are_bounded() -> None:
+def test_warnings_in_headers_are_limited() -> None:
     values = with_warning_headers(
         Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
     ).headers.getlist("x-orch-warning")
@@ -78,7 +76,7 @@ def test_warnings_in_headers_are_bounded() -> None:
     )
 
 
-def test_a_failed_answer_says_them_too(url: str, ollama: FakeOllama) -> None:
+def test_a_failed_response_has_warning_headers_too(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = []
     response = httpx.post(
         f"{url}/api/chat", json={"model": CODER, "messages": SAID, "think": True, "stream": False}

@@ -1,5 +1,4 @@
-"""Who gets in, over real sockets: host names, pages, keys, the owner; and that nothing of a request
-is told in logs."""
+"""Hosts, origins, keys and the owner's socket over real sockets; requests are never logged."""
 
 from __future__ import annotations
 
@@ -18,7 +17,14 @@ from orch.server.http.hosts import client_network, parse_host
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
 from orch.server.http.sessions import MAX_WRONG_KEYS, WrongKeyLimiter
-from tests.support.guarded_app import HOST, SECRET, Client, Door, Site, guarded
+from tests.support.guarded_app import (
+    HOST,
+    SECRET,
+    GuardedServer,
+    RawClient,
+    RecordingApp,
+    run_guarded,
+)
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
 PAGE = "https://chat.example"
@@ -30,9 +36,9 @@ def keys() -> ApiKeys:
 
 
 @pytest.fixture(scope="module")
-def door() -> Iterator[Door]:
-    """No keys, one listed page, usual bounds but for a small body."""
-    with guarded(
+def server() -> Iterator[GuardedServer]:
+    """No keys, one allowed origin, default limits except for a small body."""
+    with run_guarded(
         Rules(
             allowed_hosts=frozenset({"localhost", "127.0.0.1", "::1", "nas.local"}),
             allowed_origins=frozenset({PAGE}),
@@ -43,8 +49,8 @@ def door() -> Iterator[Door]:
 
 
 @pytest.fixture(scope="module")
-def locked(keys: ApiKeys) -> Iterator[Door]:
-    with guarded(
+def locked(keys: ApiKeys) -> Iterator[GuardedServer]:
+    with run_guarded(
         Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))
     ) as there:
         yield there
@@ -66,8 +72,8 @@ def locked(keys: ApiKeys) -> Iterator[Door]:
         "localhost:",
     ],
 )
-def test_answers_under_its_own_names(door: Door, host: str) -> None:
-    assert door.get(f"Host: {host}").status == 200
+def test_serves_its_own_host_names(server: GuardedServer, host: str) -> None:
+    assert server.get(f"Host: {host}").status == 200
 
 
 @pytest.mark.parametrize(
@@ -92,14 +98,14 @@ def test_answers_under_its_own_names(door: Door, host: str) -> None:
         "localhost:123456",
     ],
 )
-def test_a_rebound_name_is_refused(door: Door, host: str) -> None:
-    reply = door.get(f"Host: {host}", path="/v1/models")
+def test_a_rebound_name_is_refused(server: GuardedServer, host: str) -> None:
+    reply = server.get(f"Host: {host}", path="/v1/models")
     assert (reply.status, reply.json["error"]["code"]) == (403, "host_not_allowed")
 
 
-def test_no_host_and_two_hosts_are_refused(door: Door) -> None:
-    assert door.get("X: y").status == 403
-    assert door.get("Host: localhost", "Host: evil.example").status == 400
+def test_requests_without_a_host_or_with_two_are_refused(server: GuardedServer) -> None:
+    assert server.get("X: y").status == 403
+    assert server.get("Host: localhost", "Host: evil.example").status == 400
 
 
 @pytest.mark.parametrize(
@@ -114,9 +120,11 @@ def test_no_host_and_two_hosts_are_refused(door: Door) -> None:
         ("ftp://localhost/x", 400),
     ],
 )
-def test_the_name_in_an_absolute_target_counts(door: Door, target: str, status: int) -> None:
+def test_the_host_of_an_absolute_target_is_used(
+    server: GuardedServer, target: str, status: int
+) -> None:
     assert (
-        door.get("Host: localhost" if status == 403 else "Host: evil.example", path=target).status
+        server.get("Host: localhost" if status == 403 else "Host: evil.example", path=target).status
         == status
     )
 
@@ -129,19 +137,21 @@ def test_the_name_in_an_absolute_target_counts(door: Door, target: str, status: 
         ("192.168.1.6", "192.168.1.5", 403),
     ],
 )
-async def test_listening_everywhere_answers_under_the_address_it_was_reached_by(
+async def test_a_server_on_all_addresses_accepts_the_address_of_the_connection_as_host(
     keys: ApiKeys, listening: str, host: str, status: int
 ) -> None:
     headers = [(b"host", host.encode()), (b"x-api-key", KEY.encode())]
     assert (
-        await told(
-            Guard(Site(), Rules.for_host(listening, keys=keys)), headers, ("192.168.1.5", 11435)
+        await status_of(
+            Guard(RecordingApp(), Rules.for_host(listening, keys=keys)),
+            headers,
+            ("192.168.1.5", 11435),
         )
         == status
     )
     assert (
-        await told(
-            Guard(Site(), Rules.for_host(listening, keys=keys)),
+        await status_of(
+            Guard(RecordingApp(), Rules.for_host(listening, keys=keys)),
             [(b"host", b"evil.example"), *headers[1:]],
             ("192.168.1.5", 11435),
         )
@@ -172,12 +182,12 @@ def test_loopback_addresses_need_no_keys() -> None:
         {"origins": ["a.example"]},
     ],
 )
-def test_what_could_never_match_is_refused_at_once(wrong: dict[str, list[str]]) -> None:
+def test_invalid_hosts_and_origins_are_rejected(wrong: dict[str, list[str]]) -> None:
     with pytest.raises(UsageError, match="is no"):
         Rules.for_host("127.0.0.1", **wrong)  # type: ignore[arg-type]  # one of two parameters of this type
 
 
-def test_host_names_are_read_as_browsers_write_them() -> None:
+def test_host_names_are_parsed_as_browsers_send_them() -> None:
     assert [
         parse_host(host)
         for host in ("A.b:1", "[::0001]", "[1::2::3]", "a b", "a/b", "[fe80::1%25eth0]")
@@ -200,11 +210,13 @@ def test_host_names_are_read_as_browsers_write_them() -> None:
         "",
     ],
 )
-def test_a_foreign_page_is_refused(door: Door, method: str, origin: str) -> None:
-    with Client(door.address) as client:
-        reply = client.say(
+def test_requests_of_foreign_origins_are_refused(
+    server: GuardedServer, method: str, origin: str
+) -> None:
+    with RawClient(server.address) as client:
+        reply = client.send(
             f"{method} /api/tags HTTP/1.1\r\nHost: localhost:11435\r\nOrigin: {origin}\r\n\r\n".encode()
-        ).hear(method)
+        ).receive(method)
     assert (
         reply.status,
         "access-control-allow-origin" in reply.headers,
@@ -212,11 +224,11 @@ def test_a_foreign_page_is_refused(door: Door, method: str, origin: str) -> None
     ) == (403, False, "origin")
 
 
-def test_pages_of_its_own_and_listed_ones_are_answered(door: Door) -> None:
-    own = door.get(
+def test_requests_of_own_and_allowed_origins_are_served(server: GuardedServer) -> None:
+    own = server.get(
         "Host: localhost:11435", "Origin: http://localhost:11435", "Sec-Fetch-Site: same-origin"
     )
-    listed = door.get("Host: localhost:11435", f"Origin: {PAGE}", "Sec-Fetch-Site: cross-site")
+    listed = server.get("Host: localhost:11435", f"Origin: {PAGE}", "Sec-Fetch-Site: cross-site")
     assert (own.status, own.headers.get("access-control-allow-origin")) == (200, None)
     assert (
         listed.status,
@@ -229,9 +241,9 @@ def test_pages_of_its_own_and_listed_ones_are_answered(door: Door) -> None:
     )
 
 
-def test_a_rebound_page_is_not_its_own(door: Door) -> None:
+def test_the_origin_of_a_rebound_host_is_refused(server: GuardedServer) -> None:
     assert (
-        door.get("Host: evil.example", "Origin: http://evil.example").json["error"]["code"]
+        server.get("Host: evil.example", "Origin: http://evil.example").json["error"]["code"]
         == "host_not_allowed"
     )
 
@@ -247,12 +259,12 @@ def test_a_rebound_page_is_not_its_own(door: Door) -> None:
         (["none", "navigate", "document"], "GET", 200),
     ],
 )
-def test_other_sites_may_link_and_no_more(
-    door: Door, headers: list[str], method: str, status: int
+def test_other_sites_may_only_link(
+    server: GuardedServer, headers: list[str], method: str, status: int
 ) -> None:
     site, mode, kind = headers
     assert (
-        door.get(
+        server.get(
             "Host: localhost",
             f"Sec-Fetch-Site: {site}",
             f"Sec-Fetch-Mode: {mode}",
@@ -263,7 +275,7 @@ def test_other_sites_may_link_and_no_more(
     )
 
 
-def test_a_preflight_is_answered_for_listed_pages_and_needs_no_key(locked: Door) -> None:
+def test_preflights_of_allowed_origins_need_no_key(locked: GuardedServer) -> None:
     asks = [
         "Access-Control-Request-Method: POST",
         "Access-Control-Request-Headers: authorization, x-stainless-os",
@@ -291,7 +303,7 @@ def test_a_preflight_is_answered_for_listed_pages_and_needs_no_key(locked: Door)
         ([], False),
     ],
 )
-async def test_web_sockets_pass_the_same_door(
+async def test_web_sockets_pass_the_same_checks(
     headers: list[tuple[bytes, bytes]], passes: bool
 ) -> None:
     sent: list[Message] = []
@@ -317,7 +329,7 @@ async def test_web_sockets_pass_the_same_door(
 
 
 async def owners(*_: object) -> int:
-    """Whose every socket is."""
+    """Says that every socket is the owner's."""
     return os.geteuid()
 
 
@@ -332,7 +344,7 @@ async def owners(*_: object) -> int:
         (f"x-api-key: {KEY}", "laptop"),
     ],
 )
-def test_a_key_has_its_owner_s_name(locked: Door, header: str, client: str) -> None:
+def test_a_key_identifies_its_client(locked: GuardedServer, header: str, client: str) -> None:
     assert locked.get("Host: localhost", header).json["client"] == client
 
 
@@ -347,7 +359,9 @@ def test_a_key_has_its_owner_s_name(locked: Door, header: str, client: str) -> N
         ("x-api-key: \xe9\xff", "invalid_api_key"),
     ],
 )
-def test_without_a_good_key_nothing_is_answered(locked: Door, header: str, code: str) -> None:
+def test_requests_without_a_valid_key_are_refused(
+    locked: GuardedServer, header: str, code: str
+) -> None:
     reply = locked.get("Host: localhost", header, path="/v1/models")
     assert (reply.status, reply.headers["www-authenticate"], reply.json["error"]["code"]) == (
         401,
@@ -357,18 +371,20 @@ def test_without_a_good_key_nothing_is_answered(locked: Door, header: str, code:
     assert locked.get("Host: localhost", header, path="/public").status == 200
 
 
-def test_two_keys_in_one_request_are_refused(locked: Door) -> None:
+def test_two_keys_in_one_request_are_refused(locked: GuardedServer) -> None:
     assert locked.get("Host: localhost", f"x-api-key: {KEY}", f"x-api-key: {OTHER}").status == 400
 
 
-def test_a_listed_page_can_read_that_its_key_is_wrong(locked: Door) -> None:
+def test_a_page_of_an_allowed_origin_can_read_the_401(locked: GuardedServer) -> None:
     reply = locked.get("Host: localhost", f"Origin: {PAGE}")
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, PAGE)
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "x-api-key: wrong"])
-def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: ApiKeys, header: str) -> None:
-    with guarded(Rules(keys=keys, wrong_keys=WrongKeyLimiter(late_s=0))) as there:
+def test_wrong_keys_are_rate_limited_and_valid_ones_always_accepted(
+    keys: ApiKeys, header: str
+) -> None:
+    with run_guarded(Rules(keys=keys, wrong_keys=WrongKeyLimiter(late_s=0))) as there:
         assert [there.get("Host: localhost", header).status for _ in range(MAX_WRONG_KEYS + 3)] == [
             401
         ] * MAX_WRONG_KEYS + [429] * 3
@@ -381,7 +397,7 @@ def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: ApiKeys, header: str) 
         assert there.get("Host: localhost", f"x-api-key: {KEY}").status == 200
 
 
-def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
+def test_a_source_is_an_ipv4_address_or_an_ipv6_network() -> None:
     addresses = ("10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")
     assert [client_network(each) for each in addresses] == [
         *["10.0.0.1"] * 2,
@@ -393,24 +409,28 @@ def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
 # ---------------------------------------------------------------- the owner's socket
 
 
-def test_over_the_unix_socket_only_the_bounds_hold(tmp_path: Path, keys: ApiKeys) -> None:
-    with guarded(Rules(keys=keys, max_body_bytes=10), path=tmp_path / "s") as own:
+def test_over_the_unix_socket_only_the_limits_apply(tmp_path: Path, keys: ApiKeys) -> None:
+    with run_guarded(Rules(keys=keys, max_body_bytes=10), path=tmp_path / "s") as own:
         assert (
             own.get("Host: whatever", "Origin: null", "Sec-Fetch-Site: cross-site").json["client"]
             == ""
         )
-        assert own.ask(b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n").status == 413
+        assert own.request(b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n").status == 413
 
 
-async def test_a_client_that_is_gone_does_not_count_as_the_owner(keys: ApiKeys) -> None:
+async def test_a_disconnected_client_is_not_taken_for_the_owner(keys: ApiKeys) -> None:
     assert (
-        await told(Guard(Site(), Rules(keys=keys)), [(b"host", b"localhost")], ("127.0.0.1", 1))
+        await status_of(
+            Guard(RecordingApp(), Rules(keys=keys)), [(b"host", b"localhost")], ("127.0.0.1", 1)
+        )
         == 401
     )
 
 
-async def told(guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[str, int]) -> int:
-    """The status that a client is told who left as soon as he had asked."""
+async def status_of(
+    guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[str, int]
+) -> int:
+    """The status sent to a client that disconnected right after its request."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -434,9 +454,9 @@ async def told(guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[s
 # ---------------------------------------------------------------- refusals
 
 
-def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
+def test_errors_have_the_format_of_the_paths_api(server: GuardedServer) -> None:
     openai, ollama, own = (
-        door.get("Host: evil.example", path=path).json
+        server.get("Host: evil.example", path=path).json
         for path in ("/v1/models", "/api/tags", "/orch/stats")
     )
     assert openai["error"]["type"] == "permission_error"
@@ -447,19 +467,19 @@ def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
 # ---------------------------------------------------------------- logs
 
 
-def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture, keys: ApiKeys) -> None:
+def test_requests_are_not_logged(caplog: pytest.LogCaptureFixture, keys: ApiKeys) -> None:
     caplog.set_level(logging.DEBUG)
-    with guarded(Rules(keys=keys, max_body_bytes=100)) as there:
+    with run_guarded(Rules(keys=keys, max_body_bytes=100)) as there:
         good = f"x-api-key: {KEY}"
         broken = there.get("Host: localhost", good, path="/break")
         assert (broken.status, broken.json["error"]["code"]) == (500, "internal_error")
         assert there.get("Host: localhost", good, path=f"/{SECRET}?key={KEY}").status == 200
         assert there.get("Host: localhost", f"x-api-key: {SECRET}-and-more").status == 401
         assert there.get(f"Host: {SECRET}").status == 403
-        assert there.ask(f"{SECRET} / HTTP/1.1\r\n\r\n".encode()).status == 400
+        assert there.request(f"{SECRET} / HTTP/1.1\r\n\r\n".encode()).status == 400
         assert there.get(f"Host: localhost\r\nContent-Length: {SECRET}").status == 400
         assert (
-            there.ask(
+            there.request(
                 f"POST / HTTP/1.1\r\nHost: localhost\r\n{good}\r\nContent-Length:"
                 f" 999\r\n\r\n{SECRET}".encode()
             ).status
@@ -472,7 +492,7 @@ def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture, keys: 
     assert not [secret for secret in (SECRET, KEY, "x-api-key") if secret in lines]
 
 
-def test_an_error_within_an_answer_does_not_look_like_its_end(
+def test_an_error_during_a_response_does_not_end_it_normally(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -480,9 +500,9 @@ def test_an_error_within_an_answer_does_not_look_like_its_end(
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
         raise ExceptionGroup(SECRET, [ValueError(SECRET)])
 
-    with guarded() as there:
-        there.site.echo = app  # type: ignore[method-assign]  # an app that breaks on its way
-        with Client(there.address) as client:
-            said = client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").rest()
-    assert not said.endswith(b"0\r\n\r\n")
+    with run_guarded() as there:
+        there.app.echo = app  # type: ignore[method-assign]  # an app that breaks on its way
+        with RawClient(there.address) as client:
+            received = client.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").receive_rest()
+    assert not received.endswith(b"0\r\n\r\n")
     assert SECRET not in caplog.text

@@ -1,4 +1,4 @@
-"""Named keys: where they come from, how they are compared, and that no message shows one."""
+"""API keys: where they are read from, and what is rejected without showing a key."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
         (f"a b: {KEY}", "a name has"),
     ],
 )
-def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(
+def test_an_invalid_key_file_is_rejected_without_showing_keys(
     tmp_path: Path, text: str, said: str
 ) -> None:
     file = tmp_path / "keys"
@@ -90,9 +90,7 @@ def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(
         ("é" * 20, "ASCII"),
     ],
 )
-def test_a_variable_that_holds_no_good_keys_is_refused_without_showing_them(
-    value: str, said: str
-) -> None:
+def test_an_invalid_key_variable_is_rejected_without_showing_keys(value: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         ApiKeys.read("TEAM", {"TEAM": value})
     assert KEY not in str(caught.value)
@@ -112,7 +110,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "is_read"), [(0o444, True), (0o644, True), (0o664, False), (0o646, False)]
 )
-def test_a_containers_secret_may_be_read_by_others_and_changed_by_none(
+def test_a_container_secret_may_be_readable_but_not_writable_by_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_read: bool
 ) -> None:
     (tmp_path / "secrets").mkdir()
@@ -130,7 +128,9 @@ def test_a_containers_secret_may_be_read_by_others_and_changed_by_none(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
-def test_a_secret_of_somebody_else_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "keys"
     file.write_text(KEY)
     file.chmod(0o444)
@@ -150,7 +150,7 @@ def _is_read(path: str) -> bool:
 
 
 @pytest.mark.parametrize("literal", [KEY, "sk-proj-abc/def+ghi", "x" * 5000, "a\0b"])
-def test_a_key_on_the_command_line_is_refused_and_not_repeated(literal: str) -> None:
+def test_a_key_on_the_command_line_is_rejected_and_not_quoted(literal: str) -> None:
     with pytest.raises(UsageError, match="every user of this machine") as caught:
         ApiKeys.read(literal, {})
     assert literal not in caught.value.message + caught.value.hint

@@ -1,5 +1,4 @@
-"""Who may ask for what over TCP where no keys are set: the account that runs the server for
-everything, others for models and answers alone."""
+"""Which user a connection belongs to, and what other users may do."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ from orch.server.http.rules import Rules
 from orch.server.local_client import request_json
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
-from tests.support.guarded_app import HOST, Client, guarded
+from tests.support.guarded_app import HOST, RawClient, run_guarded
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
@@ -43,7 +42,7 @@ OTHER = os.geteuid() + 1
 
 
 class Uids:
-    """Stands where the system says whose a socket is."""
+    """Replaces the lookup of a socket's user."""
 
     def __init__(self, uid: int | None) -> None:
         self.uid, self.asked = uid, 0
@@ -62,11 +61,11 @@ def rules(uid: int | None) -> Rules:
 # ---------------------------------------------------------------- the table
 
 
-def test_every_route_stands_in_the_table() -> None:
+def test_every_route_is_in_the_authorization_table() -> None:
     assert {f"{entry.method} {entry.path}" for entry in ROUTES} <= set(NEEDS)
 
 
-async def test_every_view_of_the_page_stands_in_the_table(tmp_path: Path) -> None:
+async def test_every_view_of_the_page_is_in_the_authorization_table(tmp_path: Path) -> None:
     source = (Path(__file__).parents[3] / "orch/server/web/mount.py").read_text()
     views = re.findall(r'"(/\w*)": \w+_view', source)
     assert len(views) == 5
@@ -85,7 +84,7 @@ async def test_every_view_of_the_page_stands_in_the_table(tmp_path: Path) -> Non
         "TRACE /",
     ],
 )
-def test_what_nobody_named_is_the_owners(route: str) -> None:
+def test_unlisted_routes_require_the_owner(route: str) -> None:
     method, path = route.split()
     assert required_access(method, path) == "owner"
 
@@ -95,42 +94,44 @@ def test_what_nobody_named_is_the_owners(route: str) -> None:
     [(os.geteuid(), {200}), (OTHER, {403}), (None, {403})],
     ids=["owner", "stranger", "unknown"],
 )
-def test_what_is_the_owners_is_refused_to_others(uid: int | None, statuses: set[int]) -> None:
+def test_owner_routes_are_refused_to_others(uid: int | None, statuses: set[int]) -> None:
     own = [route.split() for route, need in NEEDS.items() if need == "owner"]
-    with guarded(rules(uid)) as there:
+    with run_guarded(rules(uid)) as there:
         assert {
             there.get("Host: localhost", path=path, method=method).status for method, path in own
         } == statuses
-        assert ("/orch/runs" in there.site.paths) == (statuses == {200})
+        assert ("/orch/runs" in there.app.paths) == (statuses == {200})
 
 
-def test_models_and_answers_are_for_all() -> None:
-    with guarded(rules(OTHER)) as there:
+def test_model_and_chat_routes_are_open() -> None:
+    with run_guarded(rules(OTHER)) as there:
         for route, need in NEEDS.items():
             method, path = route.split()
             if need != "owner" and method != "HEAD":
                 assert there.get("Host: localhost", path=path, method=method).status == 200
     uids = Uids(OTHER)
-    with guarded(Rules(uid_of=uids)) as there:
+    with run_guarded(Rules(uid_of=uids)) as there:
         there.get("Host: localhost", path="/v1/models/some/model")
     assert uids.asked == 0
 
 
-def test_whose_a_connection_is_is_asked_once_for_each() -> None:
+def test_the_user_of_a_connection_is_looked_up_once() -> None:
     uids = Uids(os.geteuid())
-    with guarded(Rules(uid_of=uids)) as there:
+    with run_guarded(Rules(uid_of=uids)) as there:
         for _ in range(2):
-            with Client(there.address) as client:
+            with RawClient(there.address) as client:
                 for _ in range(3):
                     assert (
-                        client.say(b"GET /orch/runs HTTP/1.1\r\n" + HOST + b"\r\n").hear().status
+                        client.send(b"GET /orch/runs HTTP/1.1\r\n" + HOST + b"\r\n")
+                        .receive()
+                        .status
                         == 200
                     )
     assert uids.asked == 2
 
 
-def test_a_refusal_says_what_to_do() -> None:
-    with guarded(rules(OTHER)) as there:
+def test_the_error_says_what_to_do() -> None:
+    with run_guarded(rules(OTHER)) as there:
         own, openai, ollama = (
             there.get("Host: localhost", path=path)
             for path in ("/orch/runs", "/v1/nope", "/api/pull")
@@ -158,7 +159,7 @@ def row(port: int) -> tuple[bytes, bytes]:
     return b"0100007F:%04X" % port, b"0100007F:2CAB"
 
 
-def test_the_clients_row_counts_and_not_the_servers_and_none_that_was_closed() -> None:
+def test_only_the_open_clients_row_of_the_table_counts() -> None:
     wanted = {row(port) for port in (40_000, 40_001, 40_002, 40_003)}
     assert parse_socket_table(TABLE, wanted) == {row(40_000): 1001, row(40_002): 0}
 
@@ -166,7 +167,7 @@ def test_the_clients_row_counts_and_not_the_servers_and_none_that_was_closed() -
 @pytest.mark.skipif(
     sys.byteorder != "little", reason="the rows of the tables are in the machine's order"
 )
-def test_a_socket_of_ipv6_that_speaks_ipv4_is_found_too() -> None:
+def test_an_ipv6_socket_with_an_ipv4_peer_is_found() -> None:
     mapped = b"0000000000000000FFFF00000100007F"
     assert table_rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435)) == {
         row(40_000),
@@ -181,7 +182,7 @@ def test_a_socket_of_ipv6_that_speaks_ipv4_is_found_too() -> None:
 
 
 @pytest.mark.parametrize("client", [None, ("192.168.1.5", 1), ("", 1), ("fe80::1%eth0", 1)])
-def test_of_other_machines_nothing_is_known(client: SocketAddress | None) -> None:
+def test_users_on_other_machines_are_unknown(client: SocketAddress | None) -> None:
     assert (
         table_rows_of(client, ("127.0.0.1", 2))
         == table_rows_of(("127.0.0.1", 2), client)
@@ -203,12 +204,12 @@ def test_root_and_nobody_are_not_taken_for_the_owner(monkeypatch: pytest.MonkeyP
 
 
 def undiagnosed(*_: object) -> int | None:
-    """A kernel that tells nothing of one socket."""
+    """A kernel without a diagnosis of single sockets."""
     raise OSError
 
 
 @LINUX
-async def test_one_that_listens_at_the_port_of_a_client_that_is_gone_is_not_taken_for_it() -> None:
+async def test_a_listener_on_a_closed_clients_port_is_not_taken_for_the_client() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_server(("127.0.0.1", 0)) as other,
@@ -227,7 +228,7 @@ async def test_one_that_listens_at_the_port_of_a_client_that_is_gone_is_not_take
         ("127.0.0.2", "127.0.0.2"),
     ],
 )
-async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(
+async def test_a_socket_of_this_process_belongs_to_this_user_until_closed(
     listens: str, connects: str
 ) -> None:
     v6 = {True: socket.AF_INET6, False: socket.AF_INET}
@@ -249,7 +250,7 @@ async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(
             ] == [None] * 2
 
 
-async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_again() -> None:
+async def test_concurrent_lookups_share_a_reading_and_missing_rows_are_retried() -> None:
     readings: list[str] = []
 
     def read(table: str) -> bytes:
@@ -265,7 +266,7 @@ async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_agai
     assert len(readings) == 4 + 2 * 3
 
 
-def test_where_the_tables_cannot_be_read_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_socket_tables_give_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orch.server.http.peer_user.TABLES", ("/nowhere",))
     assert asyncio.run(SocketOwners(undiagnosed).uid_of(("127.0.0.1", 1), ("127.0.0.1", 2))) is None
 
@@ -280,7 +281,7 @@ BODY: dict[str, Any] = {
 }
 
 
-def test_another_account_gets_no_kept_answer_and_is_not_remembered(
+def test_another_account_gets_no_cached_answer_and_is_not_remembered(
     ollama: FakeOllama, home: Path
 ) -> None:
     home.mkdir(exist_ok=True)
@@ -310,7 +311,7 @@ def test_another_account_gets_no_kept_answer_and_is_not_remembered(
     [(os.geteuid(), 1), (OTHER, 2), (None, 2)],
     ids=["owner", "stranger", "unknown"],
 )
-def test_an_earlier_answer_is_the_owners_alone(
+def test_only_the_owner_gets_cached_answers(
     ollama: FakeOllama, uid: int | None, asked: int
 ) -> None:
     uids = Uids(os.geteuid())
@@ -329,7 +330,7 @@ def test_an_earlier_answer_is_the_owners_alone(
     os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("curl"),
     reason="only root can become another account",
 )
-def test_another_account_reads_nothing_and_erases_nothing(ollama: FakeOllama) -> None:
+def test_another_account_can_neither_read_nor_delete(ollama: FakeOllama) -> None:
     def nobody(*words: str) -> Any:
         command = [
             "setpriv",
@@ -380,7 +381,7 @@ def test_another_account_reads_nothing_and_erases_nothing(ollama: FakeOllama) ->
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a browser was started with."""
+    """The file that the browser was started with."""
     browser, file = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(
         f'#!/bin/sh\necho "opens $1"; echo "$1" > {file}.part; mv {file}.part {file}\n'
@@ -391,9 +392,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @LINUX
-def test_orch_page_opens_the_page_and_prints_a_link_where_it_is_asked_to(
-    home: Path, opened: Path
-) -> None:
+def test_orch_page_opens_the_page_or_prints_a_link(home: Path, opened: Path) -> None:
     with serving() as there:
         assert orch("page").stdout == b""
         assert opened.read_text() == f"{there.url}/\n"
@@ -410,7 +409,7 @@ def test_orch_page_opens_the_page_and_prints_a_link_where_it_is_asked_to(
         assert "no-referrer" in first.text
 
 
-def test_behind_keys_orch_page_leads_in_by_a_file_of_ones_own(
+def test_with_keys_orch_page_logs_in_through_a_private_file(
     home: Path, opened: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORCH_API_KEY", "a-key-that-is-long-enough")

@@ -1,4 +1,4 @@
-"""What is kept of logins and of links, for how long, and how wrong keys are counted."""
+"""Login sessions, login links and the rate limit on wrong keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = "laptops-own-key-0123456789"
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A manual clock."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ def _cookie(token: str | None) -> bytes:
     return f"a=b; {COOKIE}={token}; c=d".encode()
 
 
-async def test_a_login_is_forgotten_when_it_is_idle_and_kept_while_it_is_used() -> None:
+async def test_a_session_expires_when_idle_and_stays_while_used() -> None:
     clock = Clock()
     logins = _logins(clock)
     token = _cookie(logins.log_in(KEY))
@@ -59,7 +59,7 @@ async def test_a_login_is_forgotten_when_it_is_idle_and_kept_while_it_is_used() 
     ) == (None,) * 4
 
 
-async def test_no_more_logins_are_kept_than_that() -> None:
+async def test_the_number_of_sessions_is_limited() -> None:
     clock = Clock()
     logins = _logins(clock)
     tokens = []
@@ -70,7 +70,7 @@ async def test_no_more_logins_are_kept_than_that() -> None:
     assert len(set(tokens)) == MAX_SESSIONS + 1
 
 
-async def test_wrong_keys_are_counted_where_they_come_from_and_forgotten_after_a_while() -> None:
+async def test_wrong_keys_are_counted_by_source_and_expire() -> None:
     clock = Clock()
     tries = WrongKeyLimiter(late_s=0, clock=clock)
     assert [await tries.record_failure("uid 1") for _ in range(MAX_WRONG_KEYS + 2)] == [
@@ -84,14 +84,14 @@ async def test_wrong_keys_are_counted_where_they_come_from_and_forgotten_after_a
     assert len(tries._wrong) == MAX_SOURCES
 
 
-async def test_a_right_key_is_let_in_whatever_came_before() -> None:
+async def test_a_valid_key_is_always_accepted() -> None:
     logins = _logins(Clock())
     for _ in range(MAX_WRONG_KEYS * 3):
         assert logins.log_in("wrong") is None
     assert logins.log_in(KEY) is not None
 
 
-async def test_a_link_logs_one_browser_in_while_it_is_fresh() -> None:
+async def test_a_link_logs_one_browser_in_until_it_expires() -> None:
     clock = Clock()
     logins = LoginSessions(None, clock=clock)
     first, second, old = (logins.create_link().partition("=")[2] for _ in range(3))
@@ -113,7 +113,7 @@ async def test_a_link_logs_one_browser_in_while_it_is_fresh() -> None:
     assert logins.redeem_link(old) is None
 
 
-async def test_no_more_links_are_good_at_once_than_that() -> None:
+async def test_the_number_of_links_is_limited() -> None:
     clock = Clock()
     logins = LoginSessions(None, clock=clock)
     links = []
@@ -123,7 +123,7 @@ async def test_no_more_links_are_good_at_once_than_that() -> None:
     assert [logins.redeem_link(link) is None for link in links] == [True] + [False] * MAX_LINKS
 
 
-async def test_an_open_page_keeps_its_login_and_ends_with_it() -> None:
+async def test_an_open_page_keeps_its_session_alive_and_ends_with_it() -> None:
     clock = Clock()
     logins = _logins(clock)
     token = _cookie(logins.log_in(KEY))

@@ -1,5 +1,5 @@
-"""The queue: models do not thrash, no client and no kind of work starves, it says when it is full,
-and no place is lost."""
+"""The queue: models do not thrash, no client or kind of work starves, limits are reported, and no
+slot is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_requests_are_grouped_by_model() -> None:
     assert await harness.drain(1) == ["A1", "A2", "A3", "B1", "B2", "B3"]
 
 
-async def test_requests_are_grouped_by_model_where_nobody_tells_what_is_loaded() -> None:
+async def test_requests_are_grouped_by_model_without_an_inventory() -> None:
     harness = SchedulerHarness(config())
     await harness.submit_all("A1", "B1", "A2", "B2", provider="far")
     assert await harness.drain(1) == ["A1", "A2", "B1", "B2"]
@@ -47,13 +47,13 @@ async def test_a_loaded_model_goes_before_a_cold_one() -> None:
     assert await harness.drain(1) == ["large1", "b1", "a1"]
 
 
-async def test_most_wait_ends_the_grouping() -> None:
+async def test_most_wait_limits_the_grouping() -> None:
     harness = SchedulerHarness(config(), inventory(budget=10))
     await harness.submit_all("A0", "B1", "A1", "A2", "A3", "A4")
     assert await harness.drain(12) == ["A0", "A1", "A2", "B1", "A3", "A4"]
 
 
-async def test_a_long_queue_does_not_thrash_once_all_of_it_waited_long() -> None:
+async def test_a_long_overdue_queue_does_not_thrash() -> None:
     harness = SchedulerHarness(config(), inventory(budget=10))
     await harness.submit_all(*(f"{model}{n}" for n in range(30) for model in "AB"))
     order = await harness.drain(5)
@@ -68,7 +68,7 @@ async def test_interactive_work_goes_before_batch() -> None:
     assert await harness.drain(1) == ["A0", "A3", "B4", "A1", "A2"]
 
 
-async def test_batch_gets_in_although_interactive_work_never_ends() -> None:
+async def test_batch_work_is_admitted_under_constant_interactive_load() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0")
     await harness.submit_all("B", batch=True)
@@ -83,14 +83,14 @@ async def test_batch_gets_in_although_interactive_work_never_ends() -> None:
     assert 30 <= harness.now <= 61
 
 
-async def test_clients_take_turns_though_one_has_fifty_waiting() -> None:
+async def test_clients_take_turns_if_one_has_fifty_waiting() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all(*(f"A{n}" for n in range(51)), client="greedy")
     await harness.submit_all("A-x", "A-y", "A-z", client="modest")
     assert (await harness.drain())[:8] == ["A0", "A1", "A-x", "A2", "A-y", "A3", "A-z", "A4"]
 
 
-async def test_new_clients_do_not_pass_one_that_waits_longer() -> None:
+async def test_new_clients_do_not_overtake_one_that_waits_longer() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", "A1", "A2", client="old")
     harness.finish("A0")
@@ -102,7 +102,7 @@ async def test_new_clients_do_not_pass_one_that_waits_longer() -> None:
     )  # clients are forgotten once nobody waits
 
 
-async def test_positions_foretell_who_gets_in_when() -> None:
+async def test_positions_predict_the_order_of_admission() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", client="other")
     await harness.submit_all("A1", "A2", "A3", client="greedy")
@@ -121,7 +121,7 @@ async def test_the_client_with_least_running_goes_first() -> None:
     assert harness.order == ["A0", "A1", "A3"]
 
 
-def test_the_preferences_are_in_this_order() -> None:
+def test_entries_are_chosen_in_the_documented_order() -> None:
     def place(
         number: int,
         *,
@@ -198,7 +198,7 @@ SCENES = st.builds(
 
 
 @given(PLACES, SCENES, st.sets(MODELS))
-def test_someone_is_chosen_whenever_someone_is_able(
+def test_an_entry_is_chosen_if_any_can_start(
     waiting: list[QueueEntry], scene: QueueSnapshot, fits: set[ModelKey]
 ) -> None:
     chosen = choose_next(waiting, scene, lambda place: place.model in fits)
@@ -207,7 +207,7 @@ def test_someone_is_chosen_whenever_someone_is_able(
 
 
 @given(PLACES, SCENES)
-def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(
+def test_the_first_of_the_predicted_order_is_chosen(
     waiting: list[QueueEntry], scene: QueueSnapshot
 ) -> None:
     line = predict_order(waiting, scene)
@@ -220,7 +220,7 @@ def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(
 # ---------------------------------------------------------------- too many, and too long
 
 
-async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
+async def test_a_full_queue_is_busy_and_says_when_to_retry() -> None:
     harness = SchedulerHarness(config(parallel=2), inventory())
     await harness.submit_all("A-1", "A-2")
     harness.now = 4.0
@@ -241,7 +241,7 @@ async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
     )
 
 
-async def test_the_time_to_come_back_follows_from_recent_times() -> None:
+async def test_the_retry_time_follows_from_recent_service_times() -> None:
     harness = SchedulerHarness(config(parallel=2, queue=2), inventory())
     await harness.submit_all("A0", "A1")
     harness.now = 4.0
@@ -251,7 +251,7 @@ async def test_the_time_to_come_back_follows_from_recent_times() -> None:
     assert refused.retry_after_s == 6.0
 
 
-async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
+async def test_without_a_queue_a_free_slot_is_still_used() -> None:
     harness = SchedulerHarness(config(queue=0), inventory())
     await harness.submit_all("A0", "A1")
     refused = harness.refused["A1"]
@@ -262,7 +262,7 @@ async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
     )
 
 
-async def test_patience_ends() -> None:
+async def test_waiting_times_out() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", "A1", timeout_s=0.01)
     await harness.tasks["A1"]
@@ -275,7 +275,7 @@ async def test_patience_ends() -> None:
     assert harness.scheduler.waiting_count("ollama") == 0
 
 
-async def test_a_provider_that_the_config_does_not_know_has_a_queue_too() -> None:
+async def test_an_unknown_provider_has_a_queue_too() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all(*(f"A{n}" for n in range(6)), provider="gone")
     assert (harness.scheduler.running_count("gone"), harness.scheduler.waiting_count("gone")) == (
@@ -287,7 +287,7 @@ async def test_a_provider_that_the_config_does_not_know_has_a_queue_too() -> Non
 # ---------------------------------------------------------------- cancelled
 
 
-async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
+async def test_a_request_cancelled_while_waiting_leaves_the_queue() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", "A1", "A2")
     harness.tasks["A1"].cancel()
@@ -297,7 +297,7 @@ async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
 
 
 @pytest.mark.parametrize("called_first", [True, False])
-async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_on(
+async def test_a_request_cancelled_at_its_admission_passes_its_slot_on(
     called_first: bool,
 ) -> None:
     harness = SchedulerHarness(config(), inventory())
@@ -314,9 +314,7 @@ async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_
     assert harness.scheduler.running_count("ollama") == 1
 
 
-async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> (
-    None
-):
+async def test_a_request_cancelled_at_its_timeout_is_cancelled() -> None:
     harness = SchedulerHarness(config(), inventory("embed:1", budget=10.5))
     await harness.submit_all("large")
     place = next(iter(harness.scheduler._queues["ollama"].waiting))
@@ -328,7 +326,7 @@ async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider
     assert harness.scheduler._waiters == {}
 
 
-async def test_an_error_inside_gives_the_place_free() -> None:
+async def test_an_error_releases_the_slot() -> None:
     harness = SchedulerHarness(config(), inventory())
     with pytest.raises(ZeroDivisionError):
         async with harness.scheduler.acquire(SlotRequest("r", ModelKey("ollama", "a:8b"))):
@@ -337,7 +335,7 @@ async def test_an_error_inside_gives_the_place_free() -> None:
 
 
 def without_ollama() -> Config:
-    """The config, but for its Ollama."""
+    """The configuration without its Ollama."""
     whole = config()
     providers = {
         name: provider for name, provider in whole.models.providers.items() if name != "ollama"
@@ -348,7 +346,7 @@ def without_ollama() -> Config:
 # ---------------------------------------------------------------- settings, and what is shown
 
 
-async def test_new_limits_count_at_once_and_who_waits_stays() -> None:
+async def test_new_limits_apply_at_once_and_waiting_requests_stay() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", "A1", "A2", "A3")
     harness.scheduler.configure(config(parallel=3, queue=0))
@@ -359,7 +357,7 @@ async def test_new_limits_count_at_once_and_who_waits_stays() -> None:
     assert await harness.drain() == ["A0", "A1", "A2", "A3"]
 
 
-async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
+async def test_a_removed_provider_finishes_its_requests() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("A0", "A1")
     harness.scheduler.configure(without_ollama())
@@ -368,14 +366,14 @@ async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
     assert sorted(harness.scheduler.status()["providers"]) == ["far", "here"]
 
 
-def test_providers_have_the_places_of_their_kind() -> None:
+def test_providers_have_the_slots_of_their_kind() -> None:
     assert {
         name: lane["parallel"]
         for name, lane in Scheduler(config(parallel=None)).status()["providers"].items()
     } == {"far": 32, "here": 1, "ollama": 4}
 
 
-async def test_health_shows_who_runs_who_waits_and_why() -> None:
+async def test_health_shows_running_and_waiting_requests_with_reasons() -> None:
     harness = SchedulerHarness(config(), inventory("embed:1"))
     await harness.submit_all("a1", client="me")
     await harness.submit_all("large", client="you", batch=True)

@@ -1,5 +1,5 @@
-"""Memory: a model that does not fit beside what must stay waits, one that does never waits, and
-others make room in the end."""
+"""Memory: a model that does not fit beside the ones that must stay waits, others run, and an
+overdue request gets its room."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orch.routing.model_state import ModelState
 from orch.types import ModelKey
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
-from tests.support.guarded_app import eventually
+from tests.support.guarded_app import becomes_true
 from tests.support.http_server import served
 from tests.support.scheduler_harness import (
     SIZES,
@@ -33,7 +33,7 @@ from tests.support.scheduler_harness import (
 )
 
 
-async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
+async def test_a_model_that_does_not_fit_beside_models_in_use_waits() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     await harness.submit_all("large", "a", "large2")
     assert harness.admitted == ["large", "large2"]
@@ -61,7 +61,7 @@ async def test_models_that_fit_beside_each_other_run_together() -> None:
     assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "a:8b"), 5 * 10**9)) == ""
 
 
-async def test_models_of_another_local_provider_count_and_those_far_away_do_not() -> None:
+async def test_models_of_local_providers_share_memory_and_remote_ones_do_not() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     harness.submit("h", "here", "here", footprint_bytes=8 * 10**9)
     harness.submit("f", "far", "far", footprint_bytes=500 * 10**9)
@@ -72,7 +72,7 @@ async def test_models_of_another_local_provider_count_and_those_far_away_do_not(
     assert harness.admitted == ["f", "a"]
 
 
-async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
+async def test_measured_sizes_override_estimates() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     for size in (8, 7):
         harness.scheduler.observe(
@@ -85,7 +85,7 @@ async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
     )
 
 
-async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
+async def test_a_model_is_needed_while_requests_use_it_or_wait_for_it() -> None:
     harness = SchedulerHarness(config(), inventory())
     await harness.submit_all("a1", "b1")
     wanted = [
@@ -101,12 +101,12 @@ async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> Non
 
 
 @pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m0s", "0.0h"])
-def test_no_time_is_told_in_several_ways(keep_alive: object) -> None:
+def test_a_keep_alive_of_zero_has_several_forms(keep_alive: object) -> None:
     assert unloads_after_answer(keep_alive)
 
 
 @pytest.mark.parametrize("keep_alive", [None, False, -1, 0.5, "", "10s", "0m5s", "s", [0]])
-def test_what_is_some_time_or_none_at_all_lets_a_model_stay(keep_alive: object) -> None:
+def test_other_keep_alives_keep_a_model_loaded(keep_alive: object) -> None:
     assert not unloads_after_answer(keep_alive)
 
 
@@ -121,7 +121,7 @@ async def test_one_model_under_two_spellings_is_one_model() -> None:
     assert harness.wait_text(SlotRequest("r", ModelKey("ollama", "qwen3"), 10**10)) == ""
 
 
-async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
+async def test_requests_that_fit_overtake_until_one_is_overdue() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     await harness.submit_all("a1")
     await harness.submit_all("large")
@@ -143,7 +143,7 @@ async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
     assert sorted((await harness.drain())[-2:]) == ["a3", "h"]
 
 
-async def test_those_that_made_room_go_on_when_the_one_they_made_it_for_gives_up() -> None:
+async def test_blocked_requests_continue_when_the_overdue_one_is_cancelled() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     await harness.submit_all("a1", "large")
     harness.now = 30.0
@@ -158,7 +158,7 @@ async def test_those_that_made_room_go_on_when_the_one_they_made_it_for_gives_up
     ("first", "second", "why"),
     [("embed:1", "large:14b", "embedding"), ("large:14b", "embed:1", "chat")],
 )
-async def test_embedding_and_chat_do_not_put_out_each_other(
+async def test_embedding_and_chat_models_do_not_evict_each_other(
     first: str, second: str, why: str
 ) -> None:
     harness = SchedulerHarness(config(parallel=4), inventory(first, budget=10.5))
@@ -174,7 +174,7 @@ async def test_embedding_and_chat_do_not_put_out_each_other(
     assert harness.admitted == ["r"]
 
 
-async def test_nobody_makes_room_for_one_that_would_not_fit_even_then() -> None:
+async def test_a_request_that_can_never_fit_blocks_nobody() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("embed:1", budget=10.5))
     await harness.submit_all("a1", "large")
     harness.now = 31.0
@@ -192,7 +192,7 @@ async def test_a_model_that_was_just_used_stays_loaded() -> None:
     )
 
 
-async def test_of_idle_models_the_longest_idle_is_thought_to_be_put_out() -> None:
+async def test_the_longest_idle_model_is_assumed_to_be_evicted() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("a:8b", "b:8b"))
     await harness.submit_all("a")
     await harness.drain()
@@ -204,19 +204,19 @@ async def test_of_idle_models_the_longest_idle_is_thought_to_be_put_out() -> Non
     ]
 
 
-async def test_alone_a_model_is_let_in_whatever_its_size() -> None:
+async def test_a_single_model_is_admitted_whatever_its_size() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory(budget=8))
     await harness.submit_all("a", "large")
     assert await harness.drain() == ["a", "large"]
 
 
-async def test_an_idle_model_of_the_same_sort_is_put_out() -> None:
+async def test_an_idle_model_of_the_same_sort_is_evicted() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
     await harness.submit_all("large")
     assert harness.admitted == ["large"]
 
 
-async def test_what_is_put_out_is_not_there_although_a_survey_saw_it_just_before() -> None:
+async def test_an_evicted_model_is_gone_even_if_an_older_inventory_lists_it() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
     await harness.submit_all("large")
     harness.scheduler.observe(inventory("a:8b"))
@@ -224,7 +224,7 @@ async def test_what_is_put_out_is_not_there_although_a_survey_saw_it_just_before
     assert harness.admitted == ["large"]
 
 
-async def test_an_idle_embedding_model_is_not_thought_to_be_put_out_by_chat() -> None:
+async def test_an_idle_embedding_model_is_not_evicted_by_chat() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("embed:1", "a:8b"))
     await harness.submit_all("a")
     await harness.drain()
@@ -235,22 +235,20 @@ async def test_an_idle_embedding_model_is_not_thought_to_be_put_out_by_chat() ->
     ]
 
 
-async def test_a_provider_does_not_put_out_the_models_of_another() -> None:
+async def test_a_provider_does_not_evict_the_models_of_another() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory("a:8b"))
     harness.submit("h", "here", "here", footprint_bytes=8 * 10**9)
     await harness.submit_all("a")
     assert harness.admitted == ["h", "a"]
 
 
-async def test_before_the_first_survey_everything_fits() -> None:
+async def test_before_the_first_inventory_everything_fits() -> None:
     harness = SchedulerHarness(config(parallel=4))
     await harness.submit_all("a", "large", "b")
     assert harness.admitted == ["a", "large", "b"]
 
 
-def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
-    ollama: FakeOllama, home: Path
-) -> None:
+def test_an_unlisted_loaded_model_uses_memory(ollama: FakeOllama, home: Path) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
@@ -280,7 +278,7 @@ def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
     }
 
 
-async def test_what_a_provider_works_on_takes_its_room_also_while_it_can_not_be_asked() -> None:
+async def test_models_in_use_at_an_unreachable_provider_use_memory() -> None:
     harness = SchedulerHarness(config(parallel=4), inventory())
     await harness.submit_all("large")
     harness.scheduler.observe(
@@ -319,8 +317,7 @@ async def test_health_shows_the_memory() -> None:
 
 @contextmanager
 def remembering(ollama: FakeOllama, home: Path, budget_gb: float = 100) -> Iterator[str]:
-    """A server whose one provider has one place, and whose memory embeds by a model of that
-    provider."""
+    """A server with one provider of one slot, whose model is memory's embedder."""
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir()
     (home / "routing.yaml").write_text(
@@ -347,7 +344,7 @@ def embedded(ollama: FakeOllama) -> bool:
     return any(request.path == "/api/embed" for request in ollama.requests)
 
 
-def test_memorys_embedder_waits_its_turn(ollama: FakeOllama, home: Path) -> None:
+def test_memorys_embedder_is_queued(ollama: FakeOllama, home: Path) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
     with remembering(ollama, home) as url, ThreadPoolExecutor(1) as other:
         with httpx.stream(
@@ -361,7 +358,7 @@ def test_memorys_embedder_waits_its_turn(ollama: FakeOllama, home: Path) -> None
             search = other.submit(
                 httpx.post, f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30
             )
-            assert eventually(
+            assert becomes_true(
                 lambda: (
                     'orch_queue_waiting{provider="ollama"} 1.0' in httpx.get(f"{url}/metrics").text
                 )
@@ -370,7 +367,7 @@ def test_memorys_embedder_waits_its_turn(ollama: FakeOllama, home: Path) -> None
         assert (search.result().status_code, embedded(ollama)) == (200, True)
 
 
-def test_a_run_that_recalls_gets_through_where_its_provider_has_one_place(
+def test_a_recalling_run_completes_at_a_provider_with_one_slot(
     ollama: FakeOllama, home: Path
 ) -> None:
     with remembering(ollama, home) as url:
@@ -384,7 +381,7 @@ def test_a_run_that_recalls_gets_through_where_its_provider_has_one_place(
     ) == ("done", "def f(): pass", [], True)
 
 
-def test_memorys_embedder_puts_no_chat_model_out(ollama: FakeOllama, home: Path) -> None:
+def test_memorys_embedder_evicts_no_chat_model(ollama: FakeOllama, home: Path) -> None:
     with remembering(ollama, home, budget_gb=6) as url:
         ask(url)
         refused = httpx.post(f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30)
