@@ -22,6 +22,8 @@ from tests.support.catalogues import (
     translated,
 )
 
+OMITTED = {"why"}
+"""A provider's message, which is English: a translation may leave it out."""
 COMMAND = "run: uv run python -m tests.support.catalogues"
 
 
@@ -43,7 +45,8 @@ def test_translations_have_the_same_placeholders() -> None:
     for message in messages(translated("es")):
         allowed = [_placeholders(text) for text in ids(message)]
         for form in forms(message):
-            assert _placeholders(form) in allowed, form
+            used = _placeholders(form)
+            assert any(used <= names and names - used <= OMITTED for names in allowed), form
 
 
 def test_no_text_is_inside_an_f_string_where_babel_does_not_see_it() -> None:

@@ -25,7 +25,7 @@ LOADED = Reason("loaded")
         ),
         (
             [Reason("session", {"model": "L", "margin": 0.05})],
-            "sigue con esta conversación; L es mejor por menos de 0,05",
+            "sigue en esta conversación; L es mejor por menos de 0,05",
         ),
         (
             [Reason("general"), LOADED, Reason("slower", {"model": "loaded-llama"})],
@@ -45,7 +45,7 @@ LOADED = Reason("loaded")
                 Reason("general"),
                 Reason("remote", {"host": "another machine"}),
             ],
-            "suplente: general, remoto, otra máquina",
+            "respaldo: general, remoto, otra máquina",
         ),
         (
             [
@@ -61,8 +61,8 @@ LOADED = Reason("loaded")
                 ),
             ],
             (
-                "cargado; a:7b esperaría memoria: necesita 9,0 GB junto a b:7b (4,7 GB, en uso), "
-                "hay 8,0 GB"
+                "cargado; a:7b tendría que esperar memoria: necesita 9,0 GB junto a b:7b"
+                " (4,7 GB, en uso), hay 8,0 GB"
             ),
         ),
         ([Reason("slots_in_use", {"slots": 4})], "sus 4 plazas están ocupadas"),
@@ -80,16 +80,16 @@ def test_reasons_are_rendered_in_spanish(reasons: list[Reason], text: str) -> No
     ("code", "params", "text"),
     [
         ("capability", {"capabilities": ["tools", "vision"]}, "no tiene herramientas ni visión"),
-        ("capability", {"capabilities": ["completion"]}, "solo hace vectores"),
+        ("capability", {"capabilities": ["completion"]}, "solo genera embeddings"),
         (
             "context_overflow",
             {"tokens": 9_000, "limit": 8_192},
-            "necesita 9.000 tokens de contexto, admite 8.192",
+            "necesita 9.000 tokens de contexto y admite 8.192",
         ),
         (
             "remote",
             {"host": "another machine"},
-            "remoto: su texto iría a otra máquina, y models.yaml no dice remote: allow",
+            "remoto: el texto iría a otra máquina y models.yaml no tiene remote: allow",
         ),
         (
             "quality_floor",
