@@ -1,5 +1,5 @@
-"""The seconds to a model's answer: load, prefill, decode, and the reload of what the load unloads;
-measured here, else by rating or size (pure)."""
+"""Estimates the seconds to a model's complete answer: load, prefill, decode, and the reload of what
+the load evicts; measured here, else from a rating or the size (pure)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ LOAD_GB_PER_S = 1.2
 """Reading weights from an ordinary SSD, until a cold load was measured."""
 LOAD_FIXED_S = 0.5
 GUESSED_BYTES_PER_S = 390e9
-"""Decoding reads the weights once a token: 4.9 GB (8B at 4 bits) give 80 tokens/s, which is about
-what one consumer GPU does, and the shipped ratings say."""
+"""Decoding reads the weights once per token: 4.9 GB (8B at 4 bits) give 80 tokens/s, about what one
+consumer GPU does and what the shipped ratings say."""
 PREFILL_TO_DECODE = 10.0
-"""Prompt tokens are read some ten times as fast as answer tokens are written, until measured."""
+"""Prompt tokens are processed about ten times as fast as answer tokens, until measured."""
 PRIOR_ANSWERS = 5
-"""Answers at whose number the measured length of a type counts as much as `answer_tokens` of
+"""The number of answers at which the measured length of a type weighs as much as `answer_tokens` of
 routing.yaml."""
 
 
 class TimeEstimate(NamedTuple):
-    """Seconds to an answer by what they are spent on; `eviction` is what loading an unloaded model
-    again will cost later, times how likely that is."""
+    """Seconds to an answer by phase. `eviction` is the later reload of the evicted models, times
+    the probability that they are used next."""
 
     load: float
     prefill: float
     decode: float
     eviction: float = 0.0
     evicts: int = 0
-    """How many models loading this one unloads."""
+    """The number of models that loading this one evicts."""
 
     @property
     def parts(self) -> dict[str, float]:
@@ -45,13 +45,13 @@ class TimeEstimate(NamedTuple):
 
     @property
     def expected(self) -> float:
-        """Until the answer is complete."""
+        """Seconds until the answer is complete."""
         return self.load + self.prefill + self.decode
 
 
 class ResidentModels(NamedTuple):
-    """What a provider has loaded: how many models, their bytes, and the seconds that unloading all
-    of them is expected to cost."""
+    """The loaded models of a provider: their number, their bytes, and the expected seconds that
+    evicting all of them costs."""
 
     models: int
     size_bytes: int
@@ -60,13 +60,13 @@ class ResidentModels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimeContext:
-    """What the seconds of all models of one ranking depend on: computed once."""
+    """What the estimates of one ranking share: computed once."""
 
     need: Need
     policy: Policy
     shares: TypeShares
     answers: tuple[Mapping[TaskType, float], Mapping[TaskType, float]]
-    """Tokens of a usual answer, by type: of models that do not think, and of those that do."""
+    """Tokens of a usual answer by type: of models that do not think, and of those that do."""
     usual_tokens: tuple[float, float]
     """The same over all types."""
     decode_factor: float
@@ -78,7 +78,7 @@ class TimeContext:
     def of(
         cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: TypeShares
     ) -> TimeContext:
-        """From the models that can be asked now."""
+        """The context of the models that are available now."""
         measured = [state for state in there if state.measured]
         plain, thinking = _answers(measured, policy, shares)
         usual = _expected(shares, plain)
@@ -109,8 +109,8 @@ def _expected(shares: TypeShares, values: Mapping[TaskType, float]) -> float:
 
 
 def rated_tps(state: ModelState) -> float:
-    """Tokens/s of decode by the size, or by a rating: r stands for 3 * 1.5^r, 115 at 9 and 34 at 6,
-    what 8B and 14B models at 4 bits give on one GPU."""
+    """Tokens/s of decode from the size, or from a rating: r stands for 3 * 1.5^r, 115 at 9 and 34
+    at 6, which 8B and 14B models at 4 bits reach on one GPU."""
     if state.bytes_per_token:
         return GUESSED_BYTES_PER_S / state.bytes_per_token
     rating = state.spec.speed_rating
@@ -118,8 +118,8 @@ def rated_tps(state: ModelState) -> float:
 
 
 def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEstimate:
-    """Seconds of this answer with that context: measured, else rated and corrected by how fast this
-    machine proved with other models."""
+    """Seconds of the answer with that context: measured, else rated and corrected by how fast this
+    machine is with other models."""
     measured, need = state.measured, times.need
     decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_factor
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
@@ -136,8 +136,8 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
 
 
 def answer_tokens(state: ModelState, times: TimeContext) -> float:
-    """Tokens of the answer that is expected: of its type as measured of the model, as far as there
-    is evidence, else as usual; never more than it may be."""
+    """Expected tokens of the answer: the model's own mean of the type as far as it is measured,
+    else the usual length; never more than the limits allow."""
     thinks = _thinks(state)
     tokens = times.usual_tokens[thinks]
     if state.measured and state.measured.answers:
@@ -154,8 +154,8 @@ def _thinks(state: ModelState) -> bool:
 def _answers(
     measured: Sequence[ModelState], policy: Policy, shares: TypeShares
 ) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
-    """By likely type what routing.yaml says and what was measured here, of models that do not think
-    and of those that do: their answers are longer."""
+    """Usual tokens by likely type, from routing.yaml and from measured answers: of models that do
+    not think, and of those that do, whose answers are longer."""
     said = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
     if not measured:
         return said, said
@@ -181,7 +181,7 @@ def _shrunk(usual: float, n: int, total: float) -> float:
 
 
 def load_seconds(state: ModelState, num_ctx: int, pace: float = 1.0) -> float:
-    """Seconds of a cold load: 0 for a model that is loaded with that context."""
+    """Seconds of a cold load; 0 for a model that is loaded with that context."""
     if state.remote_host or (
         state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx)
     ):
@@ -190,8 +190,8 @@ def load_seconds(state: ModelState, num_ctx: int, pace: float = 1.0) -> float:
 
 
 def reload_seconds(state: ModelState, pace: float = 1.0) -> float:
-    """Seconds to load the model, were it not loaded: as measured, else by its size and how fast
-    this machine loaded others."""
+    """Seconds to load the model if it were not loaded: measured, else from its size and the speed
+    at which this machine loaded others."""
     return (state.measured and state.measured.load_s) or _rated_load(state) * pace
 
 
@@ -200,15 +200,13 @@ def _rated_load(state: ModelState) -> float:
 
 
 def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
-    """The geometric mean of measured by expected, shrunk towards 1 where few models were
-    measured."""
+    """The geometric mean of measured by expected, shrunk towards 1 if few models were measured."""
     logs = [math.log(measured / expected) for measured, expected in pairs if measured]
     return math.exp(math.fsum(logs) / (len(logs) + 1)) if logs else 1.0
 
 
 def _loaded(there: Sequence[ModelState]) -> dict[str, ResidentModels]:
-    """What takes this machine's memory now, by provider; names that share a digest are one
-    model."""
+    """What occupies this machine's memory, by provider; names that share a digest are one model."""
     found: dict[str, ResidentModels] = {}
     resident = sorted(
         (state for state in there if state.resident and state.local), key=lambda state: state.key
@@ -223,8 +221,8 @@ def _loaded(there: Sequence[ModelState]) -> dict[str, ResidentModels]:
 
 
 def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
-    """How many models its provider unloads so that this one can be loaded: for want of memory, or
-    since it keeps no more at once."""
+    """How many models the provider evicts to load this one: for lack of memory, or because it keeps
+    no more loaded."""
     beside = times.loaded.get(state.spec.provider)
     if beside is None or state.resident or not state.local:
         return 0
@@ -239,10 +237,11 @@ def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
 
 
 def eviction_seconds(state: ModelState, gone: int, times: TimeContext) -> float:
-    """Seconds of loading again what loading this one unloads, times how likely that is wanted next.
+    """Seconds of reloading what loading this model evicts, times the probability that it is used
+    next.
 
-    Which of several goes is Ollama's own choice (the shortest keep_alive first, then by the name of
-    the file), so that each counts by its chance.
+    Which models are evicted is Ollama's own choice (the shortest keep_alive first, then by file
+    name), so that each counts by its chance.
     """
     beside = times.loaded[state.spec.provider]
     return beside.loss_s * gone / beside.models

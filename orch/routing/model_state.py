@@ -1,4 +1,4 @@
-"""One model as it stands now, and the context and memory that a task takes of it (pure)."""
+"""One model as it is now, and the context and memory that a task needs of it (pure)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from orch.types import Elimination, Estimate, ModelKey, Need, Prior, SpeedStats
 
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
-"""Stands for the context of a model whose server tells nothing: it is not ruled out for a limit
-that nobody knows."""
+"""Stands for the context of a model whose server does not tell: an unknown limit does not eliminate
+it."""
 MIN_TOKEN_RATIO, MAX_TOKEN_RATIO = 0.5, 4.0
-"""Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a
-small vocabulary lacks take several a character."""
+"""Bounds of the correction of token estimates: a token holds three digits with Llama 3, and scripts
+missing from a small vocabulary take several tokens a character."""
 SAME_PROMPT = 0.05
-"""How near two estimates are, as a share, to be of one prompt: another text as long as one that was
-refused must not be ruled out for it."""
+"""The relative distance within which two estimates count as one prompt: another text as long as a
+refused one must not be eliminated for it."""
 ANSWER_ROOM = 2_048
-"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question
-(design, decision 5)."""
+"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question."""
 
 NEXT_USE_PRIOR, NEXT_USE_WEIGHT = 0.5, 4
-"""How likely a loaded model is wanted next before anything is known, and the tasks of late at which
-that counts half."""
+"""The probability that a loaded model is used next before anything is known, and the number of
+recent tasks at which it weighs half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +42,21 @@ class ModelState:
     context_window: int = DEFAULT_NUM_CTX
     kv_bytes_per_token: int | None = None
     modelfile_ctx: int | None = None
-    """The context that its Modelfile loads it with."""
+    """The context that its Modelfile sets."""
     bytes_per_token: int = 0
-    """Bytes of weights that a token takes where its speed is guessed from them; 0 where it is
-    rated, or no size is known."""
+    """Bytes of weights read per token, if the speed is guessed from them; 0 if it is rated, or if
+    the size is unknown."""
     measured: SpeedStats | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
     prior: Prior | None = None
-    """What is believed of its quality, whoever said it; None where its provider does not have
-    it."""
+    """The expected quality before any grade; None if its provider does not have the model."""
     estimate: Estimate | None = None
-    """What is known of its quality at this very task, None where nothing was graded."""
+    """What was learned of its quality at this task; None if nothing was graded."""
     next_use_probability: float = NEXT_USE_PRIOR
-    """How likely the next task is taken by it."""
+    """The probability that it takes the next task."""
     remote_host: str = ""
-    """The machine on which its provider runs it, empty for the provider's own. Where it is not
+    """The machine on which its provider runs it, empty for the provider's own. If that is not
     allowed, `unavailable` says so (`remote`)."""
 
     @property
@@ -68,25 +66,25 @@ class ModelState:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Provider and digest, which names of one model share; the full name where the provider
-        tells no digest."""
+        """Provider and digest, which all names of one model share; the full name if the provider
+        has no digests."""
         return self.spec.provider, self.digest or canonical_model_name(self.spec.id)
 
     @property
     def default_ctx(self) -> int:
-        """The context it is loaded with unless a task needs more: models.yaml's, else its
-        Modelfile's, else 8,192, at most its window."""
+        """The context it is loaded with unless a task needs more: from models.yaml, else its
+        Modelfile, else 8,192; at most its window."""
         usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
         return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
 
     @property
     def is_installed(self) -> bool:
-        """Whether its provider has it, also where it must not be asked."""
+        """Whether its provider has it, even if it must not be called."""
         return self.unavailable is None or self.is_remote_denied
 
     @property
     def is_remote_denied(self) -> bool:
-        """Whether it runs elsewhere, and models.yaml does not allow it."""
+        """Whether it runs on another machine and models.yaml does not allow that."""
         return self.unavailable is not None and self.unavailable.code == "remote"
 
     @property
@@ -96,7 +94,7 @@ class ModelState:
 
     @property
     def num_ctx(self) -> int:
-        """The context it is loaded with now, at most its window; else its own."""
+        """The context it is loaded with now, at most its window; else its default."""
         return (
             min(self.resident_ctx, self.context_window)
             if self.resident_ctx and not self.fixed_ctx
@@ -104,8 +102,8 @@ class ModelState:
         )
 
     def corrected_tokens(self, estimate: int) -> int:
-        """An estimate corrected by what this model's server counted before: of a prompt as long as
-        this one that it refused, else as a rule."""
+        """An estimate corrected by earlier counts of this model's server: of a refused prompt of
+        the same length, else by the usual ratio."""
         if self.measured is None:
             return estimate
         recount = self.recount(estimate)
@@ -115,8 +113,8 @@ class ModelState:
         return math.ceil(estimate * min(max(ratio, MIN_TOKEN_RATIO), MAX_TOKEN_RATIO))
 
     def recount(self, estimate: int) -> int | None:
-        """What a prompt that was refused makes of an estimate near its own: most likely it is the
-        same prompt, asked again or gone on with."""
+        """The count of a refused prompt, scaled to an estimate close to it: most likely it is the
+        same prompt, repeated or continued."""
         for estimated, counted in self.measured.recounts if self.measured else ():
             if abs(estimate - estimated) <= estimated * SAME_PROMPT:
                 return math.ceil(estimate * counted / estimated)
@@ -124,7 +122,7 @@ class ModelState:
 
 
 def next_use_probability(count: int, total: int) -> float:
-    """How likely the next task is taken by a model that took so many of the last ones."""
+    """The probability that a model takes the next task if it took `count` of the last `total`."""
     return (NEXT_USE_PRIOR * NEXT_USE_WEIGHT + count) / (NEXT_USE_WEIGHT + total)
 
 
@@ -135,16 +133,16 @@ def answer_room(need: Need, num_ctx: int) -> int:
 
 
 def required_context(state: ModelState, need: Need, num_ctx: int) -> int:
-    """Tokens of context for prompt and answer, where it is to be loaded with `num_ctx`."""
+    """Tokens of context for prompt and answer, if the model is loaded with `num_ctx`."""
     return state.corrected_tokens(need.prompt_tokens) + answer_room(need, num_ctx)
 
 
 def choose_num_ctx(state: ModelState, need: Need) -> int:
-    """The context to ask a model with: what is loaded if that holds the task, else its own, else
+    """The context to call a model with: the loaded one if it holds the task, else its default, else
     the next power of two that does, at most its window.
 
-    What the caller asks for is a minimum. It counts to the token only where nothing is loaded:
-    clients ask for another number at each turn.
+    The caller's num_ctx is a minimum. It is exact only while nothing is loaded: clients send
+    another number with each turn.
     """
     if state.fixed_ctx:
         return state.default_ctx
@@ -157,7 +155,7 @@ def choose_num_ctx(state: ModelState, need: Need) -> int:
 
 
 def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
-    """The same model, whose server counted so many tokens where so many were estimated."""
+    """The model after its server counted a prompt that was estimated otherwise."""
     measured = state.measured or SpeedStats(0, 0.0)
     return replace(
         state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
@@ -165,14 +163,14 @@ def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelSta
 
 
 def free_context(state: ModelState, need: Need) -> int:
-    """Tokens that could go before the prompt without another context."""
+    """Tokens that fit before the prompt without another context."""
     num_ctx = choose_num_ctx(state, need)
     return num_ctx - required_context(state, need, num_ctx)
 
 
 def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
-    """The next power of two that holds prompt and answer. The room for the answer grows with it, by
-    a quarter at most, so that this ends."""
+    """The next power of two that holds prompt and answer. The room for the answer grows by a
+    quarter of it at most, so that this ends."""
     power = 1 << (max(state.corrected_tokens(need.prompt_tokens), least) - 1).bit_length()
     while required_context(state, need, power) > power:
         power *= 2
@@ -180,7 +178,7 @@ def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
 
 
 def required_memory(state: ModelState, num_ctx: int) -> int:
-    """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights
+    """Bytes of weights and KV cache at that context. `memory_gb` of models.yaml counts as weights
     and usual context together."""
     if state.remote_host:
         return 0

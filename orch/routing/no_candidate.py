@@ -1,4 +1,5 @@
-"""Error messages for tasks that no model can take: what each model lacks, and what to type next."""
+"""Builds the error for a task that no model can take: what each model lacks, and what to type
+next."""
 
 from __future__ import annotations
 
@@ -87,7 +88,7 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
-    """The models that could be asked if their texts did not leave for another machine."""
+    """The models that could be called if remote models were allowed."""
     there = [
         f"{c.model_id} runs at {display_host(c.remote_host)}"
         for c in candidates
@@ -102,13 +103,13 @@ def _elsewhere(candidates: Sequence[Candidate]) -> str:
 
 
 def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Inventory) -> bool:
-    """Whether the real models might take the task, once their providers can be reached."""
+    """Whether the real models might take the task once their providers can be reached."""
     last = {state.key for state in survey.states if state.spec.last_resort}
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 
 def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState]) -> OrchError:
-    """The error of a model that was named and can't be asked."""
+    """The error for a named model that can't take the task."""
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     if code == "remote":
         return remote_not_allowed(
@@ -129,8 +130,8 @@ def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState])
 
 
 def how_to_get_a_model(held_back: str | None = None) -> str:
-    """The exact lines that bring Ollama, a model that suits this machine or the demonstration, or
-    that let a held back one answer."""
+    """The commands that start Ollama, find a suitable model or install the demonstration model, or
+    that let a held back last resort answer."""
     if held_back:
         other = [
             f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in"

@@ -1,4 +1,4 @@
-"""What routing.yaml says for one ranking: weights, the rules of all types, margins; and what the
+"""What routing.yaml says for one ranking: weights, rules of all types, margins; and what the
 providers can hold (pure)."""
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ from orch.config.spec import Routing, TaskTypeRule, canonical_model_name
 from orch.types import TaskType
 
 TypeShares = tuple[tuple[TaskType, float], ...]
-"""The types that a task may be of, each with its probability above 0, the likeliest first; these
-sum to 1."""
+"""The types that a task may have with their probabilities above 0, the likeliest first; they sum to
+1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What routing.yaml says: the weights in force and the rules of all types; and what the
-    providers can hold. No memory known: None."""
+    """The weights in force, the rules of all types, and the memory for models (None if unknown)."""
 
     weights: Mapping[str, float]
     rules: Mapping[TaskType, TaskTypeRule]
     memory_bytes: int | None = None
     quality_margin: float = 0.0
     ignored_preferences: frozenset[TaskType] = frozenset()
-    """The types whose `prefer` counts for nothing."""
+    """The types whose `prefer` does not count."""
     max_loaded: Mapping[str, int] = field(default_factory=dict)
-    """How many models a provider keeps loaded at once, where that is known."""
+    """How many models a provider keeps loaded at once, if that is known."""
 
     @classmethod
     def from_routing(
@@ -37,7 +36,7 @@ class Policy:
         return cls(weights, routing.task_types, memory_bytes, routing.quality_margin)
 
     def rule(self, task_type: TaskType) -> TaskTypeRule:
-        """What is said of one type."""
+        """The rule of one type."""
         return self.rules.get(task_type) or _NO_RULE
 
     def preference_ranks(self, task_type: TaskType) -> Mapping[str, int]:
@@ -50,8 +49,7 @@ _NO_RULE = TaskTypeRule()
 
 @lru_cache(maxsize=64)
 def _places(prefer: tuple[str, ...]) -> Mapping[str, int]:
-    """Kept from decision to decision: reading eight lists takes as long as weighing three
-    models."""
+    """Cached between decisions: reading eight lists takes as long as scoring three models."""
     return {
         canonical_model_name(name): place for place, name in reversed(tuple(enumerate(prefer, 1)))
     }

@@ -1,8 +1,8 @@
-"""What is believed of each model's quality before anything was graded here: by a person's rating,
-else by benchmarks, else by size and date.
+"""The expected quality of each model before any grade: from a person's rating, else from
+benchmarks, else from size and date.
 
-A person's ratings and the known models' qualities are two scales. Where both meet, the latter are
-moved by the mean difference over the rated models.
+Ratings and the qualities of known models are two scales. The latter are shifted by the mean
+difference over the rated models.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from orch.routing.known_models.priors import PriorEstimate
 
 SHIFT_FADES = 2
-"""Rated models at which half of the difference between their ratings and their priors is believed:
-one person's one rating may be a whim."""
+"""The number of rated models at which half of the difference between ratings and priors counts: one
+rating of one person is little evidence."""
 RATED_BY_USER, RATED = Reason("rated_by_user"), Reason("rated")
 
 
@@ -36,8 +36,8 @@ class ModelsWithPriors:
 
 
 class QualityPriors:
-    """Gives models their priors. Reads the known models when the first one needs them, and keeps
-    what it found of each."""
+    """Computes the priors of models. Reads the known models on first need, and caches what it found
+    of each."""
 
     def __init__(
         self,
@@ -55,14 +55,14 @@ class QualityPriors:
         self._shifts: tuple[float, float] | None = None
 
     def is_rated(self, spec: ModelSpec) -> bool:
-        """Whether a person rated it: the shipped file's ratings are nobody's."""
+        """Whether a person rated it: the ratings of the shipped file do not count as a person's."""
         shipped = self._shipped.get(canonical_model_name(spec.id))
         return spec.quality_rating is not None and (
             shipped is None or spec.quality_rating != shipped.quality_rating
         )
 
     def is_shipped(self, spec: ModelSpec) -> bool:
-        """Whether it is one of the shipped list, with the shipped values."""
+        """Whether it is on the shipped list with the shipped values."""
         shipped = self._shipped.get(canonical_model_name(spec.id))
         return shipped is not None and _values(spec) == _values(shipped)
 
@@ -72,8 +72,8 @@ class QualityPriors:
         identities: Mapping[int, Identity],
         unlisted_take_part: bool,
     ) -> ModelsWithPriors:
-        """The states with their priors; `identities` are by place, of those that their provider
-        has."""
+        """The states with their priors; `identities` are by index, of the models that their
+        provider has."""
         there = [states[at] for at in identities if is_selectable(states[at], unlisted_take_part)]
         only_shipped = all(self.is_shipped(state.spec) for state in there)
         self._see(
@@ -89,25 +89,26 @@ class QualityPriors:
         return ModelsWithPriors(tuple(made), only_shipped)
 
     def _see(self, rated: Mapping[ModelKey, Identity]) -> None:
-        """What their provider said of rated models counts also while it is down."""
+        """Remembers the identity of rated models, which count while their provider is unreachable,
+        too."""
         if any(self._seen.get(key) != identity for key, identity in rated.items()):
             self._seen.update(rated)
             self._shifts = None
             self._shifted_priors.clear()
 
     def quality_by_name(self, name: str) -> Mapping[TaskType, float]:
-        """What is believed of a model by its name alone, from 0 to 1, on the scale of the known
+        """The expected quality of a model by its name alone, 0 to 1, on the scale of the known
         models."""
         return self._belief(Identity(name)).prior.quality
 
     def sizes_b(self, identity: Identity) -> tuple[float | None, float | None]:
-        """Billions of parameters, all and those that a token takes; None where nobody says."""
+        """Billions of parameters, all and those that a token takes; None if unknown."""
         belief = self._belief(identity)
         return belief.size_b, belief.active_b
 
     def has_speed(self, spec: ModelSpec, *, only_shipped: bool) -> bool:
-        """Whether its speed is rated: by a person, who may have rated its quality alone, or by the
-        shipped file where no other models are there."""
+        """Whether its speed is rated: by a person (who may have rated the quality only), or by the
+        shipped file if all models are shipped ones."""
         if spec.speed_rating is None:
             return False
         shipped = self._shipped.get(canonical_model_name(spec.id))
@@ -137,10 +138,10 @@ class QualityPriors:
         return replace(state, spec=spec, prior=self._shifted(identity))
 
     def _shifted(self, identity: Identity) -> Prior:
-        """On the scale of a person's ratings as far as there are some; a floor looks at it as if it
-        were wholly on that of the shipped ones.
+        """The prior on the scale of a person's ratings, as far as there are some; for floors, on
+        that of the shipped ratings.
 
-        So a rating that a person writes of one model throws no other one under a floor.
+        So a person's rating of one model does not push another one below a floor.
         """
         if identity not in self._shifted_priors:
             from orch.routing.known_models.priors import shift_prior
@@ -176,7 +177,7 @@ class QualityPriors:
         return self._shifts
 
     def _distance(self, specs: Iterable[ModelSpec]) -> float:
-        """By the name of a model that is not there; models of an unknown size say nothing."""
+        """A model that is not installed counts by its name; models of unknown size do not count."""
         seen = [
             (
                 spec.quality_rating,

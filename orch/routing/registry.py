@@ -1,5 +1,5 @@
-"""Which models can be used now: what models.yaml lists, joined with what the providers have and
-hold loaded, and what was measured."""
+"""The inventory of models: what models.yaml lists and what the providers have, with what is loaded
+and what was measured."""
 
 from __future__ import annotations
 
@@ -30,25 +30,24 @@ UNKNOWN_SPEED = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is there now: every model, the providers that can't be reached (name to why), and memory
-    for models in bytes."""
+    """Every model, the unreachable providers (name to reason), and the memory for models in
+    bytes."""
 
     states: tuple[ModelState, ...]
     unreachable: Mapping[str, str]
     memory_bytes: int | None
     use_unlisted: bool = True
-    """Whether an unlisted model may be chosen; named, it may always."""
+    """Whether an unlisted model may be chosen; a named one always may."""
     provider_kinds: Mapping[str, str] = field(default_factory=dict)
-    """Every provider's kind by its name, also of those that have no model."""
+    """The kind of every provider, also of those without models."""
     max_loaded: Mapping[str, int] = field(default_factory=dict)
-    """How many models a provider keeps loaded at once, where that is known."""
+    """How many models a provider keeps loaded at once, if that is known."""
     only_shipped: bool = False
-    """Whether every model that is there and may take part is one of the shipped list, with the
-    shipped values."""
+    """Whether every available model is on the shipped list with the shipped values."""
 
 
 class Registry:
-    """Asks the providers and the journal; keeps nothing itself."""
+    """Asks the providers and the journal; caches nothing itself."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Registry:
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
-        unless told otherwise)."""
+        unless `with_unlisted` is given)."""
         use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
         names = list(self._backends)
         answers = await asyncio.gather(*(self._ask(name) for name in names))
@@ -126,8 +125,8 @@ class Registry:
         )
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
-        """Told that a model has just answered with that context. Nothing is kept here: the next
-        survey asks the providers."""
+        """Called when a model has answered with that context. Does nothing: the next snapshot asks
+        the providers."""
 
     async def _ask(self, provider: str) -> dict[str, InstalledModel] | str:
         try:
@@ -150,7 +149,7 @@ class Registry:
         ]
 
     async def _infos(self, items: list[tuple[str, InstalledModel]]) -> dict[str, ModelInfo]:
-        """What `/api/show` says, by digest: asked once per digest, then read from the journal."""
+        """The providers' details by digest: asked once per digest, then read from the journal."""
         wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
         known = await self._aside(self._journal.model_info, list(wanted))
         gate = asyncio.Semaphore(_SHOWS_AT_ONCE)
@@ -170,15 +169,15 @@ class Registry:
         return known
 
     def _is_out(self, spec: ModelSpec, host: str) -> bool:
-        """Whether it runs elsewhere and is not allowed to."""
+        """Whether the model runs on another machine and is not allowed to."""
         return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
 
     def known_quality(self, name: str) -> Mapping[TaskType, float]:
-        """What is believed of a model that need not be here, by its name alone, from 0 to 1."""
+        """The expected quality of a model by its name alone, 0 to 1; it need not be installed."""
         return self._priors.quality_by_name(name)
 
     def note_remote(self, state: ModelState, host: str) -> None:
-        """Keeps that a model has proved to run elsewhere, which its provider had not said."""
+        """Records that a model runs on another machine although its provider had not said so."""
         if state.digest:
             info = self._journal.model_info([state.digest]).get(state.digest, ModelInfo())
             self._journal.save_model_info(state.digest, replace(info, remote_host=host))
@@ -241,7 +240,7 @@ class Registry:
     def _with_speed(
         self, state: ModelState, identity: Identity | None, only_shipped: bool
     ) -> ModelState:
-        """With a guess of its speed where nobody has rated it."""
+        """The model with a guessed speed, if it is not rated."""
         if identity is None or self._priors.has_speed(state.spec, only_shipped=only_shipped):
             return state
         size_b, active_b = self._priors.sizes_b(identity)
@@ -257,8 +256,8 @@ class Registry:
         )
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
-        """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked
-        only when that does not do."""
+        """Bytes for models: free memory and what the loaded models would release. GPUs are queried
+        only if that is not enough."""
         if self._budget_gb != "auto":
             return int(self._budget_gb * 1e9)
         free = hardware.free_memory_bytes()
@@ -286,7 +285,7 @@ def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:
 
 
 def model_identity(spec: ModelSpec, item: InstalledModel, info: ModelInfo) -> Identity:
-    """What tells which model it is."""
+    """What identifies the model among the known ones."""
     capabilities = item.capabilities if info.capabilities is None else info.capabilities
     return Identity(
         tag=item.name,
@@ -305,9 +304,9 @@ def model_identity(spec: ModelSpec, item: InstalledModel, info: ModelInfo) -> Id
 
 
 def guess_speed_rating(active_b: float | None) -> float:
-    """A guess from 0 to 10 by the billions of parameters that a token takes; 6 where nobody says.
+    """A rating from 0 to 10 by the billions of parameters that a token takes; 6 if unknown.
 
-    The curve goes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
+    The curve passes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
     """
     return (
         round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED

@@ -1,5 +1,5 @@
-"""What a model is worth for a task: four terms, each an expectation over the types that the task
-may be of (pure)."""
+"""Scores a model for a task by four terms, each an expectation over the types that the task may
+have (pure)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from orch.types import Classification, Need, TaskType
 
 PREFER_BONUS = 0.1
 CONFIDENCE_GAP = 0.05
-"""How much worse than at the first type a model may be at another one and still be trusted there.
-.02 costs quality, over simulated days."""
+"""How much worse than at the first type a model may be at another one and still count as trusted
+there. .02 costs quality, over simulated days."""
 MIN_NAMED_SHARE = 0.15
-"""Probability from which a type beside the first one is named in the reason."""
+"""The probability from which a type beside the first one is named in the reason."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
 MIN_GRADES = 5
 """Graded answers to such tasks from which two models are compared by them: 20 a type settle an
-order, a quarter tell that two are near."""
+order, a quarter of that tells that two are close."""
 TASKS_PER_LOAD = 10
-"""Tasks over which a load is spread where nothing is loaded: a model has to be loaded for them in
-any case. 1 and 5 are too few, over simulated days."""
+"""Tasks over which a load is spread if nothing is loaded: some model must be loaded in any case. 1
+and 5 are too few, over simulated days."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringContext:
-    """What is the same for all models of one ranking: computed once."""
+    """What all models of one ranking share: computed once."""
 
     classification: Classification
     policy: Policy
@@ -40,11 +40,11 @@ class ScoringContext:
     named_shares: Mapping[str, float]
     """The likely types with their probability, if there is more than one, else empty."""
     floor: float
-    """What a model must reach, 0 to 10; 0 where none does, since the best of them still beats no
+    """The least quality, 0 to 10; 0 if no model reaches it, since the best of them still beats no
     answer."""
     preferred: Mapping[str, tuple[float, int]]
-    """By full model name, what the places in `prefer` of all types add to fit, and the place at the
-    first type (0: none)."""
+    """By full model name: what its places in `prefer` add to fit, over all types, and its place at
+    the first type (0: none)."""
     times: TimeContext
     loads_spread: bool
     best: ModelState | None
@@ -58,8 +58,8 @@ class ScoringContext:
         need: Need,
         policy: Policy,
     ) -> ScoringContext:
-        """The context of a ranking of these models, of which some meet the task's hard
-        requirements."""
+        """The context of a ranking of these models; `able` meet the hard requirements of the
+        task."""
         shares = type_shares(classification)
         there = [state for state in states if not state.unavailable]
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
@@ -83,8 +83,8 @@ class ScoringContext:
 
 
 def type_shares(classification: Classification) -> TypeShares:
-    """Each type with its probability where that is above 0, the likeliest first; the one type where
-    nothing is told."""
+    """Each type with a probability above 0, the likeliest first; the task's one type if there are
+    no scores."""
     found = sorted(
         ((share, each) for each, share in classification.scores.items() if share > 0),
         key=lambda pair: -pair[0],
@@ -130,8 +130,8 @@ def _preferred(first: TaskType, policy: Policy, shares: TypeShares) -> dict[str,
 
 
 def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
-    """What its places in `prefer` add to a model's fit, and its place at the first type; a model
-    counts under its id, else under an alias."""
+    """What the places in `prefer` add to a model's fit, and its place at the first type. A model is
+    listed under its id, else under an alias."""
     if context.preferred:
         for name in (spec.id, *spec.aliases):
             found = context.preferred.get(canonical_model_name(name))
@@ -144,7 +144,7 @@ def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]
 
 
 def prior_quality(state: ModelState, shares: TypeShares) -> float:
-    """How good the model is believed to be at such a task before anything was graded, 0 to 1."""
+    """The expected quality at such a task before any grade, 0 to 1."""
     prior = state.prior
     if prior is not None:
         qualities = prior.quality
@@ -157,7 +157,7 @@ def prior_quality(state: ModelState, shares: TypeShares) -> float:
 
 
 def expected_quality(state: ModelState, shares: TypeShares) -> float:
-    """How good the model is at such a task, 0 to 1: what was learned, else its prior."""
+    """The expected quality at such a task, 0 to 1: learned, else the prior."""
     return state.estimate.mean if state.estimate else prior_quality(state, shares)
 
 
@@ -167,8 +167,8 @@ def has_enough_grades(state: ModelState) -> bool:
 
 
 def floor_rating(state: ModelState, shares: TypeShares) -> float:
-    """How good the model is for a floor, 0 to 10 on the scale of ratings: as measured where enough
-    was graded, else its prior."""
+    """The quality that a floor is compared with, 0 to 10 on the scale of ratings: measured if
+    enough was graded, else the prior."""
     gap = state.prior.floor_gap if state.prior else 0.0
     return (
         expected_quality(state, shares)
@@ -183,7 +183,7 @@ def is_below_floor(state: ModelState, shares: TypeShares, floor: float) -> bool:
 
 
 def _best_measured(states: Sequence[ModelState]) -> ModelState | None:
-    """The model that was measured to be the best at this task, of those that can be asked."""
+    """The available model with the best measured quality at this task."""
     measured = [
         state
         for state in states
@@ -198,7 +198,7 @@ def _best_measured(states: Sequence[ModelState]) -> ModelState | None:
 
 def trusted_share(state: ModelState, shares: TypeShares) -> float:
     """The probability of the types at which the model is about as good as at the first one, or
-    better: 1 for a type that was forced."""
+    better; 1 for a forced type."""
     if state.prior is None:
         return 1.0
     qualities = state.prior.quality
@@ -216,8 +216,8 @@ def speed_score(felt_s: float) -> float:
 
 
 def felt_seconds(spent: TimeEstimate, context: ScoringContext) -> float:
-    """What the speed term looks at: the seconds of this answer and of the next reload; where
-    nothing is loaded the load is spread over the tasks to come."""
+    """The seconds that the speed term rates: this answer and the next reload. If nothing is loaded,
+    the load is spread over the following tasks."""
     load = spent.load / TASKS_PER_LOAD if context.loads_spread else spent.load
     return load + spent.prefill + spent.decode + spent.eviction
 
@@ -227,8 +227,8 @@ def felt_seconds(spent: TimeEstimate, context: ScoringContext) -> float:
 
 
 class TermInput(NamedTuple):
-    """One model on the scales: what the terms look at. `quality` from 0 to 1; `bonus` and `place`
-    by `prefer`."""
+    """One model as the terms see it. `quality` is 0 to 1; the preference comes from `prefer` of
+    routing.yaml."""
 
     state: ModelState
     context: ScoringContext
@@ -243,8 +243,7 @@ def _fit_term(weighing: TermInput) -> float:
 
 
 def _quality_term(weighing: TermInput) -> float:
-    """Where the measured best model is not better by more than the margin, the two count as
-    equals."""
+    """The quality; models within the margin of the measured best one count as equal to it."""
     best = weighing.context.best
     return (
         best.estimate.mean
@@ -254,8 +253,7 @@ def _quality_term(weighing: TermInput) -> float:
 
 
 def within_quality_margin(weighing: TermInput) -> bool:
-    """Whether a measured model is within the margin of the measured best one, and is not that
-    one."""
+    """Whether a measured model, other than the measured best one, is within the margin of it."""
     state, best = weighing.state, weighing.context.best
     if best is None or best.estimate is None or state is best or not has_enough_grades(state):
         return False

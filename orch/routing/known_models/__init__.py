@@ -1,2 +1,2 @@
-"""What published benchmarks say of open models, and what is believed of a model from it before
-anything was graded here."""
+"""What published benchmarks say of open models, and the expected quality of a model before any
+grade of this machine. Knows no providers."""

@@ -1,5 +1,5 @@
-"""The known models, read from the package's file and a user's own, and looked up by the stem of a
-name."""
+"""The known models, read from the package's file and from the user's own, and found by the stem of
+a name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FILE = Path(__file__).with_name("known_models.yaml")
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores,
-    newest, and a quality from 0 to 10 by task type."""
+    """One model. Sizes in billions, `year` as 2025.25. `modes` is by on and off (thinking): number
+    of scores, newest month, and quality from 0 to 10 by task type."""
 
     name: str
     family: str
@@ -32,7 +32,7 @@ class KnownModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelLabel:
-    """One name of a known model, taken apart: its own, or one of Ollama's library."""
+    """One parsed name of a known model: its own, or one of Ollama's library."""
 
     known: KnownModel
     name: ParsedName
@@ -40,10 +40,10 @@ class ModelLabel:
 
 
 class KnownModels:
-    """What is known: labels by stem, families, and the regression for other models.
+    """Labels by stem, families, and the regression for other models.
 
-    Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those
-    that a machine needs one or two.
+    Names are parsed when one with the same first word is looked up: all take 8 ms, those of one
+    machine one or two.
     """
 
     def __init__(
@@ -61,7 +61,8 @@ class KnownModels:
 
     @classmethod
     def merge(cls, *contents: Mapping[str, Any]) -> KnownModels:
-        """Of checked contents; what a later one says of a model, a family or a type goes before."""
+        """From validated contents; later ones replace models, families and types of earlier
+        ones."""
         models = {
             entry["name"]: entry for content in contents for entry in content.get("models", ())
         }
@@ -81,7 +82,7 @@ class KnownModels:
         )
 
     def labels(self, stem: str) -> Sequence[ModelLabel]:
-        """The labels of that stem, which is the first word of each and the others behind it."""
+        """The labels with that stem."""
         for end in range(1, len(stem) + 1):
             for name, entry in self._begun.pop(stem[:end], ()):
                 label = ModelLabel(_known(entry), parse_name(name), name == entry["name"])
@@ -89,15 +90,15 @@ class KnownModels:
         return self._labels.get(stem, ())
 
     def year_of(self, family: str) -> float | None:
-        """When a family came out."""
+        """The release date of a family."""
         released = self.families.get(family, {}).get("released")
         return parse_month(released) if released else None
 
 
 @lru_cache(maxsize=1)
 def load_shipped() -> Mapping[str, Any]:
-    """The package's file: two milliseconds, and only where a model needs it. Not to be changed by
-    who gets it."""
+    """The package's file; takes two milliseconds, so it is read only on need. Callers must not
+    change it."""
     text = FILE.read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(
         "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
@@ -106,7 +107,7 @@ def load_shipped() -> Mapping[str, Any]:
 
 
 def _begin(name: str) -> str:
-    """What the name's stem begins with: its first word, unless that is a vendor's or no word."""
+    """What a stem begins with: the first word, unless that is a vendor or not a word."""
     first = name.lower().replace(":", "-").split("-", 1)[0]
     return parse_name(name).stem if first in VENDORS or token_kind(first) != "word" else first
 

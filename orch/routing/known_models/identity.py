@@ -1,4 +1,4 @@
-"""What a provider says of a model, as far as it tells which one it is."""
+"""What a provider says of a model, as far as it identifies the model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Its tag, and the GGUF's metadata where the provider has that. Sizes in billions; `thinks` is
-    None where nothing is said."""
+    """Its tag, and the GGUF's metadata if the provider has it. Sizes in billions; `thinks` is None
+    if unknown."""
 
     tag: str
     basename: str = ""

@@ -1,5 +1,4 @@
-"""A model's name taken apart: what it is called, how large it says it is, which version, how it was
-quantised (pure)."""
+"""Parses a model's name into words, size, version and quantization (pure)."""
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ _TOKEN = re.compile(
 """One expression, not eight: compiling them took longer than reading the names of a machine's
 models."""
 _QUANT_PART = frozenset(("k", "m", "s", "l", "xl", "xs", "xxs", "nl", "0", "1", "4", "8"))
-"""What follows a quantisation after an underscore: q4_K_M, iq3_xxs, q8_0."""
+"""What follows a quantization after an underscore: q4_K_M, iq3_xxs, q8_0."""
 LEAST_MILLIONS = 20.0
-"""A smaller number with an M is a context (qwen2.5-14b-instruct-1m), not a size."""
+"""A smaller number of M is a context (qwen2.5-14b-instruct-1m), not a size."""
 _TUNED = frozenset(("instruct", "chat", "it", "hf"))
-"""Say that a model follows instructions, as nearly all that are run do."""
+"""Words of models that follow instructions, as nearly all do."""
 _IDLE = frozenset(
     (
         "",
@@ -67,7 +66,7 @@ _CODERS = ("coder", "codellama", "codestral", "devstral", "codegemma", "codeqwen
 
 @dataclass(frozen=True, slots=True)
 class ParsedName:
-    """`words` in order, without size, version and quantisation; `stem` is the same in one piece
+    """`words` in order, without size, version and quantization; `stem` is the same joined
     (`qwen2.5coder`). Sizes in billions."""
 
     words: tuple[str, ...]
@@ -81,7 +80,7 @@ class ParsedName:
 
 
 def parse_name(text: str) -> ParsedName:
-    """The parts of a tag, of a file's name or of `general.basename`."""
+    """The parts of a tag, of a file name or of `general.basename`."""
     text = text.lower().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].removesuffix(".gguf")
     parts: dict[str, list[str]] = {
         "word": [],
@@ -113,7 +112,7 @@ def parse_name(text: str) -> ParsedName:
 
 
 def _tokens(text: str) -> list[str]:
-    """Between dashes, underscores and colons; a dot parts only a quantisation from the rest
+    """Splits at dashes, underscores and colons; a dot separates a quantization only
     (v0.2.Q4_K_M)."""
     tokens = _SPLIT.split(text)
     return [
@@ -140,7 +139,7 @@ def _own(tokens: list[str]) -> list[str]:
 
 @lru_cache(maxsize=4_096)
 def token_kind(token: str) -> str:
-    """What a token is: names share most of them."""
+    """The kind of a token. Cached: names share most of them."""
     if token in _IDLE:
         return "idle"
     if token in _TUNED:
@@ -155,7 +154,7 @@ def token_kind(token: str) -> str:
 
 
 def _billions(size: str) -> float | None:
-    """Of 8b, 135m and 8x7b; None for e4b, which tells no size, and where there is none."""
+    """Of 8b, 135m and 8x7b; None without a size, and for e4b, which does not tell one."""
     if not size or not size[0].isdigit():
         return None
     experts, _, each = size[:-1].rpartition("x")
@@ -163,8 +162,8 @@ def _billions(size: str) -> float | None:
 
 
 def is_coder(name: str) -> bool:
-    """Whether a model is called one that was made for code. Those that are are better at it than
-    others of their size and date, by .65 sd of the scores."""
+    """Whether the name is that of a model made for code. Those are better at it than others of
+    their size and date, by .65 sd of the scores."""
     text = name.lower()
     return any(word in text for word in _CODERS) or any(
         token.endswith("code") for token in _SPLIT.split(text)
@@ -172,8 +171,8 @@ def is_coder(name: str) -> bool:
 
 
 def quantization_bits(quantization: str) -> int | None:
-    """Bits a weight, by the name of a quantisation (Q4_K_M, IQ3_XXS, F16); None where it does not
-    say."""
+    """Bits per weight by the name of a quantization (Q4_K_M, IQ3_XXS, F16); None if it does not
+    tell."""
     head = quantization.lower().split("_")[0]
     digits = "".join(filter(str.isdigit, head.removeprefix("exl")))
     return int(digits) if digits and token_kind(head) == "quant" else None

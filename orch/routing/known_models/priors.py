@@ -1,5 +1,5 @@
-"""What is believed of a model's quality before anything was graded here: from its benchmark scores,
-else from its size and date (pure)."""
+"""Estimates a model's quality before any grade of this machine: from its benchmark scores, else
+from its size and date (pure)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from orch.routing.wording import reason_text
 from orch.types import Prior, Reason, TaskType
 
 UNKNOWN_B = 4.0
-"""Billions of parameters of a model of which nobody says the size: the models that are run most
-have 1 to 8."""
+"""Billions of parameters of a model of unknown size: the most used models have 1 to 8."""
 MOST_B = 132.0
-"""The largest model that the formula was fitted to: no growth is assumed past it."""
+"""The largest model that the formula was fitted to: no growth is assumed beyond it."""
 EPOCH = 2024.5
 QUANTIZATION_LOSS = {3: 0.3, 2: 0.8, 1: 2.0}
 """Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B:
@@ -32,8 +31,7 @@ _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r
 
 @dataclass(frozen=True, slots=True)
 class PriorEstimate:
-    """A model's prior, and its size in billions of parameters, all and active, as far as somebody
-    tells it."""
+    """A model's prior, and its size in billions of parameters, all and active, as far as known."""
 
     prior: Prior
     size_b: float | None
@@ -41,7 +39,7 @@ class PriorEstimate:
 
 
 def estimate_prior(identity: Identity, catalogue: KnownModels) -> PriorEstimate:
-    """From its scores where it is known, else by the formula."""
+    """From the scores of a known model, else by the formula."""
     found = recognize(identity, catalogue)
     size_b, active_b = _sizes(identity, found)
     mode = _mode(found.known, identity) if found.known else None
@@ -71,7 +69,7 @@ def shift_prior(prior: Prior, by: float, floor_gap: float) -> Prior:
 
 
 def soft_clamp(quality: float) -> float:
-    """Between 0 and 10, in the same order: as it is from 1 to 9, ever flatter beyond."""
+    """Between 0 and 10 in the same order: unchanged from 1 to 9, ever flatter beyond."""
     if quality > 9:
         return 10 - math.exp(9 - quality)
     return quality if quality >= 1 else math.exp(quality - 1)
@@ -83,8 +81,8 @@ def _prior(qualities: Mapping[TaskType, float], *origin: Reason) -> Prior:
 
 
 def _mode(known: KnownModel, identity: Identity) -> str | None:
-    """How it is asked: a model that thinks does so, unless its provider says that it can't. None
-    where no scores are known."""
+    """The mode it is called in: a model that can think thinks, unless its provider says otherwise.
+    None without scores."""
     wanted = ("off", "on") if identity.thinks is False else ("on", "off")
     return next((mode for mode in wanted if mode in known.modes), None)
 
@@ -99,8 +97,7 @@ def _guessed(
     catalogue: KnownModels,
     lost: float,
 ) -> Prior:
-    """The regression's value; one more member of a family is also as much better or worse as the
-    others are."""
+    """The value of the regression; a further member of a family is shifted as the others are."""
     tag = parse_name(identity.tag)
     told = parse_name(f"{identity.basename}-{identity.size_label}") if identity.basename else None
     size_b, active_b = (min(size or UNKNOWN_B, MOST_B) for size in sizes)
@@ -126,7 +123,7 @@ def _guessed(
 
 
 def _called(identity: Identity, found: RecognizedModel) -> str:
-    """What the model calls itself, where that is a name of models; else what its tag calls it."""
+    """The model's own name, if it is one of models; else its tag."""
     return (
         f"{identity.basename} {identity.finetune}"
         if identity.basename and found.family

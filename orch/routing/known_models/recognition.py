@@ -1,8 +1,7 @@
-"""Which known model a provider's model is: by its GGUF metadata, else by its tag; the tag also
-breaks ties (pure).
+"""Recognizes which known model a provider's model is: by its GGUF metadata, else by its tag, which
+also breaks ties (pure).
 
-A fine-tune, a merge or another version of a known model is not that model: it is a relative, of
-which the date is known.
+A fine-tune, a merge or another version of a known model is a relative of it, whose date is known.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.names import ParsedName, parse_name
 
 SAME_SIZE = 1.3
-"""Most that a model's parameter count differs from what is known: vendors round (llama-3.2-1b has
-1.24 B) and count encoders or not."""
+"""The largest ratio between a model's parameter count and the known one: vendors round
+(llama-3.2-1b has 1.24 B) and may omit encoders."""
 AS_NEAR = 0.03
-"""How much further than the nearest size, as a logarithm, still counts as the same one."""
+"""How much farther than the nearest size, as a logarithm, still counts as equal."""
 LEAST_STEM = 4
-"""Characters of a stem that is looked for inside a name."""
+"""The least characters of a stem that is searched inside a name."""
 DERIVATIVE_WORDS = frozenset(
     ("abliterated", "abliteration", "lorablated", "uncensored", "unfiltered", "derestricted", "heretic", "merge", "merged", "lora", "dpo", "sft", "orpo", "rp",
      "roleplay", "finetune", "finetuned", "distill", "distilled", "josiefied", "dolphin", "hermes", "base", "text")
 )  # fmt: skip
-"""Words of fine-tunes and merges, whose makers often leave the base's metadata as it is."""
+"""Words of fine-tunes and merges, which often keep the metadata of their base."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecognizedModel:
-    """A known model; or a family and a year as far as they are known, `member` where it is one more
-    of that family, `relative` of which model it is one."""
+    """A known model; or a family and a year as far as known. `member`: a further model of that
+    family; `relative`: the known model it derives from."""
 
     known: KnownModel | None = None
     family: str = ""
@@ -42,7 +41,7 @@ class RecognizedModel:
 
 
 def recognize(identity: Identity, catalogue: KnownModels) -> RecognizedModel:
-    """The model, else what is known of its relatives."""
+    """The known model, else what is known of its relatives."""
     tag = parse_name(identity.tag)
     parts = (identity.basename, identity.size_label, identity.finetune, identity.version)
     told = parse_name("-".join(filter(None, parts))) if identity.basename else None
@@ -62,8 +61,8 @@ def recognize(identity: Identity, catalogue: KnownModels) -> RecognizedModel:
 
 
 def parameters_b(identity: Identity, told: ParsedName | None, tag: ParsedName) -> float | None:
-    """Billions of parameters: as counted, else as the metadata or the tag say. A label that
-    contradicts the count is wrong."""
+    """Billions of parameters: counted, else from the metadata or the tag. A label that contradicts
+    the count is wrong."""
     return identity.params_b or (told.size_b if told else None) or tag.size_b
 
 
@@ -73,8 +72,8 @@ def parameters_b(identity: Identity, told: ParsedName | None, tag: ParsedName) -
 def _by_metadata(
     identity: Identity, told: ParsedName, tag: ParsedName, catalogue: KnownModels
 ) -> Sequence[ModelLabel]:
-    """The models of that basename and fine-tune. Where the fine-tune says nothing (smollm2's is
-    8k-lc100k-mix1-ep2), a library tag does."""
+    """The models of that basename and fine-tune. If the fine-tune means nothing (smollm2's is
+    8k-lc100k-mix1-ep2), a library tag decides."""
     found = _matching(catalogue, told, identity.params_b)
     if found or not identity.finetune or "/" in identity.tag:
         return found
@@ -90,7 +89,7 @@ def _by_metadata(
 def _matching(
     catalogue: KnownModels, name: ParsedName, counted_b: float | None
 ) -> Sequence[ModelLabel]:
-    """The labels of that stem, nearest in size, of that version if it tells one."""
+    """The labels of that stem, nearest in size, of the same version if the name has one."""
     fit = [
         (distance, label)
         for label in catalogue.labels(name.stem)
@@ -106,8 +105,8 @@ def _matching(
 
 
 def _distance(label: ModelLabel, name: ParsedName, counted_b: float | None) -> float | None:
-    """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike
-    is the same, unless the count contradicts."""
+    """The distance of the sizes as a logarithm; None if too far. Sizes written alike are equal,
+    unless the count contradicts."""
     size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
     distance = abs(math.log(size_b / label.known.params_b)) if size_b else 0.0
     if alike and name.size_b is None:  # e2b: what is counted depends on who counts the embeddings
@@ -120,7 +119,7 @@ def _distance(label: ModelLabel, name: ParsedName, counted_b: float | None) -> f
 
 
 def _one(found: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
-    """Of several models that are called alike the one that the tag names, else the plain one."""
+    """Of several models with one name the one that the tag names, else the plain one."""
     full = text.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
     behind = full.partition(":")[2]
     is_latest = not tag.size and behind == "latest"
@@ -153,8 +152,8 @@ def _one(found: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
 def _is_altered(
     identity: Identity, label: ModelLabel, told: ParsedName | None, tag: ParsedName
 ) -> bool:
-    """Whether somebody changed the weights: an adapter, or a word that says so and is not of the
-    model's own name."""
+    """Whether the weights were changed: by an adapter, or by a word that says so and does not
+    belong to the model's own name."""
     own = {
         word for name in (label.known.name, *label.known.ollama) for word in parse_name(name).words
     }
@@ -215,7 +214,7 @@ def _kin(name: ParsedName, catalogue: KnownModels, size_b: float | None) -> Mode
 
 
 def _month_in(name: ParsedName) -> float | None:
-    """The year that a version such as 2507 tells."""
+    """The year of a version such as 2507."""
     months = sorted(filter(_is_month, name.versions))
     return 2000 + int(months[0][:2]) + (int(months[0][2:]) - 1) / 12 if months else None
 
@@ -231,7 +230,7 @@ def _is_month(version: str) -> bool:
 
 
 def _family_called(architecture: str, catalogue: KnownModels) -> str:
-    """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama,
+    """The family that an architecture is named after (qwen3moe, gptoss); most share that of llama,
     which tells nothing."""
     wanted = architecture.lower().removesuffix("moe")
     return (
