@@ -60,7 +60,7 @@ async def _named(
     unloads_model = unloads_after_answer(extra.get("keep_alive"))
     if unloads_model:
         extra = without_keep_alive(extra)
-    ticket = SlotRequest(
+    slot_request = SlotRequest(
         f"embed {state.spec.id}",
         state.key,
         required_memory(state, state.num_ctx),
@@ -68,7 +68,7 @@ async def _named(
         embeds=True,
     )
     try:
-        async with runtime.admission.acquire(ticket):
+        async with runtime.admission.acquire(slot_request):
             vectors = await runtime.providers[state.spec.provider].embed(
                 state.spec.id, texts, extra
             )

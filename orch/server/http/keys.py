@@ -73,11 +73,11 @@ class ApiKeys:
     def name_of(self, presented: str) -> str | None:
         """The name of a key; None if it is not valid. The time taken does not depend on how a key
         is wrong."""
-        digest, found = _digest(presented), None
+        digest, valid = _digest(presented), None
         for name, known in self._digests:
             if hmac.compare_digest(known, digest):
-                found = name
-        return found
+                valid = name
+        return valid
 
     def __repr__(self) -> str:
         return f"ApiKeys({', '.join(self.names)})"
@@ -124,9 +124,9 @@ def _of_file(path: str) -> Iterator[_Entry]:
 
 def _text(path: str) -> str:
     try:
-        # beneath its true folder nobody but root can put another file in a secret's place
+        # resolved, so that only root can replace a container's secret by another file
         place = os.path.realpath(path)
-        # without waiting for a pipe that nobody writes into: such a one is empty
+        # non-blocking: a named pipe without a writer reads as empty
         with open(
             place,
             "rb",

@@ -86,21 +86,21 @@ class SocketOwners:
 
     async def _work(self) -> None:
         while self._asked:
-            asked, self._asked = self._asked, []
-            uids = await asyncio.to_thread(self._look_up, [rows for rows, _ in asked])
-            for (_, future), uid in zip(asked, uids, strict=True):
+            requested, self._asked = self._asked, []
+            uids = await asyncio.to_thread(self._look_up, [rows for rows, _ in requested])
+            for (_, future), uid in zip(requested, uids, strict=True):
                 if not future.done():
                     future.set_result(uid)
 
-    def _look_up(self, asked: list[frozenset[_Row]]) -> list[int | None]:
-        found: dict[_Row, int] = {}
+    def _look_up(self, requested: list[frozenset[_Row]]) -> list[int | None]:
+        uids: dict[_Row, int] = {}
         for _ in range(TABLE_READS):
-            missing = [rows for rows in asked if not any(row in found for row in rows)]
+            missing = [rows for rows in requested if not any(row in uids for row in rows)]
             if not missing:
                 break
             for table in TABLES:
-                found.update(parse_socket_table(self._read(table), frozenset().union(*missing)))
-        return [next((found[row] for row in rows if row in found), None) for rows in asked]
+                uids.update(parse_socket_table(self._read(table), frozenset().union(*missing)))
+        return [next((uids[row] for row in rows if row in uids), None) for rows in requested]
 
 
 def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
@@ -114,7 +114,7 @@ def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
     )
     ports = struct.pack("!HH", client[1], server[1])
     places = b"".join(end.packed.ljust(16, b"\0") for end in ends if end is not None)
-    asked = (
+    requested = (
         struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
         + ports
         + places
@@ -123,22 +123,24 @@ def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
     with socket.socket(
         _NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _SOCK_DIAG
     ) as kernel:
-        kernel.send(struct.pack("=IHHII", 16 + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
-        told = kernel.recv(8192)
-    return _user_in(told, ports)
+        kernel.send(
+            struct.pack("=IHHII", 16 + len(requested), _BY_FAMILY, _REQUEST, 0, 0) + requested
+        )
+        response = kernel.recv(8192)
+    return _user_in(response, ports)
 
 
-def _user_in(told: bytes, ports: bytes) -> int | None:
+def _user_in(response: bytes, ports: bytes) -> int | None:
     """The user in the kernel's response, if it is about exactly this socket and its process still
     has it. Raises OSError."""
-    if struct.unpack_from("=H", told, 4)[0] == _ERROR:
-        (number,) = struct.unpack_from("=i", told, 16)
+    if struct.unpack_from("=H", response, 4)[0] == _ERROR:
+        (number,) = struct.unpack_from("=i", response, 16)
         if number == -errno.ENOENT:
             return None
         raise OSError(-number, "sock_diag")
-    uid, inode = struct.unpack_from("=II", told, 16 + 4 + 48 + 12)
+    uid, inode = struct.unpack_from("=II", response, 16 + 4 + 48 + 12)
     # in the place of one that is gone comes one that listens at its port
-    return uid if inode and told[17] != _LISTENS and told[20:24] == ports else None
+    return uid if inode and response[17] != _LISTENS and response[20:24] == ports else None
 
 
 def _read(table: str) -> bytes:
@@ -152,7 +154,7 @@ def _read(table: str) -> bytes:
 def parse_socket_table(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
     """The users of the wanted rows of a table. A row without an inode is a socket that its process
     has closed: its user is shown as 0, which does not mean root."""
-    found: dict[_Row, int] = {}
+    uids: dict[_Row, int] = {}
     for line in table.splitlines()[1:]:
         columns = line.split(None, 10)
         if (
@@ -161,8 +163,8 @@ def parse_socket_table(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, 
             and columns[9] != b"0"
             and columns[7].isdigit()
         ):
-            found[columns[1], columns[2]] = int(columns[7])
-    return found
+            uids[columns[1], columns[2]] = int(columns[7])
+    return uids
 
 
 def table_rows_of(client: SocketAddress | None, server: SocketAddress | None) -> frozenset[_Row]:

@@ -157,10 +157,10 @@ class LoginSessions:
 def session_token(cookies: bytes) -> str:
     """The session token in a Cookie header; empty if there is none."""
     try:
-        found = SimpleCookie(cookies.decode("latin-1")).get(COOKIE)
+        cookie = SimpleCookie(cookies.decode("latin-1")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return cookie.value if cookie else ""
 
 
 def _digest(token: str) -> bytes:

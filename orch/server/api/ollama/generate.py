@@ -252,7 +252,7 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
 @with_error_envelope(ollama_error)
 async def embed_inputs(request: Request) -> Response:
     """`POST /api/embed`."""
-    body, begun = await parse_body(request, forms.EmbedRequest), time.perf_counter()
+    body, started = await parse_body(request, forms.EmbedRequest), time.perf_counter()
     if not body.input:
         await _moved(request, body.model, body.keep_alive)
         return json_response(
@@ -265,11 +265,11 @@ async def embed_inputs(request: Request) -> Response:
         [body.input] if isinstance(body.input, str) else body.input,
         {**(body.model_extra or {}), **stays},
     )
-    spent = int((time.perf_counter() - begun) * _NANO)
+    duration = int((time.perf_counter() - started) * _NANO)
     answer = {
         "model": result.model,
         "embeddings": result.vectors,
-        "total_duration": spent,
+        "total_duration": duration,
         "load_duration": 0,
         "prompt_eval_count": result.tokens,
     }

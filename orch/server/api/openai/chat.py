@@ -135,11 +135,14 @@ def completion_body(result: RunResult) -> dict[str, Any]:
     return {**head, "choices": [choice], "usage": chat_usage(result.response.usage)}
 
 
-def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _logprobs(logprobs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Logprobs of tokens, with the empty fields that Ollama leaves out."""
     return (
-        {"content": [{"bytes": None, "top_logprobs": [], **each} for each in told], "refusal": None}
-        if told
+        {
+            "content": [{"bytes": None, "top_logprobs": [], **each} for each in logprobs],
+            "refusal": None,
+        }
+        if logprobs
         else None
     )
 

@@ -122,9 +122,9 @@ class OutputItems:
         kind = ITEM_KINDS[self._kind]
         return {"id": self._name(kind.prefix), **kind.fields, "status": status, "content": content}
 
-    def _called(self, told: dict[str, Any]) -> Iterator[Event]:
+    def _called(self, tool_call: dict[str, Any]) -> Iterator[Event]:
         """A tool call arrives whole."""
-        call = to_openai_calls([told], self._run_id, len(self.items))[0]
+        call = to_openai_calls([tool_call], self._run_id, len(self.items))[0]
         arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
         item = {
             "id": name,
