@@ -227,7 +227,7 @@ def memory_import(
 
 
 @app.command("stats")
-def memory_stats(ctx: typer.Context, as_json: Json = False) -> None:
+def memory_print_stats(ctx: typer.Context, as_json: Json = False) -> None:
     """Show the number of memories, and where they are stored."""
     from orch.cli import render
 
