@@ -29,17 +29,7 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
     codes = {c.eliminated_code for c in out}
     down = "; ".join(f"{name}: {why}" for name, why in survey.unreachable.items())
     if "context_overflow" in codes:
-        short = [
-            f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"
-        ]
-        numbers = "; ".join(short[:MOST_NAMED]) + (
-            f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
-        )
-        return OrchError(
-            f"the task fits no model: {numbers}",
-            "shorten the input, or add a model with a larger context",
-            code="context_overflow",
-        )
+        return _context_error(out)
     if "capability" in codes or "memory" in codes:
         why = "; ".join(
             f"{c.model_id}: {c.eliminated}"
@@ -85,6 +75,17 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
         " this one"
     )
     return OrchError(f"no model is installed{_elsewhere(candidates)}", hint, code="model_not_found")
+
+
+def _context_error(out: Sequence[Candidate]) -> OrchError:
+    """The error for a task that is longer than the context of each model that could take it."""
+    short = [f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"]
+    more = f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+    return OrchError(
+        f"the task fits no model: {'; '.join(short[:MOST_NAMED])}{more}",
+        "shorten the input, or add a model with a larger context",
+        code="context_overflow",
+    )
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
