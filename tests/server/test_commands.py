@@ -383,8 +383,8 @@ def test_beside_a_stuck_server_commands_run_alone_and_say_so(
 FROZEN = """
 import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-from orch.server.instance_lock import held
-with held():
+from orch.server.instance_lock import hold_lock
+with hold_lock():
     print("held", flush=True)
     signal.pause()
 """
