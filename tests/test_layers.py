@@ -163,3 +163,14 @@ def _roots(path: Path) -> Iterator[str]:
             yield node.module or ""
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def test_no_test_file_imports_another() -> None:
+    tests = ROOT.parent / "tests"
+    found = {
+        f"{path.relative_to(tests)} imports {module}"
+        for path in tests.rglob("*.py")
+        for module in _roots(path)
+        if re.fullmatch(r"tests\.(\w+\.)*test_\w+", module)
+    }
+    assert found == set()

@@ -22,9 +22,9 @@ from orch.errors import OrchError
 from orch.execution.results import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
 from orch.providers.stream_parsing import ThinkTagSplitter
-from orch.server.affinity import conversation_key as conversation_of
 from orch.server.api.openai import schemas
 from orch.server.http import json_limits
+from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter

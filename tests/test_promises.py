@@ -29,22 +29,18 @@ from orch.routing.scoring import MIN_GRADES, TASKS_PER_LOAD
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
-from orch.server.http.sessions import (
-    LINK_TTL_S,
-    MAX_WRONG_KEYS,
-    SESSION_IDLE_S,
-    WRONG_KEYS_WINDOW_S,
-)
+from orch.server.http.sessions import LINK_TTL_S, SESSION_IDLE_S
+from orch.server.http.wrong_key_limit import MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
 from orch.server.local_client import PROBE_TIMEOUT_S
 from orch.storage.timings import HALF_LIFE_S, _weighted_median
 from orch.text.prompt import Task
 from tests.conftest import CODER, LLAMA
 from tests.readme.documents import DOCS
-from tests.server.http.test_peer_user import Uids
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
+from tests.support.peers import Uids
 
 KEY = "k" * 16
 PACKAGE = Path(package.__file__).parent

@@ -15,12 +15,7 @@ from orch.config.discovery import find_sources, working_directory
 from orch.config.fingerprint import fingerprint
 from orch.config.socket_path import socket_path
 from orch.errors import OrchError
-from orch.server.local_client import (
-    LocalConnection,
-    NoServerError,
-    StuckServerError,
-    request_json,
-)
+from orch.server.local_client import LocalConnection, NoServerError, StuckServerError, request_json
 
 if TYPE_CHECKING:
     from orch.cli.output import OutputMode

@@ -9,7 +9,7 @@ from orch.config import regex_limits, spec
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.redact import is_retired_pattern
-from orch.text.redact.vendor_forms import FORM_NAMES
+from orch.text.redact.vendor_keys import FORM_NAMES
 from orch.text.suggestion import did_you_mean
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"

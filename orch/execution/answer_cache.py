@@ -15,13 +15,7 @@ from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
-from orch.storage.answers import (
-    AnswerStore,
-    CachedAnswer,
-    answer_key,
-    is_cacheable,
-    is_standalone,
-)
+from orch.storage.answers import AnswerStore, CachedAnswer, answer_key, is_cacheable, is_standalone
 from orch.storage.offload import Offload, run_inline
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, text_size
 from orch.text.redact import Redactor

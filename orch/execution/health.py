@@ -15,7 +15,7 @@ from orch.config.load import Config
 from orch.config.spec import Memory, Provider
 from orch.config.urls import display_url
 from orch.errors import JournalError, OrchError, ProviderError
-from orch.execution.reachable_addresses import QDRANT_URL
+from orch.execution.offline_report import QDRANT_URL
 from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient

@@ -14,13 +14,7 @@ from orch.execution.events import RunWarning
 from orch.routing.router import Plan
 from orch.routing.wording import reason_text
 from orch.storage.journal import RunRecord
-from orch.text.prompt import (
-    PreparedTask,
-    Task,
-    build_messages,
-    text_size,
-    text_to_classify,
-)
+from orch.text.prompt import PreparedTask, Task, build_messages, text_size, text_to_classify
 from orch.text.slices import is_image_data_url
 from orch.types import (
     Attempt,

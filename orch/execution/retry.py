@@ -6,12 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orch.errors import ProviderError
-from orch.routing.model_state import (
-    ModelState,
-    answer_room,
-    required_context,
-    with_token_count,
-)
+from orch.routing.model_state import ModelState, answer_room, required_context, with_token_count
 from orch.types import Attempt, Candidate, ChatRequest, ModelKey, Need
 
 RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S = 0.25, 2.0

@@ -303,8 +303,8 @@ def _learned(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]] |
         return None
     try:
         from orch.quality.ridge import (
-            fit_columns,
-        )  # numpy: a tenth of a second, and not installed everywhere
+            fit_columns,  # numpy: a tenth of a second, and not installed everywhere
+        )
     except ImportError:
         return None
     return fit_columns(graded)

@@ -21,12 +21,12 @@ from orch.routing.registry import Inventory, Registry
 from orch.routing.selection import (
     apply_preferences,
     last_resort_keys,
-    move_to_front,
     only_loaded,
     pin_model,
     place_last_resorts,
     prefer_ready,
 )
+from orch.routing.session_model import move_to_front
 from orch.routing.thinking import ignored_thinking_warning
 from orch.storage.feedback import FeedbackStore
 from orch.storage.journal import Journal

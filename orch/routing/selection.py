@@ -11,19 +11,14 @@ from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import pinned_model_error
 from orch.routing.ranking import remote_reasons
 from orch.routing.registry import Inventory
+from orch.routing.session_model import Order, move_to_front, prefer_session_model
 from orch.routing.wording import add_reasons, reason_text, with_elimination, with_reasons
 from orch.types import Candidate, Elimination, ModelKey, Reason
 
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Codes of eliminations that do not count for a model that the user named."""
 
-Order = tuple[Candidate, ...]
 States = Mapping[ModelKey, ModelState]
-
-
-def move_to_front(order: Sequence[Candidate], first: Candidate) -> Order:
-    """The same models with this one at the front."""
-    return (first, *(each for each in order if each.key != first.key))
 
 
 # ---------------------------------------------------------------- last resorts
@@ -89,17 +84,6 @@ def apply_preferences(
     A last resort never moves to the front for being loaded."""
     order = prefer_session_model(order, session_model, routing.session_margin)
     return prefer_loaded(order, routing.swap_margin, resorts)
-
-
-def prefer_session_model(order: Order, session_model: ModelKey | None, margin: float) -> Order:
-    """The session's model first, unless the best one scores better by more than the margin: a
-    switch loses the prompt cache."""
-    best = order[0]
-    kept = next((c for c in order if c.key == session_model), best)
-    if kept is best or kept.score < best.score - margin:
-        return order
-    stays = Reason("session", {"model": best.model_name, "margin": margin})
-    return move_to_front(order, with_reasons(kept, stays, *remote_reasons(kept.remote_host)))
 
 
 def prefer_loaded(

@@ -21,11 +21,11 @@ from orch.execution.runtime import Runtime
 from orch.memory.resident import ResidentMemory
 from orch.orchestrator import Orchestrator
 from orch.providers import Loads
-from orch.server.affinity import ConversationAffinity
 from orch.server.batched_journal import BatchedJournal
 from orch.server.cached_registry import CachedRegistry
 from orch.server.metrics import Metrics
 from orch.server.scheduling.scheduler import Scheduler
+from orch.server.stateless_conversations import ConversationAffinity
 from orch.server.wiring import ServerWiring
 from orch.storage.history import History
 from orch.text.prompt import Task

@@ -39,7 +39,7 @@ from orch.providers.stream_parsing import (
 )
 from orch.providers.stream_parsing import parse_text as wire_text
 from orch.quality.features import hash_text
-from orch.server.affinity import conversation_key as conversation_of
+from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components.markdown_html import render_blocks
 from orch.server.web.components.stream_text import split_tail
 from orch.storage.answers import answer_key
@@ -47,13 +47,7 @@ from orch.text.equivalence.guards import is_equivalent
 from orch.text.equivalence.tokenize import without_accents
 from orch.text.language import detect_language, fold
 from orch.text.markdown import BlockSplitter
-from orch.text.prompt import (
-    Task,
-    estimate_text_tokens,
-    fenced_block,
-    message_text,
-    prepare_task,
-)
+from orch.text.prompt import Task, estimate_text_tokens, fenced_block, message_text, prepare_task
 from orch.text.redact import Redactor
 from orch.text.terminal import sanitize_text
 

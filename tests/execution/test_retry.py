@@ -11,12 +11,7 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
-from orch.execution.retry import (
-    MAX_BACKOFF_S,
-    RATE_LIMIT_BACKOFF_S,
-    backoff_s,
-    next_candidates,
-)
+from orch.execution.retry import MAX_BACKOFF_S, RATE_LIMIT_BACKOFF_S, backoff_s, next_candidates
 from orch.providers.context_overflow import parse_overflow
 from orch.types import Attempt, Candidate, RunResult
 from tests.conftest import CODER, LLAMA

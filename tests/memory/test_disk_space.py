@@ -17,11 +17,10 @@ from orch.memory import disk_space
 from orch.memory.edge_store import EdgeStore
 from orch.memory.store import Filter, StoreError
 from tests.conftest import CODER
-from tests.server.test_batched_journal import ask, until
 from tests.support.fake_ollama import FakeOllama
 from tests.support.journal_file import query
 from tests.support.orch_command import orch
-from tests.support.orch_process import serving
+from tests.support.orch_process import ask, serving, until
 from tests.support.vector_stores import DIMENSION, point
 
 SERVER = "the staging server is called nemo and stands in Helsinki"

@@ -6,8 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from orch.text.redact import Redactor
 from tests.support.fake_ollama import FakeOllama
 from tests.support.journal_file import answered_run, query
 from tests.support.orch_command import orch
-from tests.support.orch_process import Served, serving
+from tests.support.orch_process import Served, ask, serving, until
 
 BESIDE = (
     "health",
@@ -38,17 +37,6 @@ BESIDE = (
     "memory forget --session none -y",
 )
 """Commands: some use the server, others open the journal themselves."""
-
-
-def ask(server: Served, task: str) -> str:
-    """Has the server answer a task."""
-    answer = httpx.post(
-        f"{server.url}/v1/chat/completions",
-        json={"model": "auto", "messages": [{"role": "user", "content": task}]},
-        trust_env=False,
-    )
-    assert answer.status_code == 200, answer.text
-    return task
 
 
 def deleted(server: Served) -> list[str]:
@@ -116,15 +104,6 @@ def locked(journal: BatchedJournal) -> Iterator[None]:
     with contextlib.closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Waits until a condition is true."""
-    for _ in range(2_000):
-        if holds():
-            return
-        time.sleep(0.005)
-    pytest.fail("it never came")
 
 
 def test_unwritable_runs_are_kept_and_written_later(

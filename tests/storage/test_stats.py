@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from orch.storage.stats import (
-    by_client,
-    by_model,
-    by_type,
-    cold_loads,
-    count_fallbacks,
-    percentile,
-)
+from orch.storage.stats import by_client, by_model, by_type, cold_loads, count_fallbacks, percentile
 
 
 def attempt(run_id: str, n: int, model: str, **values: Any) -> dict[str, Any]:

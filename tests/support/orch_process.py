@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+import httpx
+import pytest
 
 from tests.support.forked import COMMAND, Forked
 
@@ -40,3 +44,23 @@ def serving(*before: str) -> Iterator[Served]:
             yield Served(said.split()[-1], process)
         finally:
             process.kill()
+
+
+def ask(server: Served, task: str) -> str:
+    """Has the server answer a task."""
+    answer = httpx.post(
+        f"{server.url}/v1/chat/completions",
+        json={"model": "auto", "messages": [{"role": "user", "content": task}]},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    return task
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits until a condition is true."""
+    for _ in range(2_000):
+        if holds():
+            return
+        time.sleep(0.005)
+    pytest.fail("it never came")

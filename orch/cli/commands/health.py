@@ -57,7 +57,7 @@ def health_command(
 def _print_addresses(ctx: typer.Context, *, as_json: bool) -> int:
     """Prints the addresses that orch may contact; returns the exit code."""
     from orch.cli import render
-    from orch.execution.reachable_addresses import reachable_addresses
+    from orch.execution.offline_report import reachable_addresses
 
     addresses = reachable_addresses(context.read_config(ctx))
     beyond = sum(each.scope == "beyond" for each in addresses)

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 
 from orch.errors import OrchError
-from orch.server.affinity import conversation_key
 from orch.server.api.handler import client_name, service_of
 from orch.server.api.model_names import parse_model_name
+from orch.server.stateless_conversations import conversation_key
 from orch.text.prompt import Task
 from orch.types import Message
 

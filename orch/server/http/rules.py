@@ -10,7 +10,7 @@ from orch.config.urls import is_loopback
 from orch.errors import UsageError
 from orch.server.http.hosts import LOOPBACK_HOSTS, validate_host, validate_origin
 from orch.server.http.peer_user import SocketAddress, SocketOwners
-from orch.server.http.sessions import WrongKeyLimiter
+from orch.server.http.wrong_key_limit import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from orch.server.http.keys import ApiKeys

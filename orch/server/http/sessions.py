@@ -1,12 +1,10 @@
-"""Login sessions of the page, one-time login links, and a rate limit on wrong keys; tokens are kept
-as digests in memory."""
+"""Login sessions of the page and one-time login links; tokens are kept as digests in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import secrets
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -14,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from orch.server.http.keys import ApiKeys
+from orch.server.http.wrong_key_limit import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
@@ -24,11 +23,6 @@ SESSION_IDLE_S = 12 * 3600.0
 """A session without a request and without an open page expires after this time."""
 MAX_SESSIONS = 100
 """Sessions kept; the one that has been idle longest is evicted."""
-MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S = 10, 60.0
-"""Wrong keys from one account or address within the window; each further one is answered with a
-delay."""
-WRONG_KEY_DELAY_S = 1.0
-MAX_SOURCES = 1024
 LINK_TTL_S, MAX_LINKS = 600.0, 16
 """A link logs one browser in and expires after this time; the oldest one is evicted."""
 
@@ -62,33 +56,6 @@ class LoginSession:
                 coming.cancel()
 
         return received
-
-
-class WrongKeyLimiter:
-    """Counts wrong keys by source. A valid key is always accepted, so nobody can lock another
-    client out."""
-
-    def __init__(
-        self, late_s: float = WRONG_KEY_DELAY_S, clock: Callable[[], float] = monotonic
-    ) -> None:
-        self._late_s, self._clock = late_s, clock
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
-
-    async def record_failure(self, source: str) -> float:
-        """Counts a wrong key. Returns 0, or, after too many and with a delay, the seconds until
-        they expire."""
-        wrong = self._wrong.setdefault(source, deque(maxlen=MAX_WRONG_KEYS + 1))
-        self._wrong.move_to_end(source)
-        wrong.append(self._clock())
-        if len(self._wrong) > MAX_SOURCES:
-            self._wrong.popitem(last=False)
-        wait_s = (
-            wrong[0] + WRONG_KEYS_WINDOW_S - self._clock() if len(wrong) > MAX_WRONG_KEYS else 0.0
-        )
-        if wait_s <= 0:
-            return 0.0
-        await asyncio.sleep(self._late_s)
-        return wait_s
 
 
 class LoginSessions:

@@ -114,9 +114,9 @@ def find_secrets(text: str) -> Iterator[Span]:
     """Start, end and form name of the secrets in a text; they may overlap."""
     view = TextView(text)
     if TOKEN_RUN in view.token_mask:
-        from orch.text.redact import vendors
+        from orch.text.redact import vendor_key_detector
 
-        yield from vendors.find_vendor_keys(view)
+        yield from vendor_key_detector.find_vendor_keys(view)
     if b"://" in view.lowered or b":thin:" in view.lowered:
         from orch.text.redact import urls
 

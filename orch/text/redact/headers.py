@@ -8,7 +8,7 @@ from orch.text.redact.lazy_pattern import lazy_pattern
 from orch.text.redact.secret_names import NameKind
 from orch.text.redact.secret_values import ValueStyle, is_secret_value, looks_random
 from orch.text.redact.text_view import Span, TextView
-from orch.text.redact.vendors import looks_like_key_material
+from orch.text.redact.vendor_key_detector import looks_like_key_material
 
 _Q = r"(?:\\{0,16}[\"'`])"
 _AUTHORIZATION = lazy_pattern(

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from orch.text.redact.lazy_pattern import lazy_pattern
 from orch.text.redact.secret_names import NameKind, classify_name, split_identifier
-from orch.text.redact.vendors import looks_like_key_material
+from orch.text.redact.vendor_key_detector import looks_like_key_material
 
 
 class ValueStyle(Enum):

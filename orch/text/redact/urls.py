@@ -9,7 +9,7 @@ from orch.text.redact.lazy_pattern import lazy_pattern
 from orch.text.redact.secret_names import NameKind
 from orch.text.redact.secret_values import ValueStyle, is_secret_value
 from orch.text.redact.text_view import Span, TextView
-from orch.text.redact.vendors import looks_like_key_material
+from orch.text.redact.vendor_key_detector import looks_like_key_material
 
 _USER_INFO = lazy_pattern(
     r"://([^\s/:@\"'`<>\[\](){}]{0,200}):([^\s@\"'`<>]{1,300}(?:@[^\s@/\"'`<>,;]{1,200})*)@(?=[\w.\[-])"

@@ -16,8 +16,8 @@ from orch.server.api.openai.tools import (
     tools_from_responses,
 )
 from tests.conftest import CODER
-from tests.server.api.test_warnings import warnings
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.responses import warnings_of
 
 ADD = {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
 AGENTS = {
@@ -153,7 +153,7 @@ def test_responses_accept_every_tool_and_call_namespaced_functions_by_name(
     response = httpx.post(f"{url}/v1/responses", json=body)
     *_, call = response.json()["output"]
     assert (call["type"], call["namespace"], call["name"]) == ("function_call", "agents", "spawn")
-    assert (names_sent(ollama), warnings(response)) == (["add", "agents__spawn"], SAID)
+    assert (names_sent(ollama), warnings_of(response)) == (["add", "agents__spawn"], SAID)
 
 
 def test_a_streamed_namespaced_call_makes_the_round_trip(url: str, ollama: FakeOllama) -> None:
@@ -212,5 +212,5 @@ def test_a_model_without_tools_answers_if_no_tool_remains(
     url: str, ollama: FakeOllama, path: str, body: dict[str, Any]
 ) -> None:
     response = httpx.post(f"{url}{path}", json={"model": CODER, **body})
-    assert SAID[0] in warnings(response)
+    assert SAID[0] in warnings_of(response)
     assert not {"tools", "tool_choice"} & ollama.chats()[-1].body.keys()

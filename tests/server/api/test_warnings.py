@@ -14,6 +14,7 @@ from orch.providers.thinking import CANNOT_THINK
 from orch.server.api.handler import MAX_WARNING_CHARS, MAX_WARNING_HEADERS, with_warning_headers
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
+from tests.support.responses import warnings_of
 
 SAID = [{"role": "user", "content": "hi"}]
 CAN_NOT = f"{CODER} {CANNOT_THINK}"
@@ -28,17 +29,11 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-def warnings(response: httpx.Response) -> list[str]:
-    """Those of an answer that went well."""
-    assert response.status_code == 200, response.text
-    return [unquote(value) for value in response.headers.get_list("x-orch-warning")]
-
-
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("path", ASKED)
 def test_a_response_warns_about_ignored_options(url: str, path: str, stream: bool) -> None:
     wish = {} if path.startswith("/orch") else {"stream": stream}
-    assert CAN_NOT in warnings(
+    assert CAN_NOT in warnings_of(
         httpx.post(f"{url}{path}", json={"model": CODER, **ASKED[path], **wish})
     )
 
@@ -47,13 +42,15 @@ def test_rejected_options_are_reported_before_the_first_byte(url: str, ollama: F
     ollama.models[CODER].tells_capabilities = False
     body = {"model": CODER, "messages": SAID, "think": True, "stream": True}
     with httpx.stream("POST", f"{url}/api/chat", json=body) as response:
-        assert warnings(response) == [CAN_NOT]
+        assert warnings_of(response) == [CAN_NOT]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
 def test_auto_does_not_warn_about_ignored_options(url: str, path: str) -> None:
     assert (
-        warnings(httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False}))
+        warnings_of(
+            httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False})
+        )
         == []
     )
 

@@ -16,7 +16,7 @@ from orch.server.http.guard import Guard
 from orch.server.http.hosts import client_network, parse_host
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
-from orch.server.http.sessions import MAX_WRONG_KEYS, WrongKeyLimiter
+from orch.server.http.wrong_key_limit import MAX_WRONG_KEYS, WrongKeyLimiter
 from tests.support.guarded_app import (
     HOST,
     SECRET,

@@ -34,24 +34,12 @@ from tests.support.guarded_app import HOST, RawClient, run_guarded
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
+from tests.support.peers import Uids
 
 LINUX = pytest.mark.skipif(
     not os.path.exists("/proc/net/tcp"), reason="the system does not say whose a socket is"
 )
 OTHER = os.geteuid() + 1
-
-
-class Uids:
-    """Replaces the lookup of a socket's user."""
-
-    def __init__(self, uid: int | None) -> None:
-        self.uid, self.asked = uid, 0
-
-    async def __call__(
-        self, client: SocketAddress | None, server: SocketAddress | None
-    ) -> int | None:
-        self.asked += 1
-        return self.uid
 
 
 def rules(uid: int | None) -> Rules:

@@ -13,11 +13,13 @@ from orch.server.http.sessions import (
     LINK_TTL_S,
     MAX_LINKS,
     MAX_SESSIONS,
+    SESSION_IDLE_S,
+    LoginSessions,
+)
+from orch.server.http.wrong_key_limit import (
     MAX_SOURCES,
     MAX_WRONG_KEYS,
-    SESSION_IDLE_S,
     WRONG_KEYS_WINDOW_S,
-    LoginSessions,
     WrongKeyLimiter,
 )
 

@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from orch.cli.commands.page import REDIRECT_PAGE
-from orch.server.http.sessions import COOKIE, MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
+from orch.server.http.sessions import COOKIE
+from orch.server.http.wrong_key_limit import MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
 from tests.support.browser import FITS, PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_command import orch

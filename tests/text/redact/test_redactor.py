@@ -18,7 +18,7 @@ from orch.text.redact.redactor import AFTER_CHARS, BEFORE_CHARS, PIECE_CHARS
 from orch.text.redact.secret_names import NameKind
 from orch.text.redact.secret_values import ValueStyle
 from orch.text.redact.text_view import Span
-from orch.text.redact.vendor_forms import FORM_NAMES
+from orch.text.redact.vendor_keys import FORM_NAMES
 from tests.support.secret_samples import key_of
 
 KEY = key_of("ghp_{A36}")

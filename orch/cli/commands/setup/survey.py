@@ -17,7 +17,7 @@ from orch.config.installation import install_library_command
 from orch.config.spec import Provider
 from orch.config.urls import display_url, is_local_url
 from orch.errors import ProviderError
-from orch.execution.reachable_addresses import DEFAULT_SERVERS
+from orch.execution.offline_report import DEFAULT_SERVERS
 from orch.execution.runtime import Runtime
 from orch.providers.kinds import KINDS
 from orch.providers.llamacpp import ENGINE_PACKAGE

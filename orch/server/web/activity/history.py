@@ -11,13 +11,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.events import GenericEventArguments, ValueChangeEventArguments
 
-from orch.server.web.activity.queries import (
-    PAGE_ROWS,
-    Row,
-    RunFilter,
-    list_runs,
-    read_history,
-)
+from orch.server.web.activity.queries import PAGE_ROWS, Row, RunFilter, list_runs, read_history
 from orch.server.web.components.labels import CODES, label, task_type_label, task_type_options
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.tables import text_element

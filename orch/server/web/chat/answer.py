@@ -17,12 +17,7 @@ from orch.server.web.chat.why import explain_choice
 from orch.server.web.components.collapsible import Collapsible
 from orch.server.web.components.errors import error_box, warning_note
 from orch.server.web.components.i18n import N_
-from orch.server.web.components.labels import (
-    CODES,
-    label,
-    task_type_label,
-    task_type_options,
-)
+from orch.server.web.components.labels import CODES, label, task_type_label, task_type_options
 from orch.server.web.components.page import Page, with_notification
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.throttle import Throttle

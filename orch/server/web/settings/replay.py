@@ -9,11 +9,7 @@ from collections.abc import Mapping
 
 from orch.config.edit_weights import normalize_weights
 from orch.config.spec import Weights
-from orch.routing.recorded_decisions import (
-    RecordedDecision,
-    RecordedDecisions,
-    recorded_decisions,
-)
+from orch.routing.recorded_decisions import RecordedDecision, RecordedDecisions, recorded_decisions
 from orch.routing.replay import (
     Comparison,
     DecisionReplayer,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.execution.reachable_addresses import DEFAULT_SERVERS
+from orch.execution.offline_report import DEFAULT_SERVERS
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from orch.text.redact.lazy_pattern import lazy_bytes_pattern, lazy_pattern
 from orch.text.redact.text_view import Span, TextView
-from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
+from orch.text.redact.vendor_keys import KEY_FORMS, NAMED_KEYS
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """The beginning of a word, also after an escape in JSON text or in a URL."""

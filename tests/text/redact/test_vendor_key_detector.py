@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orch.text.redact import Redactor
-from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
-from orch.text.redact.vendors import looks_like_key_material
+from orch.text.redact.vendor_key_detector import looks_like_key_material
+from orch.text.redact.vendor_keys import KEY_FORMS, NAMED_KEYS
 from tests.support.secret_samples import KEYS, key_of
 
 REDACTOR = Redactor({})
