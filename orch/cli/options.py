@@ -45,86 +45,98 @@ Since = Annotated[
 Continue = Annotated[bool, typer.Option("-c", "--continue", help="Continue the last conversation.")]
 
 
+WordsOption = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[TASK] [-]", help="The task; - reads it from stdin.", show_default=False
+    ),
+]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Use this model.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+TaskTypeOption = Annotated[
+    str,
+    typer.Option(
+        "-t",
+        "--type",
+        metavar="TYPE",
+        help="Task type, instead of the detected one.",
+        show_default=False,
+    ),
+]
+SpeedOption = Annotated[bool, typer.Option("--speed", help="Prefer the fastest answer.")]
+QualityOption = Annotated[bool, typer.Option("--quality", help="Prefer the best answer.")]
+ProfileOption = Annotated[
+    str,
+    typer.Option("--profile", metavar="NAME", help="Profile of routing.yaml.", show_default=False),
+]
+DialOption = Annotated[
+    float | None,
+    typer.Option(
+        "--dial",
+        metavar="0..10",
+        help="0: speed only, 5: balanced, 10: quality only.",
+        show_default=False,
+    ),
+]
+LoadedOption = Annotated[
+    bool, typer.Option("--loaded", help="Use only loaded models, if one can take the task.")
+]
+SystemOption = Annotated[
+    str,
+    typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False),
+]
+FilesOption = Annotated[
+    list[str],
+    typer.Option(
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="File to attach; can be repeated.",
+        show_default=False,
+    ),
+]
+ContextOption = Annotated[
+    list[str],
+    typer.Option(
+        "--context",
+        metavar="TEXT",
+        help="Fact to add to the task; can be repeated.",
+        show_default=False,
+    ),
+]
+OptionOption = Annotated[
+    list[str],
+    typer.Option(
+        "-o",
+        metavar="KEY=VALUE",
+        help="Sampling option such as temperature=0; can be repeated.",
+        show_default=False,
+    ),
+]
+
+
 def task_options(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[TASK] [-]", help="The task; - reads it from stdin.", show_default=False
-        ),
-    ] = [],  # noqa: B006 - Typer copies it
-    model: Annotated[
-        str,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="MODEL",
-            help="Use this model.",
-            autocompletion=complete_model,
-            show_default=False,
-        ),
-    ] = "",
-    task_type: Annotated[
-        str,
-        typer.Option(
-            "-t",
-            "--type",
-            metavar="TYPE",
-            help="Task type, instead of the detected one.",
-            show_default=False,
-        ),
-    ] = "",
-    speed: Annotated[bool, typer.Option("--speed", help="Prefer the fastest answer.")] = False,
-    quality: Annotated[bool, typer.Option("--quality", help="Prefer the best answer.")] = False,
-    profile: Annotated[
-        str,
-        typer.Option(
-            "--profile", metavar="NAME", help="Profile of routing.yaml.", show_default=False
-        ),
-    ] = "",
-    dial: Annotated[
-        float | None,
-        typer.Option(
-            "--dial",
-            metavar="0..10",
-            help="0: speed only, 5: balanced, 10: quality only.",
-            show_default=False,
-        ),
-    ] = None,
-    loaded: Annotated[
-        bool, typer.Option("--loaded", help="Use only loaded models, if one can take the task.")
-    ] = False,
-    system: Annotated[
-        str,
-        typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False),
-    ] = "",
-    files: Annotated[
-        list[str],
-        typer.Option(
-            "-f",
-            "--file",
-            metavar="FILE",
-            help="File to attach; can be repeated.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    context: Annotated[
-        list[str],
-        typer.Option(
-            "--context",
-            metavar="TEXT",
-            help="Fact to add to the task; can be repeated.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    option: Annotated[
-        list[str],
-        typer.Option(
-            "-o",
-            metavar="KEY=VALUE",
-            help="Sampling option such as temperature=0; can be repeated.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
+    words: WordsOption = [],  # noqa: B006 - Typer copies it
+    model: ModelOption = "",
+    task_type: TaskTypeOption = "",
+    speed: SpeedOption = False,
+    quality: QualityOption = False,
+    profile: ProfileOption = "",
+    dial: DialOption = None,
+    loaded: LoadedOption = False,
+    system: SystemOption = "",
+    files: FilesOption = [],  # noqa: B006
+    context: ContextOption = [],  # noqa: B006
+    option: OptionOption = [],  # noqa: B006
 ) -> None:
     """Declares the options of `orch run` and `orch route`; `orch chat` has those of
     `CHAT_OPTIONS`."""

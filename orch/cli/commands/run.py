@@ -20,80 +20,91 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
+SchemaOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE", help="JSON Schema that the answer must follow.", show_default=False
+    ),
+]
+StreamOption = Annotated[
+    bool, typer.Option("--stream/--no-stream", help="Show the answer as it arrives.")
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Seconds to wait for the first token (300); at most 60 between tokens.",
+        show_default=False,
+    ),
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Ignore cached answers.")]
+RecallOption = Annotated[
+    bool, typer.Option("--recall", help="Add memories that match the task to the prompt.")
+]
+RememberOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--remember/--no-remember",
+        help="Whether this run can be recalled later.",
+        show_default=False,
+    ),
+]
+SessionOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Conversation that this task belongs to.", show_default=False
+    ),
+]
+FallbackOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--fallback/--no-fallback",
+        help="Whether another model may take over after a failure.",
+        show_default=False,
+    ),
+]
+ContinuePartialOption = Annotated[
+    bool,
+    typer.Option("--continue-partial", help="In a pipe: let another model continue a cut answer."),
+]
+JsonlOption = Annotated[
+    bool, typer.Option("--jsonl", help="Print the run's events, one JSON object per line.")
+]
+PlainOption = Annotated[bool, typer.Option("--plain", help="Do not render Markdown on a terminal.")]
+NoServerOption = Annotated[
+    bool, typer.Option("--no-server", help="Do not use a running orch server.")
+]
+ShowThinkingOption = Annotated[
+    bool, typer.Option("--show-thinking", help="Show the model's thinking on stderr.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only decide, like orch route.")]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print nothing but errors on stderr.")
+]
+
+
 @app.command(no_args_is_help=False)
 @with_options(task_options)
 def run_command(
     ctx: typer.Context,
-    schema: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE", help="JSON Schema that the answer must follow.", show_default=False
-        ),
-    ] = "",
-    stream: Annotated[
-        bool, typer.Option("--stream/--no-stream", help="Show the answer as it arrives.")
-    ] = True,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Seconds to wait for the first token (300); at most 60 between tokens.",
-            show_default=False,
-        ),
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore cached answers.")] = False,
-    recall: Annotated[
-        bool, typer.Option("--recall", help="Add memories that match the task to the prompt.")
-    ] = False,
-    remember: Annotated[
-        bool | None,
-        typer.Option(
-            "--remember/--no-remember",
-            help="Whether this run can be recalled later.",
-            show_default=False,
-        ),
-    ] = None,
+    schema: SchemaOption = "",
+    stream: StreamOption = True,
+    timeout: TimeoutOption = None,
+    fresh: FreshOption = False,
+    recall: RecallOption = False,
+    remember: RememberOption = None,
     carry_on: Continue = False,
-    session: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Conversation that this task belongs to.", show_default=False
-        ),
-    ] = "",
-    fallback: Annotated[
-        bool | None,
-        typer.Option(
-            "--fallback/--no-fallback",
-            help="Whether another model may take over after a failure.",
-            show_default=False,
-        ),
-    ] = None,
-    continue_partial: Annotated[
-        bool,
-        typer.Option(
-            "--continue-partial", help="In a pipe: let another model continue a cut answer."
-        ),
-    ] = False,
+    session: SessionOption = "",
+    fallback: FallbackOption = None,
+    continue_partial: ContinuePartialOption = False,
     as_json: RunJson = False,
-    jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print the run's events, one JSON object per line.")
-    ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Do not render Markdown on a terminal.")
-    ] = False,
+    jsonl: JsonlOption = False,
+    plain: PlainOption = False,
     no_stdin: NoStdin = False,
-    no_server: Annotated[
-        bool, typer.Option("--no-server", help="Do not use a running orch server.")
-    ] = False,
-    show_thinking: Annotated[
-        bool, typer.Option("--show-thinking", help="Show the model's thinking on stderr.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only decide, like orch route.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print nothing but errors on stderr.")
-    ] = False,
+    no_server: NoServerOption = False,
+    show_thinking: ShowThinkingOption = False,
+    dry_run: DryRunOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Run a task on the model that will give a good answer soonest."""
     if as_json and jsonl:

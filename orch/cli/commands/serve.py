@@ -30,52 +30,60 @@ REQUIRED_PACKAGES, PAGE_PACKAGES = (
 START_TIMEOUT_S, STOP_TIMEOUT_S, KILL_TIMEOUT_S = 30.0, 15.0, 5.0
 
 
+HostOption = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="Address to listen on; any but loopback needs --api-key."),
+]
+PortOption = Annotated[
+    int, typer.Option(metavar="N", min=0, max=65_535, help="Port; 0 takes a free one.")
+]
+ApiKeyOption = Annotated[
+    str,
+    typer.Option(
+        "--api-key",
+        metavar="FILE|VARIABLE",
+        help="File with one `name: key` per line, or a variable that holds a key.",
+        show_default=False,
+    ),
+]
+AllowHostOption = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-host",
+        metavar="NAME",
+        help="Another host name to answer to.",
+        show_default=False,
+    ),
+]
+AllowOriginOption = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-origin",
+        metavar="ORIGIN",
+        help="Origin of pages that may call the server (CORS).",
+        show_default=False,
+    ),
+]
+MaxBodyMbOption = Annotated[
+    float, typer.Option("--max-body-mb", metavar="MB", help="Largest request body.", min=0.001)
+]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="Run in the background; orch serve stop ends it.")
+]
+NoUiOption = Annotated[bool, typer.Option("--no-ui", help="Do not serve the page at /.")]
+
+
 @app.callback(invoke_without_command=True)
 def serve_command(
     ctx: typer.Context,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS", help="Address to listen on; any but loopback needs --api-key."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65_535, help="Port; 0 takes a free one.")
-    ] = DEFAULT_PORT,
-    api_key: Annotated[
-        str,
-        typer.Option(
-            "--api-key",
-            metavar="FILE|VARIABLE",
-            help="File with one `name: key` per line, or a variable that holds a key.",
-            show_default=False,
-        ),
-    ] = "",
-    allow_host: Annotated[
-        list[str],
-        typer.Option(
-            "--allow-host",
-            metavar="NAME",
-            help="Another host name to answer to.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    allow_origin: Annotated[
-        list[str],
-        typer.Option(
-            "--allow-origin",
-            metavar="ORIGIN",
-            help="Origin of pages that may call the server (CORS).",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    max_body_mb: Annotated[
-        float, typer.Option("--max-body-mb", metavar="MB", help="Largest request body.", min=0.001)
-    ] = 32,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Run in the background; orch serve stop ends it.")
-    ] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Do not serve the page at /.")] = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = DEFAULT_PORT,
+    api_key: ApiKeyOption = "",
+    allow_host: AllowHostOption = [],  # noqa: B006
+    allow_origin: AllowOriginOption = [],  # noqa: B006
+    max_body_mb: MaxBodyMbOption = 32,
+    detach: DetachOption = False,
+    no_ui: NoUiOption = False,
 ) -> None:
     """Serve the OpenAI and Ollama APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:

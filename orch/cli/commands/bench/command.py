@@ -17,68 +17,78 @@ from orch.errors import UsageError
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
+ModelsOption = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[MODEL]...",
+        help="Models to measure. Default: all installed ones.",
+        show_default=False,
+    ),
+]
+RoundsOption = Annotated[
+    int, typer.Option("-n", min=1, max=100, help="Number of rounds; each measures all models.")
+]
+SizesOption = Annotated[str, typer.Option(help="Prompt sizes: short, or tokens such as 500 or 4k.")]
+ConcurrencyOption = Annotated[str, typer.Option(help="Numbers of simultaneous requests.")]
+BudgetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="Stop within 10m, 1h, …; the same command resumes.",
+        show_default=False,
+    ),
+]
+NewOption = Annotated[bool, typer.Option("--new", help="Only models that were never measured.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming.")]
+AsMdOption = Annotated[bool, typer.Option("--md", help="Print Markdown tables.")]
+SvgOption = Annotated[
+    str, typer.Option(metavar="FILE", help="Write a chart to this file.", show_default=False)
+]
+QualityOption = Annotated[
+    bool,
+    typer.Option("--quality", help="Grade answers instead of measuring speed."),
+]
+SuiteOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE", help="Quality: file with your own graded tasks.", show_default=False
+    ),
+]
+AllowExecOption = Annotated[
+    bool,
+    typer.Option("--allow-exec", help="Quality: run generated code in a sandbox."),
+]
+RegradeOption = Annotated[
+    bool,
+    typer.Option("--regrade", help="Quality: grade stored answers again, without running models."),
+]
+ReportOption = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Quality: show the results and the effect of each dial, without running models.",
+    ),
+]
+
+
 @app.command(no_args_is_help=False)
 def bench_command(
     ctx: typer.Context,
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[MODEL]...",
-            help="Models to measure. Default: all installed ones.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    rounds: Annotated[
-        int, typer.Option("-n", min=1, max=100, help="Number of rounds; each measures all models.")
-    ] = 3,
-    sizes: Annotated[
-        str, typer.Option(help="Prompt sizes: short, or tokens such as 500 or 4k.")
-    ] = "short,1k,4k",
-    concurrency: Annotated[str, typer.Option(help="Numbers of simultaneous requests.")] = "1,2,4",
-    budget: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            help="Stop within 10m, 1h, …; the same command resumes.",
-            show_default=False,
-        ),
-    ] = "",
-    new: Annotated[
-        bool, typer.Option("--new", help="Only models that were never measured.")
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming.")] = False,
+    models: ModelsOption = [],  # noqa: B006
+    rounds: RoundsOption = 3,
+    sizes: SizesOption = "short,1k,4k",
+    concurrency: ConcurrencyOption = "1,2,4",
+    budget: BudgetOption = "",
+    new: NewOption = False,
+    fresh: FreshOption = False,
     as_json: Json = False,
-    as_md: Annotated[bool, typer.Option("--md", help="Print Markdown tables.")] = False,
-    svg: Annotated[
-        str, typer.Option(metavar="FILE", help="Write a chart to this file.", show_default=False)
-    ] = "",
-    quality: Annotated[
-        bool,
-        typer.Option("--quality", help="Grade answers instead of measuring speed."),
-    ] = False,
-    suite: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE", help="Quality: file with your own graded tasks.", show_default=False
-        ),
-    ] = "",
-    allow_exec: Annotated[
-        bool,
-        typer.Option("--allow-exec", help="Quality: run generated code in a sandbox."),
-    ] = False,
-    regrade: Annotated[
-        bool,
-        typer.Option(
-            "--regrade", help="Quality: grade stored answers again, without running models."
-        ),
-    ] = False,
-    report: Annotated[
-        bool,
-        typer.Option(
-            "--report",
-            help="Quality: show the results and the effect of each dial, without running models.",
-        ),
-    ] = False,
+    as_md: AsMdOption = False,
+    svg: SvgOption = "",
+    quality: QualityOption = False,
+    suite: SuiteOption = "",
+    allow_exec: AllowExecOption = False,
+    regrade: RegradeOption = False,
+    report: ReportOption = False,
 ) -> None:
     """Measure the speed of your models or, with --quality, how good their answers are."""
     if as_json and as_md:
