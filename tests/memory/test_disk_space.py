@@ -150,11 +150,11 @@ def test_a_server_begins_on_a_full_disk_and_writes_its_runs_when_there_is_room(
     fill(full)
     with serving() as server:
         ask(server, "hi")
-        assert "wait in memory" in httpx.get(f"{server.url}/orch/health", trust_env=False).text
+        assert "kept in memory" in httpx.get(f"{server.url}/orch/health", trust_env=False).text
         (full / "fill").unlink()
         until(
             lambda: (
-                "wait in memory" not in httpx.get(f"{server.url}/orch/health", trust_env=False).text
+                "kept in memory" not in httpx.get(f"{server.url}/orch/health", trust_env=False).text
             )
         )
     assert query(full, "SELECT task FROM runs") == [("hi",)]
