@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 from orch.bench import jail, sandbox
-from orch.bench.sandbox import Limits, SandboxResult, run_tests
+from orch.bench.sandbox import Limits, SandboxResult, run
 from orch.errors import OrchError
 
-REASON = sandbox.unavailable_reason()
+REASON = sandbox.available()
 isolated = pytest.mark.skipif(REASON is not None, reason=f"{REASON}")
 TIGHT = Limits(wall_s=60, cpu_s=1, memory_bytes=256 * 1024 * 1024)
 
 
 def refused(code: str) -> bool:
     """Whether running this statement raises PermissionError inside."""
-    outcome = run_tests(
+    outcome = run(
         f"def attempt():\n{textwrap.indent(code, '    ')}",
         "try:\n    attempt()\n    refused = False\nexcept PermissionError:\n    refused ="
         " True\nassert refused",
@@ -36,7 +36,7 @@ def refused(code: str) -> bool:
 
 @isolated
 def test_passed_and_failed_tests_are_counted() -> None:
-    outcome = run_tests(
+    outcome = run(
         "def f(x):\n    return x + 1", "assert f(1) == 2\nassert f(1) == 3\ny = f(3)\nassert y == 4"
     )
     assert outcome == SandboxResult(2, 3, ("assert f(1) == 3",))
@@ -48,7 +48,7 @@ def test_the_standard_library_can_be_used() -> None:
         "import collections, dataclasses, datetime, decimal, enum, functools, hashlib, itertools,"
         " json, math, random, re, sqlite3, statistics, typing"
     )
-    assert run_tests(
+    assert run(
         code,
         "assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)\nassert"
         " random.random() < 1",
@@ -99,7 +99,7 @@ def test_native_code_is_held_by_the_same_rules() -> None:
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nmade = libc.socket(2, 1, 0)\npid"
         " = libc.fork()"
     )
-    assert run_tests(
+    assert run(
         code,
         "assert made == -1\nassert pid == -1\nassert libc.ptrace(0, 0, 0, 0) == -1\nassert"
         " libc.setrlimit(0, bytes(16)) == -1",
@@ -108,7 +108,7 @@ def test_native_code_is_held_by_the_same_rules() -> None:
 
 @isolated
 def test_a_fork_bomb_does_not_get_off_the_ground() -> None:
-    assert run_tests("import os\nwhile True:\n    os.fork()", "assert True").error.startswith(
+    assert run("import os\nwhile True:\n    os.fork()", "assert True").error.startswith(
         "PermissionError"
     )
 
@@ -117,9 +117,7 @@ def test_a_fork_bomb_does_not_get_off_the_ground() -> None:
 def test_threads_can_not_be_started() -> None:
     assert (
         "can't start new thread"
-        in run_tests(
-            "import threading\nthreading.Thread(target=print).start()", "assert True"
-        ).error
+        in run("import threading\nthreading.Thread(target=print).start()", "assert True").error
     )
 
 
@@ -132,7 +130,7 @@ def test_it_runs_in_an_empty_directory_with_nothing_in_the_environment(
         "import os\nassert os.listdir('.') == []\nassert set(os.environ) <= {'LC_CTYPE'}\nassert"
         " len(os.listdir.__name__)"
     )
-    assert run_tests("x = 1", tests) == SandboxResult(3, 3)
+    assert run("x = 1", tests) == SandboxResult(3, 3)
 
 
 @isolated
@@ -150,7 +148,7 @@ def test_it_runs_in_an_empty_directory_with_nothing_in_the_environment(
     ],
 )
 def test_code_that_does_not_load_passes_nothing(code: str, error: str) -> None:
-    outcome = run_tests(code, "assert f(1) == 1", TIGHT)
+    outcome = run(code, "assert f(1) == 1", TIGHT)
     assert outcome.passed == 0
     assert error in outcome.error
 
@@ -158,14 +156,14 @@ def test_code_that_does_not_load_passes_nothing(code: str, error: str) -> None:
 @isolated
 def test_code_that_waits_is_ended() -> None:
     assert (
-        run_tests("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.5)).error
+        run("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.5)).error
         == "it took too long"
     )
 
 
 @isolated
 def test_code_may_print_without_end() -> None:
-    outcome = run_tests(
+    outcome = run(
         "import sys\nfor _ in range(20000):\n    print('ok' * 100)\n    print('ok',"
         " file=sys.stderr)",
         "assert True",
@@ -175,12 +173,12 @@ def test_code_may_print_without_end() -> None:
 
 @isolated
 def test_what_was_defined_before_an_error_is_still_tested() -> None:
-    assert run_tests("def f():\n    return 1\nassert f() == 2", "assert f() == 1").passed == 1
+    assert run("def f():\n    return 1\nassert f() == 2", "assert f() == 1").passed == 1
 
 
 @isolated
 def test_a_main_block_is_not_run() -> None:
-    assert run_tests(
+    assert run(
         "def f():\n    return 1\nif __name__ == '__main__':\n    input()", "assert f() == 1"
     ) == SandboxResult(1, 1)
 
@@ -221,14 +219,14 @@ CHEATS = {
 @isolated
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_a_cheat_passes_nothing(cheat: str) -> None:
-    assert run_tests(CHEATS[cheat], "assert f() == 1", TIGHT).passed == 0
+    assert run(CHEATS[cheat], "assert f() == 1", TIGHT).passed == 0
 
 
 @isolated
 def test_the_builtins_of_the_tests_are_pythons_own() -> None:
-    assert run_tests(
-        f"{REPLACE}\ndef len(x):\n    return 7", "assert len([1, 2]) == 2"
-    ) == SandboxResult(1, 1)
+    assert run(f"{REPLACE}\ndef len(x):\n    return 7", "assert len([1, 2]) == 2") == SandboxResult(
+        1, 1
+    )
 
 
 @isolated
@@ -245,7 +243,7 @@ def test_nothing_is_left_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(subprocess, "Popen", Noted)
     before = set(os.listdir("/proc/self/fd"))
-    run_tests("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.3))
+    run("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.3))
     assert list(folder.iterdir()) == []
     assert [process.returncode for process in started] == [-9, -9]
     assert set(os.listdir("/proc/self/fd")) == before
@@ -253,16 +251,16 @@ def test_nothing_is_left_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @isolated
 def test_empty_and_huge_code_is_not_run() -> None:
-    assert "no code" in run_tests(" \n", "assert True").error
-    assert "characters" in run_tests("#" * 200_000, "assert True").error
+    assert "no code" in run(" \n", "assert True").error
+    assert "characters" in run("#" * 200_000, "assert True").error
 
 
 @pytest.fixture
 def forgotten() -> object:
     """Has `available` look again, now and afterwards."""
-    sandbox.unavailable_reason.cache_clear()
+    sandbox.available.cache_clear()
     yield
-    sandbox.unavailable_reason.cache_clear()
+    sandbox.available.cache_clear()
 
 
 def _other_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,9 +291,9 @@ def test_nothing_is_run_where_it_can_not_be_isolated(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None], why: str
 ) -> None:
     change(monkeypatch)
-    assert why in (sandbox.unavailable_reason() or "")
+    assert why in (sandbox.available() or "")
     with pytest.raises(OrchError, match=why):
-        run_tests("x = 1", "assert x == 1")
+        run("x = 1", "assert x == 1")
 
 
 @pytest.mark.parametrize("column", [0, 1])

@@ -27,7 +27,7 @@ SUITE = load_suite()
 ANSWERS: dict[str, dict[str, str]] = parse_yaml(
     "suite_answers.yaml", Path(__file__).with_name("suite_answers.yaml").read_text(encoding="utf-8")
 ).data
-RUN = sandbox.run_tests if sandbox.unavailable_reason() is None else None
+RUN = sandbox.run if sandbox.available() is None else None
 
 
 def problems(folder: Path, text: str, name: str = "own.yaml") -> str:

@@ -11,11 +11,9 @@ import pytest
 from orch.bench import sandbox
 from orch.bench.remote_calls import RemoteLink
 from orch.bench.remote_proxy import LinkBroken
-from orch.bench.sandbox import Limits, SandboxResult, run_tests
+from orch.bench.sandbox import Limits, SandboxResult, run
 
-pytestmark = pytest.mark.skipif(
-    sandbox.unavailable_reason() is not None, reason=f"{sandbox.unavailable_reason()}"
-)
+pytestmark = pytest.mark.skipif(sandbox.available() is not None, reason=f"{sandbox.available()}")
 TIGHT = Limits(wall_s=60, cpu_s=2, memory_bytes=256 * 1024 * 1024)
 
 ANSWERS_FOR_THE_RUNNER = """
@@ -150,7 +148,7 @@ def add(a, b):
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_verdict_is_not_believed(forgery: str) -> None:
-    outcome = run_tests(
+    outcome = run(
         FORGERIES[forgery],
         "expected = (31337, 3)\nassert add(1, 2) == 3\nassert abs(add(2, 2) - 4) < 1e-9",
         TIGHT,
@@ -219,7 +217,7 @@ assert add(given, 1) == []
 assert add(Given(), 1) == []
 assert add((x for x in "a"), 1) == []
 """
-    assert run_tests(code, tests) == SandboxResult(3, 3)
+    assert run(code, tests) == SandboxResult(3, 3)
 
 
 def test_the_code_is_not_told_what_is_expected() -> None:
@@ -242,7 +240,7 @@ def ask():
 assert not ask()
 assert seen == []
 """
-    assert run_tests(code, tests) == SandboxResult(2, 2)
+    assert run(code, tests) == SandboxResult(2, 2)
 
 
 def test_a_test_that_takes_every_error_does_not_take_the_end_of_the_code() -> None:
@@ -250,7 +248,7 @@ def test_a_test_that_takes_every_error_does_not_take_the_end_of_the_code() -> No
         "def quiet():\n    try:\n        f()\n    except:\n        pass\n    return True\nassert"
         " quiet()\nassert quiet()"
     )
-    assert run_tests("import os\ndef f():\n    os._exit(0)", tests).passed == 0
+    assert run("import os\ndef f():\n    os._exit(0)", tests).passed == 0
 
 
 # ---------------------------------------------------------------- what works
@@ -269,16 +267,14 @@ WORKS = dict(
 
 @pytest.mark.parametrize("what", WORKS)
 def test_ordinary_tests_work(what: str) -> None:
-    outcome = run_tests(CODE, RAISES + WORKS[what])
+    outcome = run(CODE, RAISES + WORKS[what])
     assert (outcome.passed, outcome.failures, outcome.error) == (outcome.total, (), "")
     assert outcome.total > 0
 
 
 def test_only_what_the_tests_name_is_copied() -> None:
     code = "huge = [list(range(1000)) for _ in range(1000)]\ndef f():\n    return 1"
-    assert run_tests(code, "assert f() == 1\n" * 50, Limits(wall_s=60, cpu_s=2)) == SandboxResult(
-        50, 50
-    )
+    assert run(code, "assert f() == 1\n" * 50, Limits(wall_s=60, cpu_s=2)) == SandboxResult(50, 50)
 
 
 NOT_SUPPORTED = {
@@ -307,4 +303,4 @@ NOT_SUPPORTED = {
 
 @pytest.mark.parametrize("what", NOT_SUPPORTED)
 def test_what_is_not_supported(what: str) -> None:
-    assert run_tests(*NOT_SUPPORTED[what]).passed == 0
+    assert run(*NOT_SUPPORTED[what]).passed == 0

@@ -66,7 +66,7 @@ class SandboxResult:
 
 
 @cache
-def unavailable_reason() -> str | None:
+def available() -> str | None:
     """Why code can't be isolated here, as one sentence; None if it can. Tested with a child once
     per process (0.1 s)."""
     if sys.platform != "linux":
@@ -85,14 +85,14 @@ def unavailable_reason() -> str | None:
     return f"this system can't isolate code written by models ({fault})" if fault else None
 
 
-def run_tests(code: str, tests: str, limits: Limits | None = None) -> SandboxResult:
+def run(code: str, tests: str, limits: Limits | None = None) -> SandboxResult:
     """Loads the code, then runs the tests (Python, one verdict for each statement with an assert)
     on what it defined.
 
     Blocks up to `limits.wall_s`. Raises OrchError where code can't be isolated: it is never run
     with less.
     """
-    if why := unavailable_reason():
+    if why := available():
         raise OrchError(why, "without it code is graded by its form only")
     if not code.strip() or len(code) > MAX_CODE_CHARS:
         return SandboxResult(error=f"no code, or more than {MAX_CODE_CHARS:,} characters of it")

@@ -84,14 +84,14 @@ def _execute(allowed: bool) -> ExecuteCode | None:
         return None
     from orch.bench import sandbox
 
-    why = sandbox.unavailable_reason()
+    why = sandbox.available()
     if why:
         raise OrchError(
             f"code can't be run safely here: {why}",
             "leave --allow-exec out: code is then graded by its form only",
             code="usage",
         )
-    return sandbox.run_tests
+    return sandbox.run
 
 
 async def _quality(
