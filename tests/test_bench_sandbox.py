@@ -245,7 +245,8 @@ def test_nothing_is_left_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     before = set(os.listdir("/proc/self/fd"))
     run("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.3))
     assert list(folder.iterdir()) == []
-    assert [process.returncode for process in started] == [-9, -9]
+    # one that had not begun yet may have ended by itself when its pipe was closed
+    assert [process.returncode in (-9, 0) for process in started] == [True, True]
     assert set(os.listdir("/proc/self/fd")) == before
 
 
