@@ -34,9 +34,10 @@ class BlockSplitter:
         if self._after_blank and stripped and not line[0].isspace() and not _is_item(line):
             ready, self._lines = "".join(self._lines), []
         self._lines.append(line)
-        if not self._fence and (match := _FENCE.fullmatch(stripped)):
-            self._opening, self._fence = line, match[1] or match[2]
-        elif self._fence and _closes(stripped, self._fence):
+        if not self._fence:
+            self._fence = opening_fence(stripped)
+            self._opening = line if self._fence else ""
+        elif closes_fence(stripped, self._fence):
             self._opening = self._fence = ""
         self._after_blank = not stripped and not self._fence
         return ready
@@ -61,8 +62,15 @@ class BlockSplitter:
         return rest
 
 
-def _closes(line: str, fence: str) -> bool:
-    """Whether a line closes a code block: only characters of its fence, and at least as many."""
+def opening_fence(line: str) -> str:
+    """The fence of a stripped line that opens a code block; empty if it opens none."""
+    match = _FENCE.fullmatch(line)
+    return match[1] or match[2] if match else ""
+
+
+def closes_fence(line: str, fence: str) -> bool:
+    """Whether a stripped line closes a code block: only characters of its fence, and at least as
+    many."""
     return len(line) >= len(fence) and line == fence[0] * len(line)
 
 

@@ -19,7 +19,6 @@ from orch.config import paths
 from orch.server.web.chat.files import MAX_FILE_BYTES, attachment_from_bytes
 from orch.server.web.components.errors import PageError
 from orch.server.web.components.i18n import Translator
-from orch.server.web.components.stream_text import split_tail
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.browser import DESK, PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -223,18 +222,6 @@ def test_a_long_answer_is_drawn_in_steps_to_the_end(shared: Shared, visit: Visit
     ask(page, CODE_TASK)
     expect(page.get_by_text("The end.")).to_be_visible()
     expect(page.locator(".orch-answer em")).to_have_count(1_000)
-
-
-def test_segments_of_unfinished_code_start_with_the_fence_and_lose_no_line() -> None:
-    lines = [f"line {n}\n" for n in range(100)]
-    parts = split_tail("Text\n```python\n" + "".join(lines))
-    assert len(parts) == 3
-    assert all(part.startswith("```python\n") for part in parts[1:])
-    assert "".join(
-        [parts[0], *(part.removeprefix("```python\n") for part in parts[1:])]
-    ) == "Text\n```python\n" + "".join(lines)
-    assert split_tail("".join(lines)) == ["".join(lines)]
-    assert split_tail("") == []
 
 
 def test_thinking_is_collapsed_and_streams(shared: Shared, visit: Visit) -> None:

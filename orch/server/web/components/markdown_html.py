@@ -15,6 +15,8 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from orch.text.markdown import closes_fence, opening_fence
+
 TAGS = frozenset(
     "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead"
     " tr ul span div".split()  # no img: it would be fetched
@@ -68,11 +70,10 @@ def _markdown_end(markdown: str) -> int:
     parsed line by line."""
     at, counted, fence = 0, 0, ""
     for line in markdown.splitlines(keepends=True) if len(markdown) > MAX_MARKDOWN_CHARS else ():
-        mark = line.lstrip()[:3]
         if not fence:
             counted += len(line)
-            fence = mark if mark in ("```", "~~~") else ""
-        elif mark == fence:
+            fence = opening_fence(line.strip())
+        elif closes_fence(line.strip(), fence):
             fence = ""
         if counted > MAX_MARKDOWN_CHARS:
             return at or MAX_MARKDOWN_CHARS
@@ -81,21 +82,21 @@ def _markdown_end(markdown: str) -> int:
 
 
 def _drawn(markdown: str) -> list[HtmlBlock]:
-    found: list[HtmlBlock] = []
+    blocks: list[HtmlBlock] = []
     tokens: list[Any] = _PARSER.parse(markdown)
     prose: list[Any] = []
     left = MAX_HIGHLIGHTED_CHARS
 
     def close() -> None:
         if prose:
-            found.append(HtmlBlock(sanitize(_PARSER.renderer.render(prose, _PARSER.options, {}))))
+            blocks.append(HtmlBlock(sanitize(_PARSER.renderer.render(prose, _PARSER.options, {}))))
             prose.clear()
 
     for token in tokens:
         if token.type in ("fence", "code_block") and token.level == 0:
             close()
             left -= len(token.content)
-            found.append(
+            blocks.append(
                 _code(
                     token.content,
                     token.info.split()[0] if token.info.strip() else "",
@@ -105,7 +106,7 @@ def _drawn(markdown: str) -> list[HtmlBlock]:
         else:
             prose.append(token)
     close()
-    return found
+    return blocks
 
 
 def sanitize(html: str) -> str:
@@ -145,8 +146,8 @@ def _lexer(language: str) -> Lexer | None:
 
 def _image(self: Any, tokens: list[Any], index: int, options: Any, env: Any) -> str:
     """An image as its description: fetching it would tell its host that it was viewed."""
-    said = tokens[index].content or str(tokens[index].attrs.get("src", ""))
-    return f"<em>[{escape(said)}]</em>"
+    description = tokens[index].content or str(tokens[index].attrs.get("src", ""))
+    return f"<em>[{escape(description)}]</em>"
 
 
 def _parser() -> MarkdownIt:

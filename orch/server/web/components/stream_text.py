@@ -8,7 +8,7 @@ from nicegui import ui
 
 from orch.server.web.components.markdown_html import HtmlBlock, render_blocks
 from orch.server.web.components.page import Page
-from orch.text.markdown import BlockSplitter
+from orch.text.markdown import BlockSplitter, closes_fence, opening_fence
 
 COPY_SCRIPT = """(event) => {
     const code = event.currentTarget.closest('.orch-code').querySelector('pre');
@@ -125,19 +125,18 @@ class StreamedMarkdown:
 def split_tail(tail: str) -> list[str]:
     """Splits unfinished Markdown so that only the last part changes: a long code block becomes
     several parts, and each starts with its fence."""
-    parts, lines, fence = [], list[str](), ""
+    parts, lines, opening, fence = [], list[str](), "", ""
     for line in tail.splitlines(keepends=True):
-        if fence and len(lines) > LINES_PER_SEGMENT and not _is_fence(line):
+        is_closing = bool(fence) and closes_fence(line.strip(), fence)
+        if fence and not is_closing and len(lines) > LINES_PER_SEGMENT:
             parts.append("".join(lines))
-            lines = [fence]
+            lines = [opening]
         lines.append(line)
-        if _is_fence(line):
-            fence = "" if fence else line
+        if is_closing:
+            fence = ""
+        elif not fence:
+            opening, fence = line, opening_fence(line.strip())
     return [*parts, "".join(lines)] if lines else parts
-
-
-def _is_fence(line: str) -> bool:
-    return line.lstrip().startswith(("```", "~~~"))
 
 
 def _is_code(block: HtmlBlock) -> bool:
