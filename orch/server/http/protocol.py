@@ -4,8 +4,6 @@ slow before the app sees it. Logs nothing about requests."""
 from __future__ import annotations
 
 import asyncio
-import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httptools
@@ -13,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from orch.server.http.connection_limits import ConnectionLimits
 from orch.server.http.disconnect import DISCONNECT_EXTENSION, DisconnectSignal
-from orch.server.http.errors import http_error, openai_body
 from orch.server.http.limits import ABORT_EXTENSION, PEER_EXTENSION
+from orch.server.http.refusals import refusal_response
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -300,9 +298,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, code: str) -> None:
         if not self.transport.is_closing():
-            lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-            start, end = _RESPONSES[code]
-            self.transport.write(b"".join([start, *lines, end]))
+            self.transport.write(refusal_response(code, self.server_state.default_headers))
             self._close_after_reading()
 
     def _close_after_reading(self) -> None:
@@ -334,28 +330,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def _response(code: str) -> tuple[bytes, bytes]:
-    """The response to a refused request: what precedes the server's default headers, and the
-    rest."""
-    status, _, message, headers = http_error(code)
-    body = json.dumps(openai_body(code, message)).encode()
-    fields = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        *headers,
-    ]
-    head = b"".join(b"%b: %b\r\n" % field for field in fields)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode(), head + b"\r\n" + body
-
-
-_RESPONSES = {
-    code: _response(code)
-    for code in (
-        *("invalid_http", "headers_too_large"),
-        *("unknown_transfer_encoding", "too_many_connections"),
-    )
-}
 _CODES: dict[type[BaseException] | type[None], str] = {
     HeadTooLargeError: "headers_too_large",
     UnknownTransferCodingError: "unknown_transfer_encoding",

@@ -19,7 +19,6 @@ from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
 from orch.routing.admission import SlotRequest
 from orch.routing.registry import Inventory
-from orch.routing.wording import reason_text
 from orch.server.scheduling.queue import (
     ProviderQueue,
     QueueEntry,
@@ -27,9 +26,9 @@ from orch.server.scheduling.queue import (
     Urgency,
     choose_next,
     most_urgent_blocked,
-    predict_order,
     urgency,
 )
+from orch.server.scheduling.queue_status import queue_status
 from orch.server.scheduling.residency import Residency
 from orch.types import ModelKey, Reason
 
@@ -263,50 +262,10 @@ class Scheduler:
         }
 
     def _queue_status(self, queue: ProviderQueue, now: float) -> dict[str, Any]:
-        order = predict_order(queue.waiting, queue.snapshot(now, self._residency.loaded()))
-        first = (
-            self._most_urgent_blocked(now)
-            if order and self._residency.is_local(queue.name)
-            else None
-        )
-        return {
-            "parallel": queue.slots,
-            "queue_bound": queue.max_waiting,
-            "running": [
-                {**_entry_status(entry), "for_s": round(now - entry.since, 1)}
-                for entry in queue.running
-            ],
-            "waiting": [
-                {
-                    "position": position,
-                    **_entry_status(entry),
-                    "priority": "batch" if entry.request.batch else "interactive",
-                    "waited_s": round(now - entry.since, 1),
-                    **_reason_fields(self._reason(queue, entry, first)),
-                }
-                for position, entry in enumerate(order, 1)
-            ],
-        }
-
-    def _reason(
-        self, queue: ProviderQueue, entry: QueueEntry, first: tuple[Urgency, QueueEntry] | None
-    ) -> Reason:
-        shortage = self._residency.shortage(entry.model, entry.request)
-        if shortage is not None:
-            return shortage
-        if queue.is_full and queue.slots == 1:
-            return Reason("slot_in_use")
-        if queue.is_full:
-            return Reason("slots_in_use", {"slots": queue.slots})
-        if first:
-            return Reason("overtaken", {"model": first[1].request.model.model})
-        return Reason("starting")
-
-
-def _reason_fields(reason: Reason) -> dict[str, Any]:
-    """Why a request waits: a sentence, and the value that it is made of."""
-    value = {"code": reason.code, "params": reason.params}
-    return {"reason": reason_text([reason]), "reasons": [value]}
+        blocked = None
+        if queue.waiting and self._residency.is_local(queue.name):
+            blocked = self._most_urgent_blocked(now)
+        return queue_status(queue, now, self._residency, blocked[1] if blocked else None)
 
 
 class _Slot:
@@ -337,14 +296,6 @@ def _resolve(waiter: asyncio.Future[bool], is_admitted: bool) -> None:
     then."""
     if not waiter.done():
         waiter.set_result(is_admitted)
-
-
-def _entry_status(entry: QueueEntry) -> dict[str, Any]:
-    return {
-        "run_id": entry.request.run_id,
-        "model": entry.request.model[1],
-        "client": entry.request.client,
-    }
 
 
 def _is_as_urgent(one: Urgency | None, other: Urgency) -> bool:
