@@ -47,7 +47,7 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "answers": (
         "orch/storage/answers.py",
         ["tests/execution/test_answer_cache.py"],
-        ["tests/storage", "tests/cli/test_cache.py", "tests/text/test_equivalence.py"],
+        ["tests/storage", "tests/cli/test_cache.py", "tests/text/equivalence"],
     ),
 }
 """File, the tests that run first, and those that run if the first notice nothing."""

@@ -36,8 +36,8 @@ _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _ASKING = re.compile(
-    r"\b(?:please|can you|could you|por"
-    r" favor|puedes|podr[ií]as|question|pregunta|task|tarea|instructions?|instrucci[oó]n(?:es)?)\b[^\n]{3}",
+    r"\b(?:please|can you|could you|por favor|puedes|podr[ií]as|question|pregunta|task|tarea"
+    r"|instructions?|instrucci[oó]n(?:es)?)\b[^\n]{3}",
     re.IGNORECASE,
 )
 _POLITE_START = re.compile(

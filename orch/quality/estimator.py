@@ -26,12 +26,11 @@ RERUN_STEP = 0.3
 model, at most half: between as expected and bad. The user probably did not like it, and an absolute
 score would raise a model with a lower expectation."""
 _PRIOR_WORDS = {
-    "benchmarks": "benchmarked",
-    "known_models.yaml": "benchmarked",
-    "guessed": "guessed",
+    **dict.fromkeys(("benchmarks", "own_file"), "benchmarked"),
+    **dict.fromkeys(("size_and_date", "size", "date", "unknown_size"), "guessed"),
 }
-"""How the estimate of a model with a little evidence is described, by the first word of its prior's
-source."""
+"""How the estimate of a model with a little evidence is described, by the code of its prior's first
+reason."""
 TypeShares = Mapping[TaskType, float]
 """P(task type | text)."""
 
@@ -229,23 +228,19 @@ def _with_prior_sources(
 ) -> dict[ModelKey, Estimate]:
     """The estimates with the source of each prior named beside the measurement."""
     words = {
-        state.key: _PRIOR_WORDS.get(state.prior.source.split()[0].rstrip(","))
+        state.key: _PRIOR_WORDS.get(state.prior.origin[0].code)
         for state in states
-        if state.prior
+        if state.prior and state.prior.origin
     }
 
-    def said(key: ModelKey, estimate: Estimate) -> Estimate:
-        word = words.get(key)
-        return (
-            replace(
-                estimate,
-                source=estimate.source.replace("measured and rated", f"measured and {word}"),
-            )
-            if word
-            else estimate
-        )
+    def renamed(estimate: Estimate, word: str) -> Estimate:
+        source = estimate.source.replace("measured and rated", f"measured and {word}")
+        return replace(estimate, source=source)
 
-    return {key: said(key, estimate) for key, estimate in estimates.items()}
+    return {
+        key: renamed(estimate, word) if (word := words.get(key)) else estimate
+        for key, estimate in estimates.items()
+    }
 
 
 def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:

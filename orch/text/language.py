@@ -111,8 +111,8 @@ def likely_language(text: str, words: Sequence[str]) -> str:
 
     A single stop word is not enough: `sea` is one in Spanish.
     """
-    if found := detect_language(text, words):
-        return found
+    if language := detect_language(text, words):
+        return language
     spanish, english = _count(words, STOP_WORDS["es"]), _count(words, STOP_WORDS["en"])
     return "es" if spanish > max(english, 1) else "en"
 

@@ -14,9 +14,10 @@ from orch.types import Message, ModelKey, Need, TaskType
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 800
 _KINDS = {
-    "a": ((97, 122),), "A": ((65, 90),), "0": ((48, 57),), " ": ((32, 32),), "n": ((9, 13),), ".": ((33, 47), (58, 64), (91, 96), (123, 126)),
-    "l": ((0xC3, 0xCD),), "c": ((0xD0, 0xD3),), "r": ((0xD8, 0xDB),), "i": ((0xE0, 0xE1),), "s": ((0xE2, 0xE2),), "k": ((0xE3, 0xE3),),
-    "H": ((0xEA, 0xED),), "e": ((0xF0, 0xFF),),
+    "a": ((97, 122),), "A": ((65, 90),), "0": ((48, 57),), " ": ((32, 32),), "n": ((9, 13),),
+    ".": ((33, 47), (58, 64), (91, 96), (123, 126)),
+    "l": ((0xC3, 0xCD),), "c": ((0xD0, 0xD3),), "r": ((0xD8, 0xDB),), "i": ((0xE0, 0xE1),),
+    "s": ((0xE2, 0xE2),), "k": ((0xE3, 0xE3),), "H": ((0xEA, 0xED),), "e": ((0xF0, 0xFF),),
 }  # fmt: skip
 """Kinds of characters by their first byte in UTF-8: Latin letters with accents, Cyrillic, Arabic,
 scripts of India and its east, symbols, kana, Hangul, emoji.
@@ -36,10 +37,11 @@ _KIND_OF = bytes(
 )
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _TOKENS_OF_KIND = {
-    b"a": 0.08, b"A": 0.28, b"0": 1.05, b".": 0.55, b"n": 0.6, b"l": 1.9, b"c": 0.45, b"r": 0.55, b"i": 1.3, b"s": 1.8, b"k": 0.6, b"H": 0.9, b"e": 3.0,
-    b"?": 1.0,
+    b"a": 0.08, b"A": 0.28, b"0": 1.05, b".": 0.55, b"n": 0.6, b"l": 1.9, b"c": 0.45,
+    b"r": 0.55, b"i": 1.3, b"s": 1.8, b"k": 0.6, b"H": 0.9, b"e": 3.0, b"?": 1.0,
     b" a": 0.75, b" A": 0.75, b"na": 0.75, b"nA": 0.75, b".a": 0.75, b".A": 0.75,
-    b"aA": 1.5, b"a0": 0.45, b"A0": 0.45, b"0a": 0.45, b"0A": 0.45, b"0.": 0.4, b" 0": 0.7, b"n ": 1.6, b"  ": 0.016,
+    b"aA": 1.5, b"a0": 0.45, b"A0": 0.45, b"0a": 0.45, b"0A": 0.45, b"0.": 0.4, b" 0": 0.7,
+    b"n ": 1.6, b"  ": 0.016,
 }  # fmt: skip
 """Tokens of a character, and what a pair adds: the beginning of a word, camelCase and base64, hex,
 the point or blank of a number, an indent.

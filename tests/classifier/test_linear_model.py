@@ -12,13 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.classifier.features import features, split_request
 from orch.classifier.linear_model import WEIGHTS, LinearClassifier
-from orch.classifier.spelling import Vocabulary
 from orch.types import TaskType
 
 LEARNED = LinearClassifier.shipped()
-WORDS = LEARNED.vocabulary
 
 
 def test_the_weights_are_those_of_the_report() -> None:
@@ -98,50 +95,6 @@ def test_plain_requests(text: str, expected: TaskType) -> None:
 def test_accents_and_case_change_nothing(text: str) -> None:
     plain = text.upper().replace("Ó", "O").replace("Ñ", "N").replace("Á", "A").replace("Ú", "U")
     assert LEARNED.classify(plain).scores == LEARNED.classify(text).scores
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("fucntion", "function"),
-        ("funtion", "function"),
-        ("functiom", "function"),
-        ("funcction", "function"),
-        ("resmue", "resume"),
-        ("traducee", "traduce"),
-    ],
-)
-def test_a_typing_error_is_corrected(typed: str, meant: str) -> None:
-    assert WORDS.corrected([typed]) == [meant]
-
-
-def test_known_short_and_unusual_words_are_not_corrected() -> None:
-    words = ["write", "teh", "x1", "qzxwvk", "größe", "__init__"]
-    assert WORDS.corrected(words) == words
-
-
-def test_of_two_corrections_the_more_frequent_word_is_taken() -> None:
-    assert Vocabulary(["string", "strong"]).corrected(["strng", "strxng"]) == ["strng", "string"]
-
-
-def test_a_vocabulary_survives_serialization() -> None:
-    again = Vocabulary.from_bytes(WORDS.to_bytes())
-    assert len(again) == len(WORDS) > 5_000
-    with pytest.raises(ValueError, match="not a vocabulary"):
-        Vocabulary.from_bytes(b"words")
-
-
-def test_politeness_is_not_part_of_the_request() -> None:
-    assert (
-        features("Please write a poem about the sea, thanks!", WORDS)["words"]
-        == features("write a poem about the sea", WORDS)["words"]
-    )
-
-
-def test_a_pasted_block_is_separated_from_the_request() -> None:
-    part = split_request("Why does this fail?\n\n```\nraise ValueError(1)\n```")
-    assert part.asked == "why does this fail?"
-    assert "valueerror" in part.pasted
 
 
 def test_the_previous_turn_is_a_vote_for_a_short_text_only() -> None:

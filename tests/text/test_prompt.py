@@ -33,10 +33,11 @@ CODE = (
 def numbers() -> str:
     """A table of numbers."""
     chance = CHANCE(1)
-    return "\n".join(
-        f"{row},{chance.uniform(1, 9999):.2f},{chance.randrange(500)},{chance.uniform(1, 99999):.2f}"
+    rows = (
+        (row, chance.uniform(1, 9999), chance.randrange(500), chance.uniform(1, 99999))
         for row in range(100)
     )
+    return "\n".join(f"{row},{a:.2f},{b},{c:.2f}" for row, a, b, c in rows)
 
 
 def objects() -> str:

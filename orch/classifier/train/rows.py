@@ -163,11 +163,11 @@ def spliced(rows: Sequence[Row], count: int, seed: int) -> list[str]:
         for lang in ("en", "es")
     }
     words = {
-        lang: sorted({word for text in texts for word in text.split() if _exchangeable(word)})
-        for lang, texts in by_language.items()
+        lang: sorted({word for text in prompts for word in text.split() if _exchangeable(word)})
+        for lang, prompts in by_language.items()
     }
-    found: dict[str, None] = {}
-    while len(found) < count:
+    texts: dict[str, None] = {}
+    while len(texts) < count:
         lang = chance.choice(("en", "es"))
         one, other = (text.split(" ") for text in chance.sample(by_language[lang], 2))
         if chance.random() < 0.6:
@@ -184,8 +184,8 @@ def spliced(rows: Sequence[Row], count: int, seed: int) -> list[str]:
                 )
                 for word in one
             ]
-        found[" ".join(new)[:LONGEST_SPLICED]] = None
-    return list(found)
+        texts[" ".join(new)[:LONGEST_SPLICED]] = None
+    return list(texts)
 
 
 def _exchangeable(word: str) -> bool:

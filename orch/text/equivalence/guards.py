@@ -198,9 +198,9 @@ def _role_fits(a: ParsedTask, b: ParsedTask, i: int, j: int) -> bool:
     )
 
 
-def _modifies(reading: ParsedTask, at: int) -> bool:
+def _modifies(task: ParsedTask, at: int) -> bool:
     """Whether a word shares its noun phrase with another word."""
-    return sum(word.phrase == reading.words[at].phrase for word in reading.words) > 1
+    return sum(word.phrase == task.words[at].phrase for word in task.words) > 1
 
 
 def _movable(a: ParsedTask, b: ParsedTask, one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -257,9 +257,9 @@ def _in_a_row(x: Word, y: Word) -> bool:
     return x.row == y.row and x.phrase != y.phrase
 
 
-def _phrase(reading: ParsedTask, word: Word) -> frozenset[str]:
+def _phrase(task: ParsedTask, word: Word) -> frozenset[str]:
     """The concepts of a word's noun phrase."""
-    return frozenset(each.concept for each in reading.words if each.phrase == word.phrase)
+    return frozenset(each.concept for each in task.words if each.phrase == word.phrase)
 
 
 def _attached(x: Word, y: Word) -> bool:

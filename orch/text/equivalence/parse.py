@@ -28,7 +28,8 @@ from orch.text.equivalence.function_words import (
     SYNONYMS,
 )
 from orch.text.equivalence.lexicon import cognate_stem, listed_form, lookup, unit_forms
-from orch.text.equivalence.sentence_patterns import normalize_wording, split_question
+from orch.text.equivalence.question_patterns import split_question
+from orch.text.equivalence.sentence_patterns import normalize_wording
 from orch.text.equivalence.tokenize import is_spanish, normalize_token, tokenize, without_accents
 from orch.text.equivalence.vocabulary import COMPARATIVES, IMPLIED_BY, TECH
 
@@ -102,14 +103,14 @@ def parse_task(text: str) -> ParsedTask:
     return ParsedTask(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
 
 
-def with_cognates(reading: ParsedTask) -> ParsedTask:
+def with_cognates(task: ParsedTask) -> ParsedTask:
     """The task with unknown words replaced by the common root of English and Spanish: system and
     sistema."""
     return replace(
-        reading,
+        task,
         words=tuple(
             replace(word, concept=cognate_stem(word.concept)) if word.kind == "word" else word
-            for word in reading.words
+            for word in task.words
         ),
     )
 
@@ -133,7 +134,7 @@ def _tense_of(tokens: list[str]) -> str:
 
 def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
     """The words that carry meaning, with their positions."""
-    found: list[Word] = []
+    words: list[Word] = []
     role, degree, phrase, row, last, new, joined = "", "", 0, 0, -1, True, False
     silent = (
         (DROPPED_ES if spanish else DROPPED)
@@ -150,19 +151,19 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
         measured = before[:1].isdigit() and token in unit_forms()
         if not letter and not measured and token in PREPOSITIONS and after:
             role, new, joined = PREPOSITIONS[token], True, False
-            if not found:
-                found.append(Word(PARTICLES.get(token, token), "fixed"))
+            if not words:
+                words.append(Word(PARTICLES.get(token, token), "fixed"))
             elif (
-                found[-1].kind == "verb"
+                words[-1].kind == "verb"
                 and at == last + 1
                 and role in {"in", "of", "for"}
-                and (after not in TECH or found[-1].concept in PHRASAL)
+                and (after not in TECH or words[-1].concept in PHRASAL)
             ):
                 role = "+" + role
         elif not letter and token in CONJUNCTIONS:
             new = joined = True
             if CONJUNCTIONS[token] == "or":
-                found.append(Word("or", "joint"))
+                words.append(Word("or", "joint"))
         elif not letter and not measured and token in silent:
             new = True
         elif token in {"most", "more", "less"} and lookup(after)[1] == "adjective":
@@ -170,15 +171,15 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
         else:
             word = Word(unit_forms()[token], "unit") if measured else _word(token, quotes)
             if spanish and (person := _person(token)):
-                found.append(Word(person, "word", "", phrase + 1, row + 1))
+                words.append(Word(person, "word", "", phrase + 1, row + 1))
             acts = word.kind in {"verb", "negation", "fixed"}
             new, role = new or acts, "" if acts else role
             phrase, row = phrase + new, row + (new and (acts or not joined))
-            found.append(
+            words.append(
                 replace(word, concept=degree + word.concept, role=role, phrase=phrase, row=row)
             )
             new, joined, degree, last = acts, False, "", at
-    return _trimmed(found)
+    return _trimmed(words)
 
 
 def _person(token: str) -> str:

@@ -1,7 +1,6 @@
-"""Sentence patterns: politeness, idioms with one meaning, and the openings of each kind of
-question.
+"""Sentence patterns: contractions, politeness that is removed, and idioms that get one wording.
 
-All are tried in order, on folded text.
+Each is a regular expression and its replacement, applied in order to folded text.
 """
 
 from __future__ import annotations
@@ -9,10 +8,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from orch.text.equivalence.vocabulary import TECH
-
-_TELL = r"(?:tell|explain|write|give|show|list|summari[sz]e|translate|describe|generate|suggest|recommend|draft|define|correct)"
-_DI = r"(?:dec|explic|escrib|d|mostr|enumer|resum|traduc|describ|gener|suger|recomend|redact|correg|defin)(?:a|e|i)r"
+_TELL = (
+    r"(?:tell|explain|write|give|show|list|summari[sz]e|translate|describe|generate|suggest"
+    r"|recommend|draft|define|correct)"
+)
+_DI = (
+    r"(?:dec|explic|escrib|d|mostr|enumer|resum|traduc|describ|gener|suger|recomend|redact|correg"
+    r"|defin)(?:a|e|i)r"
+)
+"""Verbs that ask for a text, in English and in Spanish."""
 POLITE = [
     (r"^(?:please|por favor|hey|hi|hello|hola|oye|ok)(?: ,)? (?=\S)", ""),
     (r"(?: ,)? (?:please|por favor)$", ""),
@@ -34,7 +38,7 @@ POLITE = [
     (r"^(?:in|on|with|using|en|con) (\S+) , (.+)$", r"\2 in \1"),
     (r"^is it true that ", "do "),
 ]
-IDIOMS = [
+CONTRACTIONS = [
     (r"\bwhat(?:'| i)s\b", "what is"),
     (r"\b(how|who|where|when|it|that|there)'s\b", r"\1 is"),
     (r"\bcan't\b", "can not"),
@@ -45,6 +49,9 @@ IDIOMS = [
     (r"(\w+)'s (\w+)$", r"\2 of \1"),
     (r"(\w)'s\b", r"\1 's"),
     (r"\bcannot\b", "can not"),
+]
+"""Applied first: politeness may contain one ("I'd like to know")."""
+IDIOMS = [
     (r"\bw/o\b", "without"),
     (
         r"\b(?:ww1|wwi|(?:world war|guerra mundial) (?:i|1)|(?:first world war|primera guerra mundial))\b",
@@ -247,196 +254,18 @@ IDIOMS = [
         r"convert \1\4 \2 to \3\5",
     ),
 ]
-CONTRACTIONS = 10
-"""The number of idioms that are applied before politeness is removed."""
-_VIA = "|".join(re.escape(name) for name in sorted(TECH))
-QUESTION_PATTERNS: list[tuple[str, str, str]] = [
-    (r"^cause (.+)$", "cause", r"\1"),
-    (
-        rf"^what is the ({_VIA})(?: command| code| query| syntax)? (?:to|for|that) (.+)$",
-        "howto",
-        r"\2 with \1",
-    ),
-    (
-        r"^(?:what|which) (?:is|are) (?:the |a |some )?(?:best |right |proper |correct |good |usual )?(?:ways?|methods?|steps"
-        r"|commands?|procedure) (?:to|of|for|that) (.+)$",
-        "howto",
-        r"\1",
-    ),
-    (r"^(?:explain |show |describe )?how to (.+)$", "howto", r"\1"),
-    (
-        r"^(?:explain |show )?how (?:do|can|could|would|should|might) (?:i|we|one|you(?! (?:feel|work|know|think|like|sleep|live|want|look|help|do)\b)) (.+)$"
-        r"|^(?:explain |show )?how (?:i|you|we|one) can (.+)$",
-        "howto",
-        r"\1\2",
-    ),
-    (r"^(?:steps|tips|consejos|pasos) (?:to|for|para) (.+)$", "howto", r"\1"),
-    (
-        r"^(?:(?:give|da|show|write|escribe) )?(?:(?:a|the|una|la) )?(?:recipe|receta) (?:for|of|de|del|para)(?: hacer| making| make)? (.+)$",
-        "howto",
-        r"make \1",
-    ),
-    (
-        r"^cual(?:es)? (?:es|son) (?:la|el|los|las) (?:mejor )?(?:forma|manera|modo|metodo|comando|pasos) (?:de|para|que) (.+)$",
-        "howto",
-        r"\1",
-    ),
-    (
-        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:puedo|podria|podemos|se puede|se podria|debo|se debe"
-        r"|hago para|se hace para|hay que) (.+)$",
-        "howto",
-        r"\1",
-    ),
-    (
-        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:se|me) (.+)$",
-        "howto",
-        r"\1",
-    ),
-    (
-        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (\w+(?:o|oy|ar|er|ir|arse|erse|irse|arlo|amos|emos"
-        r"|imos)\b.*|(?:make|convert|delete|summarize|enable|disable|configure|backup|login|logout|find|count)\b.*)$",
-        "howto",
-        r"\1",
-    ),
-    (
-        r"^(?:explain |describe )?how (?:do |does |did |is |are |was |were )?(?!many|much|long|often|come)(.+)$|^(?:explica )?como (.+)$",
-        "how",
-        r"\1\2",
-    ),
-    (
-        r"^how many (.+?) (?:do|does|did) (.+) have((?: in .+)?)$|^cuant[ao]s (.+?) tienen? (.+)$",
-        "how many",
-        r"\1\4 \2\5\3",
-    ),
-    (r"^how many (.+)$|^cuant[ao]s (.+)$", "how many", r"\1\2"),
-    (
-        r"^how long (?:does it take|do i need|will it take) to (.+)$|^how much time (?:does it take|do i need|is needed) to (.+)$",
-        "how long",
-        r"\1\2",
-    ),
-    (
-        r"^cuanto (?:tiempo )?(?:se tarda|tarda|tardo|lleva|se necesita|hace falta) (?:en|para)? ?(.+)$",
-        "how long",
-        r"\1",
-    ),
-    (r"^(?:calculate|compute|calcula|how much is|cuanto es|cuanto son) (.+)$", "list", r"\1"),
-    (r"^how (much|long|often|come) (.+)$", r"how \1", r"\2"),
-    (r"^cuant(?:o|a) (.+)$", "how much", r"\1"),
-    (r"^(?:explain |describe |explica |tell )?(?:why|por que) (.+)$", "why", r"\1"),
-    (r"^(?:when|in (?:what|which) year|what year|cuando|en que año) (.+)$", "when", r"\1"),
-    (
-        r"^(?:where|donde) (?:is |are |esta |estan |se encuentra |se encuentran |queda )?(.+)$",
-        "where",
-        r"\1",
-    ),
-    (r"^(?:who|quien(?:es)?) (.+)$", "who", r"\1"),
-    (
-        r"^(?:what|which) is (.+) used for$|^what is (.+) for$|^para que (?:sirven?|se usan?|se utilizan?) (.+)$"
-        r"|^que utilidad tienen? (.+)$",
-        "use",
-        r"\1\2\3\4",
-    ),
-    (
-        r"^what (?:is|are) the (?:purpose|use) of (.+)$|^cual es la utilidad de (.+)$",
-        "use",
-        r"\1\2",
-    ),
-    (r"^what (?:do|does) (.+) do( in .+)?$|^que hacen? (.+)$", "does", r"\1\2\3"),
-    (r"^what stand (.+)$", "what", r"stand \1"),
-    (
-        r"^que (ventajas|desventajas|beneficios|inconvenientes|sintomas|funciones) (?:tienen?|ofrecen?|presentan?"
-        r"|hay en) (?:(?:usar|utilizar|el uso de|using) )?(.+)$",
-        "what",
-        r"\1 de \2",
-    ),
-    (
-        r"^what (advantages|disadvantages|benefits|drawbacks|symptoms) (?:do|does) (.+) (?:have|offer)$",
-        "what",
-        r"\1 of \2",
-    ),
-    (
-        r"^(?:what are|cuales son|list|enumera|give|da|di|tell|name|summari[sz]e|resume|explain|explica) (?:some |the |las |los |algunas |algunos )?"
-        r"((?:main )?(?:advantages|disadvantages|benefits|drawbacks|symptoms|ventajas|desventajas|beneficios|inconvenientes|sintomas)\b.*)$",
-        "what",
-        r"\1",
-    ),
-    (
-        r"^((?:ventajas|desventajas|beneficios|inconvenientes|sintomas|advantages|disadvantages|benefits) (?:of|de|e|y|and) .+)$",
-        "what",
-        r"\1",
-    ),
-    (
-        r"^(?:give|suggest|what are|da|sugiere|dime|di) (?:some )?(synonyms?|sinonimos) (?:for|of|de|para) (.+)$",
-        "what",
-        r"synonym of \2",
-    ),
-    (r"^(?:explain |describe )?what (?!is |are |was |were )(.+) (?:is|are)$", "explain", r"\1"),
-    (
-        r"^(?:explain|explica) (?:what|que) (?:is|are|es|son) (.+)$|^(?:explain|explica|tell about) (.+)$",
-        "explain",
-        r"\1\2",
-    ),
-    (
-        r"^(?:define|what is the definition of|give a definition of|da una definicion de) (.+)$",
-        "define",
-        r"\1",
-    ),
-    (
-        r"^(?:list|enumera|name|give|tell|di|dime|da) (?:the|all the|el|la|los|las) (.+)$",
-        "list",
-        r"\1",
-    ),
-    (r"^(?:que|cual(?:es)?) (?:es|son) (.+)$|^(?:what|which) (?:is|are) (.+)$", "what", r"\1\2"),
-    (r"^(?:what|which) (?:do|does|did) (.+)$", "what object", r"\1"),
-    (r"^(?:what|which) (.+)$|^(?:que|cual(?:es)?) (.+)$", "which", r"\1\2"),
-    (
-        r"^(?:is it possible to|is it possible for me to|can (?:i|we|one)|es posible|se puede|puedo|podemos) (.+)$",
-        "can",
-        r"\1",
-    ),
-    (r"^can (.+)$|^puede[ns]? (.+)$", "can", r"\1\2"),
-    (r"^(?:should (?:i|we|one)|deberia(?:mos)?|debo) (.+)$", "should", r"\1"),
-    (r"^(?:is it|is|are|do|does|did|was|were|es|son|esta|estan|hay) (.+)$", "yes or no", r"\1"),
-    (
-        r"^(?:write|create|generate|draft|compose|escribe|crea|genera|redacta|haz|give|da|i need|necesito|i want|quiero|i would like|quisiera|make) "
-        r"(?:a|an|un|una) ((?:\S+ ){0,3}?(?:function|script|program|regex|query|poem|haiku|letter|email|summary|story|essay|tweet"
-        r"|funcion|programa|consulta|poema|carta|correo|resumen|cuento)\b.*)$",
-        "write",
-        r"\1",
-    ),
-    (r"^(?:tell|cuenta|di|give|da) (?:a|un) (joke|chiste)(.*)$", "write", r"\1\2"),
-    (r"^(?:give|suggest|da|sugiere|recommend|recomienda) (.+)$", "give", r"\1"),
-]
+"""Different wordings of one meaning."""
 
 
 @lru_cache(maxsize=1)
-def _rewrites() -> tuple[
-    list[tuple[re.Pattern[str], str]],
-    list[tuple[re.Pattern[str], str]],
-    list[tuple[re.Pattern[str], str, str]],
-]:
-    """Politeness, idioms and question patterns, compiled on first use."""
-    polite, idioms = (
-        [(re.compile(pattern), to) for pattern, to in table] for table in (POLITE, IDIOMS)
-    )
-    return (
-        polite,
-        idioms,
-        [(re.compile(pattern), kind, to) for pattern, kind, to in QUESTION_PATTERNS],
-    )
+def _rewrites() -> list[tuple[re.Pattern[str], str]]:
+    """All rewrites in the order of their application, compiled on first use."""
+    table = [*CONTRACTIONS, *POLITE, *POLITE, *IDIOMS]
+    return [(re.compile(pattern), to) for pattern, to in table]
 
 
 def normalize_wording(text: str) -> str:
     """Removes politeness and gives synonymous idioms one wording."""
-    polite, idioms, _ = _rewrites()
-    for pattern, to in idioms[:CONTRACTIONS] + polite + polite + idioms[CONTRACTIONS:]:
+    for pattern, to in _rewrites():
         text = " ".join(pattern.sub(to, text).split())
     return text
-
-
-def split_question(text: str) -> tuple[str, str]:
-    """The kind of question, and the rest of the text without its opening."""
-    for pattern, kind, to in _rewrites()[2]:
-        if match := pattern.match(text):
-            return match.expand(kind), match.expand(to)
-    return "", text

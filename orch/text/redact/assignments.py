@@ -24,8 +24,8 @@ _Q = rb"(?:\\{0,16}[\"'`]|\\{1,16}u00(?:22|27)|&quot;|&#(?:3[49]|x2[27]);|%2[27]
 _QUOTE = lazy_bytes_pattern(_Q + rb"(?:\"\"|'')?")
 _OPENS = lazy_bytes_pattern(
     rb"(?:[brufnl@]{1,2}(?=[\"'])|&(?=[\"'])"
-    rb"|(?:new"
-    rb" )?(?:secretstr|secret|string|string::from|str|bytes|some|b64decode|(?:aws|to|utils)\.string(?:value)?|of)\((?=[brf]?[\"']))?"
+    rb"|(?:new )?(?:secretstr|secret|string|string::from|str|bytes|some|b64decode"
+    rb"|(?:aws|to|utils)\.string(?:value)?|of)\((?=[brf]?[\"']))?"
     rb"(" + _Q + rb"(?:\"\"|'')?)"
 )
 _FOR = (

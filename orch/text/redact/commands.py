@@ -11,8 +11,14 @@ from orch.text.redact.secret_names import NameKind
 from orch.text.redact.secret_values import ValueStyle, is_secret_value
 from orch.text.redact.text_view import Span, TextView
 
-_VALUE = r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'|(?P<bare>(?:[^\s\"'<>|&]|&(?=[^\s&])){1,300}))"
-_USER = r"(?:\"[^\"\n:]{0,100}:(?P<double>[^\"\n]{1,300})\"|'[^'\n:]{0,100}:(?P<single>[^'\n]{1,300})'|[^\s\"':]{0,100}:(?P<bare>[^\s\"'<>|&/]{1,300}))"
+_VALUE = (
+    r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'"
+    r"|(?P<bare>(?:[^\s\"'<>|&]|&(?=[^\s&])){1,300}))"
+)
+_USER = (
+    r"(?:\"[^\"\n:]{0,100}:(?P<double>[^\"\n]{1,300})\"|'[^'\n:]{0,100}:(?P<single>[^'\n]{1,300})'"
+    r"|[^\s\"':]{0,100}:(?P<bare>[^\s\"'<>|&/]{1,300}))"
+)
 _TWO = r"\s{0,4}[^,\n]{1,200},\s{0,4}[\"'][^\"'\n]{0,100}[\"']\s{0,4},\s{0,4}"
 """The two arguments before a password: a host and a user."""
 
@@ -20,8 +26,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("curl", rf"\s(?:-u|--user|-U|--proxy-user)[ =]?{_USER}"),
     (
         "curl",
-        r"\s(?:-b|--cookie)["
-        r" =](?:\"[^\"\n=]{1,60}=(?P<double>[^\"\n]{3,2000})\"|'[^'\n=]{1,60}=(?P<single>[^'\n]{3,2000})'"
+        r"\s(?:-b|--cookie)[ =](?:\"[^\"\n=]{1,60}=(?P<double>[^\"\n]{3,2000})\""
+        r"|'[^'\n=]{1,60}=(?P<single>[^'\n]{3,2000})'"
         r"|[\w.-]{1,60}=(?P<bare>[^\s\"'<>|&]{3,2000}))",
     ),
     ("http", rf"\bhttps?(?: [^\s-]\S{{0,60}}){{0,3}} (?:-a|--auth)[ =]{_USER}"),

@@ -33,9 +33,8 @@ _PLACEHOLDER = lazy_pattern(
     r"""|@(?:Microsoft|env|Value)|ENC\[|\\[nrt]|(?:secret|op|vault|env|ssm|sops|file|data):|(?:https?|file|ftp|git|s3|ssh|urn)[:]|vault\.|secrets?\.|process\.env"""
 )
 _HOLDS_PLACEHOLDER = lazy_pattern(
-    r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z"
-    r" _-]*>|\*{3}|x{5}|\.{3}|…|placeholder|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|"
-    r"(?<![a-z])here$|enter[-_ ]|<%"
+    r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z _-]*>|\*{3}|x{5}|\.{3}|…|placeholder"
+    r"|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|(?<![a-z])here$|enter[-_ ]|<%"
 )
 _PATH = lazy_pattern(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
 _CODE = lazy_pattern(

@@ -1,9 +1,10 @@
-"""Little evidence moves little: one answer moves what is expected of a model a little at its own
-type, less at the others, and alike for every model."""
+"""One answer moves a model's estimate a little at its own type, less at the others, and by the same
+for every model; the fitted model is stored and reused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from orch.routing.priors import prior_from_rating
 from orch.storage.feedback import GradedAnswer, Rating
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from orch.types import ModelKey, Reason, TaskType
+from orch.types import ModelKey, Prior, Reason, TaskType
 
 OWN, OTHERS = 0.25, 0.15
 """The most that one answer may move a model's estimate at the type of the answer, and at the
@@ -42,13 +43,13 @@ def name(model: str) -> str:
 
 
 def rating(number: int, text: str, model: str, word: str) -> Rating:
-    """The user's word on an answer."""
+    """A rating of an answer by the user."""
     kind, score = SCORES[word]
     return Rating(number, text, None, model, "p", score, kind)
 
 
 def graded(number: int, text: str, model: str, score: float) -> GradedAnswer:
-    """A grade of a suite."""
+    """An answer graded by a suite."""
     return GradedAnswer(
         0.0, f"t{number}", "h", "coding", "en", text, model, "p", "d", score=score, how="graded"
     )
@@ -57,10 +58,12 @@ def graded(number: int, text: str, model: str, score: float) -> GradedAnswer:
 def expected(
     model: QualityModel, text: str, task_type: TaskType, priors: Priors
 ) -> dict[str, float]:
-    """Of every model at a text of that type, forced as by -t; its prior where nothing is known."""
-    asked = QualityModel.from_bytes(model.to_bytes(), lambda _: {task_type: 1.0})
-    found = asked.predict(text)
-    return {each: found[each].mean if each in found else prior for each, prior in priors.items()}
+    """The expected quality of every model at a forced type; without evidence its prior."""
+    forced = QualityModel.from_bytes(model.to_bytes(), lambda _: {task_type: 1.0})
+    estimates = forced.predict(text)
+    return {
+        each: estimates[each].mean if each in estimates else prior for each, prior in priors.items()
+    }
 
 
 ANSWERS = st.lists(
@@ -88,46 +91,46 @@ def test_one_answer_moves_a_model_by_a_quarter_at_most_and_elsewhere_by_less(
     new: tuple[str, str, str],
     data: st.DataObject,
 ) -> None:
-    shares = Told(data)
+    shares = DrawnShares(data)
     ratings, suite = (
         [rating(at, *each) for at, each in enumerate(before)],
         [graded(at, *each) for at, each in enumerate(grades)],
     )
     text, model, word = new
-    told = rating(len(before), text, model, word)
+    newest = rating(len(before), text, model, word)
     old = fit_quality_model(suite, ratings, priors, shares)
     online = QualityModel.from_bytes(old.to_bytes(), shares)
     online.meet(name(model), priors[name(model)])
-    apply_rating(online, told)
+    apply_rating(online, newest)
     own, other = max(shares(text), key=lambda each: shares(text)[each]), data.draw(TYPES)
     for task_type in {TaskType(own), other, *(TaskType(each) for each in shares(text))}:
         then = expected(old, text, task_type, priors)
         for now in (
             expected(each, text, task_type, priors)
-            for each in (fit_quality_model(suite, [*ratings, told], priors, shares), online)
+            for each in (fit_quality_model(suite, [*ratings, newest], priors, shares), online)
         ):
             assert max(abs(now[each] - then[each]) for each in priors) <= (
                 OWN if task_type == own else OTHERS
             )
 
 
-class Told:
-    """A classifier: each text is of one type, or of two, and stays so."""
+class DrawnShares:
+    """A classifier: each text is of one type, or of two, and keeps its shares."""
 
     def __init__(self, data: st.DataObject) -> None:
-        self._data, self._told = data, dict[str, Shares]()
+        self._data, self._shares = data, dict[str, Shares]()
 
     def __call__(self, text: str) -> Shares:
-        if text not in self._told:
+        if text not in self._shares:
             first, second = self._data.draw(st.lists(TYPES, min_size=2, max_size=2, unique=True))
             share = self._data.draw(st.sampled_from([1.0, 0.9, 0.7, 0.51]))
-            self._told[text] = {str(first): share, str(second): 1 - share}
-        return self._told[text]
+            self._shares[text] = {str(first): share, str(second): 1 - share}
+        return self._shares[text]
 
 
 @pytest.mark.parametrize("share", [0.51, 0.7, 1.0])
 @pytest.mark.parametrize(("prior", "word"), [(1.0, "bad"), (0.0, "good")])
-def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(
+def test_the_first_answer_moves_no_further_where_its_type_is_uncertain(
     share: float, prior: float, word: str
 ) -> None:
     model = fit_quality_model(
@@ -166,7 +169,7 @@ def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(
     assert after("bad", reruns) - 0.01 <= after("rerun", reruns) <= after("rerun", 0)
 
 
-def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
+def test_the_stored_score_of_a_rerun_of_an_earlier_version_is_ignored() -> None:
     priors = {"p/small": 0.1}
     kept = Rating(1, "why", None, "small", "p", 0.4, "rerun")
     assert (
@@ -177,11 +180,11 @@ def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
     )
 
 
-# ---------------------------------------------------------------- the kept model
+# ---------------------------------------------------------------- the stored model
 
 
 def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelState:
-    """A model whose quality from 0 to 10 was guessed from its size, or stands in models.yaml."""
+    """A model with a quality from 0 to 10: guessed from its size, or rated in models.yaml."""
     prior = (
         None
         if quality is None
@@ -194,19 +197,19 @@ def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelS
     )
 
 
-class Known:
-    """What is kept in a journal, and how often it was fitted."""
+class Estimates:
+    """An estimator over a journal of its own, for tasks about code."""
 
     def __init__(self, folder: Path, listed: Sequence[ModelState] = ()) -> None:
         self.journal = Journal(folder / "journal.sqlite3", Redactor({}))
-        self.judged = QualityEstimator(
+        self.estimator = QualityEstimator(
             self.journal.feedback,
             [each.spec for each in listed],
             lambda text: {TaskType.CODING: 1.0},
         )
 
     def rate(self, model: str, score: float, kind: str = "word") -> None:
-        """One more answer."""
+        """Records a rating of an answer to `sort a list`."""
         run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
         assert self.journal.feedback.set_ratings(run, {ModelKey("p", model): score}, kind)
 
@@ -216,19 +219,19 @@ class Known:
         task_type: TaskType = TaskType.CODING,
         text: str = "sort a list",
     ) -> dict[str, float]:
-        """What is expected of each with evidence."""
-        found = self.judged.estimates(text, {task_type: 1.0}, states)
-        return {model: round(each.mean, 4) for (_, model), each in found.items()}
+        """The expected quality of each model with evidence."""
+        estimates = self.estimator.estimates(text, {task_type: 1.0}, states)
+        return {model: round(each.mean, 4) for (_, model), each in estimates.items()}
 
     @property
-    def kept(self) -> object:
-        """The fitted model and what it was fitted to."""
+    def stored(self) -> object:
+        """The stored model, and what it was fitted to."""
         return self.journal.feedback.load_learned("quality")
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Known:
-    return Known(tmp_path)
+def known(tmp_path: Path) -> Estimates:
+    return Estimates(tmp_path)
 
 
 @pytest.mark.parametrize("quality", [1.1, 5.0, 9.5])
@@ -240,38 +243,85 @@ def test_an_unlisted_model_moves_as_far_as_a_listed_one(
     for listed in (True, False):
         (tmp_path / str(listed)).mkdir()
         states = [state("m", quality, unlisted=not listed)]
-        knows = Known(tmp_path / str(listed), states if listed else ())
-        knows.rate("m", score, kind)
-        moved.append([knows.of(states, each) for each in TaskType])
+        estimates = Estimates(tmp_path / str(listed), states if listed else ())
+        estimates.rate("m", score, kind)
+        moved.append([estimates.of(states, each) for each in TaskType])
     assert moved[0] == moved[1]
 
 
-def test_a_model_of_which_nothing_was_graded_keeps_its_prior(known: Known) -> None:
+def test_a_model_without_evidence_has_no_estimate(known: Estimates) -> None:
     known.rate("small", 1.0)
     assert known.of([state("small", 1.1), state("large", 8.8)]).keys() == {"small"}
 
 
-def test_other_models_that_come_and_go_fit_nothing_anew(known: Known) -> None:
+def test_other_models_that_come_and_go_do_not_refit(known: Estimates) -> None:
     known.rate("small", 1.0)
     small = known.of([state("small", 1.1)])
-    kept = known.kept
+    stored = known.stored
     assert known.of([state("small", 1.1), state("new", 9.0)]) == known.of([]) == small
-    assert known.kept == kept
+    assert known.stored == stored
 
 
-def test_another_prior_of_a_model_with_evidence_counts_at_once(known: Known) -> None:
+def test_a_changed_prior_of_a_model_with_evidence_refits_at_once(known: Estimates) -> None:
     known.rate("m", 1.0)
     low = known.of([state("m", 2.0)])["m"]
     assert known.of([state("m", 6.0)])["m"] > low + 0.2
     assert known.of([state("m", 2.0)])["m"] == low
 
 
-def test_a_rerun_after_the_fit_is_learned_once_at_its_own_type(known: Known) -> None:
+def test_a_rerun_after_the_fit_is_learned_once_at_its_own_type(known: Estimates) -> None:
     states = [state("m", 8.0), state("other", 7.0)]
     known.rate("other", 1.0)
     known.of(states)
     known.rate("m", 0.4, "rerun")
     creative, coding = known.of(states, TaskType.CREATIVE, "a poem")["m"], known.of(states)["m"]
     assert 0.8 - RERUN_STEP / 4 < coding < creative < 0.8
-    kept = known.kept
-    assert (known.of(states)["m"], known.kept) == (coding, kept)
+    stored = known.stored
+    assert (known.of(states)["m"], known.stored) == (coding, stored)
+
+
+def test_without_evidence_there_are_no_estimates_and_nothing_is_stored(known: Estimates) -> None:
+    assert known.of([state("small", 1.1)]) == {}
+    assert known.stored is None
+
+
+def test_a_damaged_stored_model_is_fitted_again(known: Estimates) -> None:
+    known.rate("m", 1.0)
+    states = [state("m", 5.0)]
+    before, stored = known.of(states), known.journal.feedback.load_learned("quality")
+    assert stored is not None
+    known.journal.feedback.save_learned("quality", stored[0], b"damaged")
+    assert known.of(states) == before
+    assert known.stored == stored
+
+
+@pytest.mark.parametrize(
+    ("code", "source"),
+    [
+        ("benchmarks", "measured and benchmarked (n=1)"),
+        ("own_file", "measured and benchmarked (n=1)"),
+        ("unknown_size", "measured and guessed (n=1)"),
+        ("rated_by_user", "measured and rated (n=1)"),
+    ],
+)
+def test_an_estimate_with_little_evidence_names_the_source_of_its_prior(
+    known: Estimates, code: str, source: str
+) -> None:
+    known.rate("m", 1.0)
+    prior = Prior(dict.fromkeys(TaskType, 0.5), "", origin=(Reason(code),))
+    states = [replace(state("m", 5.0), prior=prior)]
+    shares = {TaskType.CODING: 1.0}
+    estimates = known.estimator.estimates("sort a list", shares, states)
+    assert [each.source for each in estimates.values()] == [source]
+
+
+def test_grades_are_moved_to_the_scale_of_the_priors() -> None:
+    """A suite tells how models differ, not how good they are."""
+    suite = [
+        graded(at, f"task {at}", m, s) for at in range(40) for m, s in (("a", 0.2), ("b", 0.4))
+    ]
+    priors = {"p/a": 0.8, "p/b": 0.8}
+    estimates = fit_quality_model(suite, [], priors, lambda _: {"coding": 1.0}).predict("task")
+    a, b = (estimates[each].mean for each in priors)
+    assert (a + b) / 2 == pytest.approx(0.8, abs=0.01)
+    assert 0.1 < b - a < 0.2
