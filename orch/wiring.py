@@ -18,7 +18,7 @@ from orch.providers import ProviderClient
 from orch.providers.kinds import open_client
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, NoQueue
-from orch.routing.feedback import FeedbackRecorder
+from orch.routing.feedback_recorder import FeedbackRecorder
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
 from orch.routing.router import Router

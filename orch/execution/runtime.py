@@ -13,7 +13,7 @@ from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission
-from orch.routing.feedback import FeedbackRecorder
+from orch.routing.feedback_recorder import FeedbackRecorder
 from orch.routing.registry import Registry
 from orch.routing.router import Router
 from orch.storage.journal import Journal

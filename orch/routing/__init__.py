@@ -1,2 +1,2 @@
 """Which model takes a task, and why: inventory, scoring and selection. Asks no model and does not
-know who runs the choice."""
+know what runs the chosen model."""

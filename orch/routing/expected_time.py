@@ -76,13 +76,13 @@ class TimeContext:
 
     @classmethod
     def of(
-        cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: TypeShares
+        cls, available: Sequence[ModelState], need: Need, policy: Policy, shares: TypeShares
     ) -> TimeContext:
         """The context of the models that are available now."""
-        measured = [state for state in there if state.measured]
+        measured = [state for state in available if state.measured]
         plain, thinking = _answers(measured, policy, shares)
         usual = _expected(shares, plain)
-        loaded = _loaded(there)
+        loaded = _loaded(available)
         return cls(
             need=need,
             policy=policy,
@@ -124,14 +124,14 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
     decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_factor
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
     load = load_seconds(state, num_ctx, times.load_factor)
-    gone = eviction_count(state, num_ctx, times) if load else 0
-    eviction = eviction_seconds(state, gone, times) if gone else 0.0
+    evicts = eviction_count(state, num_ctx, times) if load else 0
+    eviction = eviction_seconds(state, evicts, times) if evicts else 0.0
     return TimeEstimate(
         load,
         state.corrected_tokens(need.prompt_tokens) / prefill,
         answer_tokens(state, times) / decode,
         eviction,
-        gone,
+        evicts,
     )
 
 
@@ -156,9 +156,9 @@ def _answers(
 ) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
     """Usual tokens by likely type, from routing.yaml and from measured answers: of models that do
     not think, and of those that do, whose answers are longer."""
-    said = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
+    usual_tokens = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
     if not measured:
-        return said, said
+        return usual_tokens, usual_tokens
     counts: tuple[Counter[TaskType], Counter[TaskType]] = (Counter(), Counter())
     totals: tuple[dict[TaskType, float], dict[TaskType, float]] = ({}, {})
     for state in sorted(measured, key=lambda state: state.key):  # sums depend on the order
@@ -169,7 +169,7 @@ def _answers(
     plain, thinking = (
         {
             each: _shrunk(usual, counts[at][each], totals[at].get(each, 0.0))
-            for each, usual in said.items()
+            for each, usual in usual_tokens.items()
         }
         for at in (0, 1)
     )
@@ -205,19 +205,20 @@ def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
     return math.exp(math.fsum(logs) / (len(logs) + 1)) if logs else 1.0
 
 
-def _loaded(there: Sequence[ModelState]) -> dict[str, ResidentModels]:
+def _loaded(available: Sequence[ModelState]) -> dict[str, ResidentModels]:
     """What occupies this machine's memory, by provider; names that share a digest are one model."""
-    found: dict[str, ResidentModels] = {}
+    by_provider: dict[str, ResidentModels] = {}
     resident = sorted(
-        (state for state in there if state.resident and state.local), key=lambda state: state.key
+        (state for state in available if state.resident and state.local),
+        key=lambda state: state.key,
     )  # sums depend on the order
     for state in {state.identity: state for state in resident}.values():
-        models, size, loss = found.get(state.spec.provider, (0, 0, 0.0))
+        models, size, loss = by_provider.get(state.spec.provider, (0, 0, 0.0))
         own = state.resident_bytes or required_memory(state, state.num_ctx)
-        found[state.spec.provider] = ResidentModels(
+        by_provider[state.spec.provider] = ResidentModels(
             models + 1, size + own, loss + reload_seconds(state) * state.next_use_probability
         )
-    return found
+    return by_provider
 
 
 def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
@@ -236,7 +237,7 @@ def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     return min(max(by_memory, by_count), beside.models)
 
 
-def eviction_seconds(state: ModelState, gone: int, times: TimeContext) -> float:
+def eviction_seconds(state: ModelState, evicts: int, times: TimeContext) -> float:
     """Seconds of reloading what loading this model evicts, times the probability that it is used
     next.
 
@@ -244,4 +245,4 @@ def eviction_seconds(state: ModelState, gone: int, times: TimeContext) -> float:
     name), so that each counts by its chance.
     """
     beside = times.loaded[state.spec.provider]
-    return beside.loss_s * gone / beside.models
+    return beside.loss_s * evicts / beside.models

@@ -32,10 +32,10 @@ def _names(spec: ModelSpec) -> tuple[tuple[str, ...], ...]:
 
 def resolve_model(inventory: Inventory, name: str) -> ModelState:
     """The model that `find_model` finds. Raises OrchError with what was probably meant."""
-    found = find_model(name, inventory.states)
-    if found is None:
+    state = find_model(name, inventory.states)
+    if state is None:
         raise unknown_model_error(inventory, name)
-    return found
+    return state
 
 
 # ---------------------------------------------------------------- an unknown name

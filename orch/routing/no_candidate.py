@@ -23,11 +23,11 @@ _CODES = {
 }
 
 
-def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> OrchError:
+def no_candidate_error(candidates: tuple[Candidate, ...], inventory: Inventory) -> OrchError:
     """The error of a task that no candidate can take."""
     out = [c for c in candidates if c.eliminated_code not in ("last_resort", "remote")]
     codes = {c.eliminated_code for c in out}
-    down = "; ".join(f"{name}: {why}" for name, why in survey.unreachable.items())
+    down = "; ".join(f"{name}: {why}" for name, why in inventory.unreachable.items())
     if "context_overflow" in codes:
         return _context_error(out)
     if "capability" in codes or "memory" in codes:
@@ -38,8 +38,8 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
         )
         if (
             "memory" not in codes
-            and survey.unreachable
-            and _only_last_resorts_are_there(candidates, survey)
+            and inventory.unreachable
+            and _only_last_resorts_are_there(candidates, inventory)
         ):
             return OrchError(
                 f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider"
@@ -49,7 +49,7 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
             "orch models shows what each one can do",
             code="all_failed" if "memory" in codes else "unable",
         )
-    if survey.unreachable and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
+    if inventory.unreachable and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
         return OrchError(
             f"no provider can be reached: {down}{_elsewhere(candidates)}",
@@ -60,13 +60,13 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
         c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host
     ]
     name = missing[0] if missing else "llama3.1:8b"
-    if any(is_server(survey.provider_kinds.get(provider)) for provider in survey.unreachable):
-        said = (
+    if any(is_server(inventory.provider_kinds.get(provider)) for provider in inventory.unreachable):
+        message = (
             "no model is installed where orch could look, and not every provider can be reached:"
             f" {down}{_elsewhere(candidates)}"
         )
         return OrchError(
-            said,
+            message,
             f"orch health shows what is reachable; orch models pull {name} fetches a model",
             code="no_provider",
         )
@@ -103,9 +103,9 @@ def _elsewhere(candidates: Sequence[Candidate]) -> str:
     )
 
 
-def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Inventory) -> bool:
+def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], inventory: Inventory) -> bool:
     """Whether the real models might take the task once their providers can be reached."""
-    last = {state.key for state in survey.states if state.spec.last_resort}
+    last = {state.key for state in inventory.states if state.spec.last_resort}
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 

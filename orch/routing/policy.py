@@ -1,5 +1,5 @@
-"""What routing.yaml says for one ranking: weights, rules of all types, margins; and what the
-providers can hold (pure)."""
+"""The policy of one ranking: the weights, rules and margins of routing.yaml, and the memory for
+models (pure)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Policy:
     memory_bytes: int | None = None
     quality_margin: float = 0.0
     ignored_preferences: frozenset[TaskType] = frozenset()
-    """The types whose `prefer` does not count."""
+    """The types whose `prefer` is ignored."""
     max_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, if that is known."""
 
@@ -40,16 +40,16 @@ class Policy:
         return self.rules.get(task_type) or _NO_RULE
 
     def preference_ranks(self, task_type: TaskType) -> Mapping[str, int]:
-        """The places in `prefer`, from 1, by full model name."""
-        return {} if task_type in self.ignored_preferences else _places(self.rule(task_type).prefer)
+        """The rank in `prefer`, from 1, by full model name."""
+        return {} if task_type in self.ignored_preferences else _ranks(self.rule(task_type).prefer)
 
 
 _NO_RULE = TaskTypeRule()
 
 
 @lru_cache(maxsize=64)
-def _places(prefer: tuple[str, ...]) -> Mapping[str, int]:
+def _ranks(prefer: tuple[str, ...]) -> Mapping[str, int]:
     """Cached between decisions: reading eight lists takes as long as scoring three models."""
     return {
-        canonical_model_name(name): place for place, name in reversed(tuple(enumerate(prefer, 1)))
+        canonical_model_name(name): rank for rank, name in reversed(tuple(enumerate(prefer, 1)))
     }

@@ -18,8 +18,8 @@ from orch.routing.wording import reason_text
 from orch.types import ModelKey, Prior, Reason, TaskType
 
 if TYPE_CHECKING:
-    from orch.routing.known_models.catalogue import KnownModels
-    from orch.routing.known_models.priors import PriorEstimate
+    from orch.routing.known_models.estimate import PriorEstimate
+    from orch.routing.known_models.model_list import KnownModels
 
 SHIFT_FADES = 2
 """The number of rated models at which half of the difference between ratings and priors counts: one
@@ -36,7 +36,7 @@ class ModelsWithPriors:
 
 
 class QualityPriors:
-    """Computes the priors of models. Reads the known models on first need, and caches what it found
+    """Computes the priors of models. Reads the known models on first need, and caches the estimate
     of each."""
 
     def __init__(
@@ -48,8 +48,8 @@ class QualityPriors:
         self._shipped = {canonical_model_name(spec.id): spec for spec in shipped}
         self._rated = [spec for spec in specs if self.is_rated(spec)]
         self._own_known = own_known or {}
-        self._catalogue: KnownModels | None = None
-        self._found: dict[Identity, PriorEstimate] = {}
+        self._known_models: KnownModels | None = None
+        self._estimates: dict[Identity, PriorEstimate] = {}
         self._seen: dict[ModelKey, Identity] = {}
         self._shifted_priors: dict[Identity, Prior] = {}
         self._shifts: tuple[float, float] | None = None
@@ -74,8 +74,10 @@ class QualityPriors:
     ) -> ModelsWithPriors:
         """The states with their priors; `identities` are by index, of the models that their
         provider has."""
-        there = [states[at] for at in identities if is_selectable(states[at], unlisted_take_part)]
-        only_shipped = all(self.is_shipped(state.spec) for state in there)
+        selectable = [
+            states[at] for at in identities if is_selectable(states[at], unlisted_take_part)
+        ]
+        only_shipped = all(self.is_shipped(state.spec) for state in selectable)
         self._see(
             {
                 states[at].key: identity
@@ -83,10 +85,10 @@ class QualityPriors:
                 if self.is_rated(states[at].spec)
             }
         )
-        made = list(states)
+        with_priors = list(states)
         for at, identity in identities.items():
-            made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
-        return ModelsWithPriors(tuple(made), only_shipped)
+            with_priors[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
+        return ModelsWithPriors(tuple(with_priors), only_shipped)
 
     def _see(self, rated: Mapping[ModelKey, Identity]) -> None:
         """Remembers the identity of rated models, which count while their provider is unreachable,
@@ -99,12 +101,12 @@ class QualityPriors:
     def quality_by_name(self, name: str) -> Mapping[TaskType, float]:
         """The expected quality of a model by its name alone, 0 to 1, on the scale of the known
         models."""
-        return self._belief(Identity(name)).prior.quality
+        return self._estimate(Identity(name)).prior.quality
 
     def sizes_b(self, identity: Identity) -> tuple[float | None, float | None]:
         """Billions of parameters, all and those that a token takes; None if unknown."""
-        belief = self._belief(identity)
-        return belief.size_b, belief.active_b
+        estimate = self._estimate(identity)
+        return estimate.size_b, estimate.active_b
 
     def has_speed(self, spec: ModelSpec, *, only_shipped: bool) -> bool:
         """Whether its speed is rated: by a person (who may have rated the quality only), or by the
@@ -131,7 +133,7 @@ class QualityPriors:
                 ),
             )
         shipped = self._shipped.get(canonical_model_name(spec.id))
-        if shipped is not None:  # nobody's writing
+        if shipped is not None:  # not the user's own values
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
             weaknesses = () if spec.weaknesses == shipped.weaknesses else spec.weaknesses
             spec = replace(spec, quality_rating=None, strengths=strengths, weaknesses=weaknesses)
@@ -144,30 +146,31 @@ class QualityPriors:
         So a person's rating of one model does not push another one below a floor.
         """
         if identity not in self._shifted_priors:
-            from orch.routing.known_models.priors import shift_prior
+            from orch.routing.known_models.estimate import shift_prior
 
             shift, shipped = self._scales()
             self._shifted_priors[identity] = shift_prior(
-                self._belief(identity).prior, shift, shipped - shift
+                self._estimate(identity).prior, shift, shipped - shift
             )
         return self._shifted_priors[identity]
 
-    def _belief(self, identity: Identity) -> PriorEstimate:
-        """As it is known, kept: a survey of a thousand models must not recognise each anew."""
-        if identity not in self._found:
-            from orch.routing.known_models.priors import estimate_prior
+    def _estimate(self, identity: Identity) -> PriorEstimate:
+        """The prior from what is known of the model. Cached: an inventory of a thousand models must
+        not recognize each again."""
+        if identity not in self._estimates:
+            from orch.routing.known_models.estimate import estimate_prior
 
-            self._found[identity] = estimate_prior(identity, self._known())
-        return self._found[identity]
+            self._estimates[identity] = estimate_prior(identity, self._known())
+        return self._estimates[identity]
 
     def _known(self) -> KnownModels:
-        if self._catalogue is None:
-            # with what recognises, 8 ms of CPU: where the shipped models are alone, or all are
-            # rated, `orch run` is spared it
-            from orch.routing.known_models.catalogue import KnownModels, load_shipped
+        if self._known_models is None:
+            # 8 ms of CPU with recognition: `orch run` does without where only the shipped models
+            # are there, or where all are rated
+            from orch.routing.known_models.model_list import KnownModels, load_shipped
 
-            self._catalogue = KnownModels.merge(load_shipped(), self._own_known)
-        return self._catalogue
+            self._known_models = KnownModels.merge(load_shipped(), self._own_known)
+        return self._known_models
 
     def _scales(self) -> tuple[float, float]:
         """How far a person's ratings, and the shipped ones, are above the priors."""
@@ -186,11 +189,11 @@ class QualityPriors:
             for spec in specs
             if spec.quality_rating is not None
         ]
-        beliefs = [(rating, self._belief(identity)) for rating, identity in seen]
+        estimates = [(rating, self._estimate(identity)) for rating, identity in seen]
         distances = [
-            rating - belief.prior.mean * 10
-            for rating, belief in beliefs
-            if belief.size_b is not None
+            rating - estimate.prior.mean * 10
+            for rating, estimate in estimates
+            if estimate.size_b is not None
         ]
         return sum(distances) / (len(distances) + SHIFT_FADES)
 

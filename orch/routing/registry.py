@@ -108,20 +108,20 @@ class Registry:
             if item
         }
         states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
-        believed = self._priors.with_priors(states, identities, take_part)
+        with_priors = self._priors.with_priors(states, identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
-        found = tuple(
-            self._with_speed(state, identities.get(at), believed.only_shipped)
-            for at, state in enumerate(believed.states)
+        models = tuple(
+            self._with_speed(state, identities.get(at), with_priors.only_shipped)
+            for at, state in enumerate(with_priors.states)
         )
         return Inventory(
-            found,
+            models,
             down,
-            self._memory(found),
+            self._memory(models),
             take_part,
             kinds,
             self._most_loaded(),
-            believed.only_shipped,
+            with_priors.only_shipped,
         )
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
@@ -324,7 +324,7 @@ def _parameters(text: str) -> float | None:
 
 
 def _capabilities(item: InstalledModel, info: ModelInfo) -> frozenset[str] | None:
-    told = item.capabilities if info.capabilities is None else info.capabilities
-    if told is not None:
-        return frozenset(told)
+    capabilities = item.capabilities if info.capabilities is None else info.capabilities
+    if capabilities is not None:
+        return frozenset(capabilities)
     return frozenset({"embedding"}) if "bert" in item.family else None

@@ -141,13 +141,13 @@ class DecisionReplayer:
     def reclassify(self, recorded: RecordedDecision) -> Reclassification:
         """Classifies a recorded task again: the expensive part, independent of weights."""
         if recorded.type_forced:
-            found = forced_classification(recorded.task_type, recorded.text)
+            classification = forced_classification(recorded.task_type, recorded.text)
         else:
-            found = self._router.classify_text(
+            classification = self._router.classify_text(
                 recorded.text, recorded.attached, recorded.previous_type
             )
-        states = self._router.estimated_states(recorded.text, found, self._inventory)
-        return Reclassification(found, states)
+        states = self._router.estimated_states(recorded.text, classification, self._inventory)
+        return Reclassification(classification, states)
 
     def decide_again(self, recorded: RecordedDecision, read: Reclassification) -> NewDecision:
         """Decides a classified task by the router's weights, with the same models loaded as

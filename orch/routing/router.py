@@ -193,12 +193,12 @@ class Router:
         """The classifier's type of an instruction; where the instruction is unclear, together with
         the attached texts. `previous` is the type of the session's previous turn."""
         corrections = self.feedback.corrections()
-        found = self.classifier.classify(text, previous, corrections, explained=explained)
-        if not (found.unsure and attached):
-            return found
+        classification = self.classifier.classify(text, previous, corrections, explained=explained)
+        if not (classification.unsure and attached):
+            return classification
         whole = "\n".join((text, *attached))
         other = self.classifier.classify(whole, None, corrections, explained=explained)
-        return other if other.confidence > found.confidence else found
+        return other if other.confidence > classification.confidence else classification
 
     def _classify(
         self, task: Task, text: str, turn: Mapping[str, Any], *, explained: bool

@@ -61,7 +61,7 @@ class ScoringContext:
         """The context of a ranking of these models; `able` meet the hard requirements of the
         task."""
         shares = type_shares(classification)
-        there = [state for state in states if not state.unavailable]
+        available = [state for state in states if not state.unavailable]
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
         if all(
             is_below_floor(state, shares, floor) for state in able if not state.spec.last_resort
@@ -74,7 +74,7 @@ class ScoringContext:
             named_shares=_named_shares(shares),
             floor=floor,
             preferred=_preferred(classification.task_type, policy, shares),
-            times=TimeContext.of(there, need, policy, shares),
+            times=TimeContext.of(available, need, policy, shares),
             loads_spread=not any(
                 state.resident and not is_below_floor(state, shares, floor) for state in able
             ),
@@ -85,12 +85,12 @@ class ScoringContext:
 def type_shares(classification: Classification) -> TypeShares:
     """Each type with a probability above 0, the likeliest first; the task's one type if there are
     no scores."""
-    found = sorted(
+    likely = sorted(
         ((share, each) for each, share in classification.scores.items() if share > 0),
         key=lambda pair: -pair[0],
     )
-    total = sum(share for share, _ in found)
-    return tuple((each, share / total) for share, each in found) or (
+    total = sum(share for share, _ in likely)
+    return tuple((each, share / total) for share, each in likely) or (
         (classification.task_type, 1.0),
     )
 
@@ -116,17 +116,17 @@ def base_fit(spec: ModelSpec, shares: TypeShares) -> float:
 
 
 def _preferred(first: TaskType, policy: Policy, shares: TypeShares) -> dict[str, tuple[float, int]]:
-    found: dict[str, tuple[float, int]] = {}
+    preferred: dict[str, tuple[float, int]] = {}
     for each, share in shares:
         places = policy.preference_ranks(each)
         most = len(policy.rule(each).prefer) if places else 0
         for name, place in places.items():
-            bonus, at_first = found.get(name, (0.0, 0))
-            found[name] = (
+            bonus, at_first = preferred.get(name, (0.0, 0))
+            preferred[name] = (
                 bonus + share * PREFER_BONUS * (most - place + 1) / most,
                 place if each is first else at_first,
             )
-    return found
+    return preferred
 
 
 def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
@@ -134,9 +134,9 @@ def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]
     listed under its id, else under an alias."""
     if context.preferred:
         for name in (spec.id, *spec.aliases):
-            found = context.preferred.get(canonical_model_name(name))
-            if found:
-                return found
+            preference = context.preferred.get(canonical_model_name(name))
+            if preference:
+                return preference
     return 0.0, 0
 
 
@@ -215,11 +215,11 @@ def speed_score(felt_s: float) -> float:
     return min(max(1.0 - math.log(max(felt_s, 1e-3) / FASTEST_S) / span, 0.0), 1.0)
 
 
-def felt_seconds(spent: TimeEstimate, context: ScoringContext) -> float:
+def felt_seconds(time: TimeEstimate, context: ScoringContext) -> float:
     """The seconds that the speed term rates: this answer and the next reload. If nothing is loaded,
     the load is spread over the following tasks."""
-    load = spent.load / TASKS_PER_LOAD if context.loads_spread else spent.load
-    return load + spent.prefill + spent.decode + spent.eviction
+    load = time.load / TASKS_PER_LOAD if context.loads_spread else time.load
+    return load + time.prefill + time.decode + time.eviction
 
 
 # ---------------------------------------------------------------- the four terms, each 0 to 1 (fit
@@ -238,34 +238,34 @@ class TermInput(NamedTuple):
     preference_rank: int
 
 
-def _fit_term(weighing: TermInput) -> float:
-    return base_fit(weighing.state.spec, weighing.context.shares) + weighing.preference_bonus
+def _fit_term(term_input: TermInput) -> float:
+    return base_fit(term_input.state.spec, term_input.context.shares) + term_input.preference_bonus
 
 
-def _quality_term(weighing: TermInput) -> float:
+def _quality_term(term_input: TermInput) -> float:
     """The quality; models within the margin of the measured best one count as equal to it."""
-    best = weighing.context.best
+    best = term_input.context.best
     return (
         best.estimate.mean
-        if best and best.estimate and within_quality_margin(weighing)
-        else weighing.quality
+        if best and best.estimate and within_quality_margin(term_input)
+        else term_input.quality
     )
 
 
-def within_quality_margin(weighing: TermInput) -> bool:
+def within_quality_margin(term_input: TermInput) -> bool:
     """Whether a measured model, other than the measured best one, is within the margin of it."""
-    state, best = weighing.state, weighing.context.best
+    state, best = term_input.state, term_input.context.best
     if best is None or best.estimate is None or state is best or not has_enough_grades(state):
         return False
-    return weighing.quality >= best.estimate.mean - weighing.context.policy.quality_margin
+    return term_input.quality >= best.estimate.mean - term_input.context.policy.quality_margin
 
 
-def _speed_term(weighing: TermInput) -> float:
-    return speed_score(felt_seconds(weighing.seconds, weighing.context))
+def _speed_term(term_input: TermInput) -> float:
+    return speed_score(felt_seconds(term_input.seconds, term_input.context))
 
 
-def _confidence_term(weighing: TermInput) -> float:
-    return trusted_share(weighing.state, weighing.context.shares)
+def _confidence_term(term_input: TermInput) -> float:
+    return trusted_share(term_input.state, term_input.context.shares)
 
 
 TERM_FUNCTIONS: dict[str, Callable[[TermInput], float]] = {

@@ -188,7 +188,7 @@ def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -
         "yaml",
         "ruamel",
         "filelock",
-        "orch.routing.known_models.catalogue",
+        "orch.routing.known_models.model_list",
     )
     code = (
         f"import sys\nsys.argv = ['orch', *{words!r}]\nfrom orch.cli.main import"

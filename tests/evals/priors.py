@@ -51,14 +51,14 @@ def measured(units: Sequence[Unit]) -> dict[str, Correlations]:
 def _correlations(units: Sequence[Unit], kind: str) -> Correlations:
     predicted = cross_validate(units, kind)
     values = [each.value for each in predicted.values()]
-    related = [each for each in predicted.values() if each.kin is not None]
+    related = [each for each in predicted.values() if each.offset is not None]
     known = [each.value for each in related]
     return Correlations(
         len(predicted),
         _ranks([units[index].features[1] for index in predicted], values),
         _ranks([each.formula for each in predicted.values()], values),
         _ranks([each.formula for each in related], known),
-        _ranks([each.formula + (each.kin or 0) for each in related], known),
+        _ranks([each.formula + (each.offset or 0) for each in related], known),
     )
 
 

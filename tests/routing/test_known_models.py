@@ -15,16 +15,16 @@ import pytest
 
 from orch.config import yaml_document
 from orch.config.schema import validate_document
-from orch.routing.known_models.catalogue import FILE, KnownModels, load_shipped
 from orch.routing.known_models.derive import derive, format_file, read_models
-from orch.routing.known_models.identity import Identity
-from orch.routing.known_models.names import parse_name, quantization_bits
-from orch.routing.known_models.priors import (
+from orch.routing.known_models.estimate import (
     QUANTIZATION_LOSS,
     estimate_prior,
     shift_prior,
     soft_clamp,
 )
+from orch.routing.known_models.identity import Identity
+from orch.routing.known_models.model_list import FILE, KnownModels, load_shipped
+from orch.routing.known_models.names import parse_name, quantization_bits
 from orch.routing.known_models.recognition import RecognizedModel, recognize
 from orch.types import Prior, TaskType
 

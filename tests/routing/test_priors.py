@@ -17,9 +17,9 @@ from orch.config.discovery import packaged_file
 from orch.config.load import config_from_data, load_config
 from orch.config.spec import ModelSpec, Provider
 from orch.providers.ollama import OllamaClient
-from orch.routing.known_models import priors
-from orch.routing.known_models.catalogue import KnownModels
+from orch.routing.known_models import estimate
 from orch.routing.known_models.identity import Identity
+from orch.routing.known_models.model_list import KnownModels
 from orch.routing.model_state import ModelState
 from orch.routing.priors import QualityPriors, prior_from_rating
 from orch.routing.registry import Inventory
@@ -250,13 +250,13 @@ def test_a_model_is_recognised_once_however_often_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = list[Identity]()
-    real = priors.estimate_prior
+    real = estimate.estimate_prior
 
-    def counted(identity: Identity, known: KnownModels) -> priors.PriorEstimate:
+    def counted(identity: Identity, known: KnownModels) -> estimate.PriorEstimate:
         asked.append(identity)
         return real(identity, known)
 
-    monkeypatch.setattr(priors, "estimate_prior", counted)
+    monkeypatch.setattr(estimate, "estimate_prior", counted)
     states = [ModelState(ModelSpec(id=f"mine-{n}:8b"), unlisted=True) for n in range(5)]
     identities = {at: Identity(state.spec.id) for at, state in enumerate(states)}
     book = QualityPriors([])
@@ -269,7 +269,7 @@ def test_where_the_shipped_ratings_hold_the_known_models_are_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "orch.routing.known_models.catalogue.load_shipped", lambda: pytest.fail("read")
+        "orch.routing.known_models.model_list.load_shipped", lambda: pytest.fail("read")
     )
     spec = SHIPPED[0]
     assert (

@@ -1,8 +1,8 @@
-"""Derives known_models.yaml from benchmark scores: `uv run python -m
-orch.routing.known_models.derive --data DIR`, where DIR has models.jsonl.
+"""Generates known_models.yaml from benchmark scores: `uv run python -m
+orch.routing.known_models.derive --data DIR`, where DIR contains models.jsonl.
 
-The scores themselves are not kept. Standard library only, one second; the same input gives the same
-file.
+The file does not contain the scores themselves. Uses the standard library only, takes one second,
+and is deterministic.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from orch.routing.known_models.catalogue import FILE, parse_month
+from orch.routing.known_models.estimate import soft_clamp
+from orch.routing.known_models.model_list import FILE, parse_month
 from orch.routing.known_models.names import is_coder
-from orch.routing.known_models.priors import soft_clamp
 from orch.routing.known_models.regression import EPOCH, FEATURES, YEAR, KindFit, Unit, fit_kind
 from orch.types import TaskType
 
@@ -42,11 +42,11 @@ TASKS: Mapping[str, Mapping[str, float]] = {
     "creative": {"chat": 0.8, "instruction": 0.2},
     "research": {"knowledge": 0.5, "long_context": 0.25, "reasoning": 0.25},
 }
-"""What a task type takes of each kind of benchmark: a judgement."""
+"""The share of each kind of benchmark in the quality at a task type: a judgement."""
 CENTRE, SPREAD = 6.0, 1.6
-"""Quality from 0 to 10 = CENTRE + SPREAD * value."""
+"""Quality (0 to 10) = CENTRE + SPREAD * value of the regression."""
 UNDATED = 2024.0
-"""The year of a model without a date in a family without one: these are old."""
+"""The assumed year of a model without a date whose family has none either: such models are old."""
 SOURCES = (
     (
         "Artificial Analysis",
@@ -77,8 +77,8 @@ SOURCES = (
     ("Arena-Hard 2", "lmarena/arena-hard-auto", "2025-06", "Apache-2.0"),
     ("RULER", "NVIDIA/RULER", "2026-07", "Apache-2.0"),
 )
-"""Whose scores, the repository they were read from, the month of its figures, and its licence where
-it says one."""
+"""The publisher of the scores, the repository they come from, the month of its figures, and its
+licence if it names one."""
 HEAD = """\
 # What published benchmarks say of open models. Made by `python -m
 # orch.routing.known_models.derive`: not to be edited.
@@ -95,9 +95,9 @@ def derive(models: Sequence[Model]) -> dict[str, Any]:
     chatting = _chatting(models)
     dates, units = _dates(chatting), units_of(models)
     kinds = {kind: fit_kind([unit for _, unit in units], kind) for kind in KINDS}
-    told: dict[str, dict[str, Any]] = {}
+    modes: dict[str, dict[str, Any]] = {}
     for at, (mode, unit) in enumerate(units):
-        told.setdefault(unit.model, {})[mode] = _qualities(at, kinds)
+        modes.setdefault(unit.model, {})[mode] = _qualities(at, kinds)
     return {
         "version": 1,
         "sources": [
@@ -112,14 +112,14 @@ def derive(models: Sequence[Model]) -> dict[str, Any]:
         "formula": {task: _formula(mix, kinds) for task, mix in TASKS.items()},
         "families": {name: _family(name, dates[name], kinds) for name in sorted(dates)},
         "models": [
-            _entry(model, told.get(model["model"], {}))
+            _entry(model, modes.get(model["model"], {}))
             for model in sorted(chatting, key=lambda each: str(each["model"]))
         ],
     }
 
 
 def format_file(content: Mapping[str, Any]) -> str:
-    """The file's text: a model a line, JSON after the head."""
+    """The file's text: the head, then JSON with one model a line."""
     parts = [f"{_json(key)}: {_lines(value)}" for key, value in content.items()]
     return HEAD + "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -150,29 +150,29 @@ def _lines(value: Any) -> str:
 
 
 def units_of(models: Sequence[Model]) -> list[tuple[str, Unit]]:
-    """Every model that chats and was measured, in each of its modes."""
+    """Every chat model with scores, once for each of its modes."""
     chatting = _chatting(models)
     dates = _dates(chatting)
     return [unit for model in chatting for unit in _units(model, dates)]
 
 
 def _chatting(models: Sequence[Model]) -> list[Model]:
+    """The models that are not embedders."""
     return [model for model in models if "embedding" not in model["capabilities"]]
 
 
 def _dates(models: Iterable[Model]) -> dict[str, float | None]:
-    """Each family's year: the median of its dated models."""
+    """The year of each family: the median over its models with a date."""
     dates: dict[str, list[float]] = {}
     for model in models:
         dates.setdefault(model["family"], []).extend(
             [parse_month(model["released"])] if model["released"] else []
         )
-    return {family: median(found) if found else None for family, found in dates.items()}
+    return {family: median(years) if years else None for family, years in dates.items()}
 
 
 def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, Unit]]:
-    """The model in each mode that was measured; none for one that was not tuned to follow
-    instructions."""
+    """The model once for each mode with scores; empty for base models."""
     if not model["params_b"] or not model["scores"] or model["general"] == "base":
         return []
     date = (
@@ -195,18 +195,19 @@ def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, U
 
 
 def _cells(model: Model, mode: str) -> dict[tuple[str, str], float]:
-    """Scores by kind and benchmark, a vendor's apart from others'; one that tells no mode counts
-    for all."""
+    """The mean score by kind and benchmark, those published by the vendor separately. A score
+    without a mode counts for every mode."""
     cells: dict[tuple[str, str], list[float]] = {}
     for score in model["scores"]:
         if score["mode"] in (None, mode):
             cells.setdefault((score["kind"], f"{score['benchmark']}|{score['by'][0]}"), []).append(
-                _on_a_line(score)
+                _linear_score(score)
             )
-    return {cell: fmean(found) for cell, found in cells.items()}
+    return {cell: fmean(values) for cell, values in cells.items()}
 
 
-def _on_a_line(score: Mapping[str, Any]) -> float:
+def _linear_score(score: Mapping[str, Any]) -> float:
+    """Hundreds of Elo points, else the log odds of the percentage."""
     value: float = score["value"]
     return (
         value / 100
@@ -219,6 +220,7 @@ def _on_a_line(score: Mapping[str, Any]) -> float:
 
 
 def _qualities(at: int, kinds: Mapping[str, KindFit]) -> dict[str, float]:
+    """The quality of a unit by task type, 0 to 10."""
     values = {
         task: CENTRE + SPREAD * sum(share * kinds[kind].values[at] for kind, share in mix.items())
         for task, mix in TASKS.items()
@@ -227,13 +229,13 @@ def _qualities(at: int, kinds: Mapping[str, KindFit]) -> dict[str, float]:
 
 
 def _formula(mix: Mapping[str, float], kinds: Mapping[str, KindFit]) -> dict[str, Any]:
-    """A task type's regression: the mixed ones of its kinds, and the date past which it does not
-    grow (each kind's by its slope)."""
+    """The regression of a task type: the weighted sum of those of its kinds, and the date beyond
+    which no growth is assumed (those of its kinds, weighted by their slopes)."""
 
-    def mixed(of: Mapping[str, Sequence[float]]) -> list[float]:
+    def mixed(weights: Mapping[str, Sequence[float]]) -> list[float]:
         return [
-            SPREAD * sum(share * of[kind][at] for kind, share in mix.items())
-            for at in range(len(next(iter(of.values()))))
+            SPREAD * sum(share * weights[kind][at] for kind, share in mix.items())
+            for at in range(len(next(iter(weights.values()))))
         ]
 
     dated, undated = (
@@ -261,12 +263,12 @@ def _formula(mix: Mapping[str, float], kinds: Mapping[str, KindFit]) -> dict[str
 
 
 def _family(name: str, date: float | None, kinds: Mapping[str, KindFit]) -> dict[str, Any]:
-    """A family's date (the regression's where none is known), and by how much its members are
-    better than the formula says."""
+    """The release date of a family (`UNDATED` if unknown), and how far its members exceed the
+    regression at each task type."""
     offsets = {
         task: (
             SPREAD
-            * sum(share * kinds[kind].kin.get(name, 0.0) for kind, share in TASKS[task].items())
+            * sum(share * kinds[kind].offsets.get(name, 0.0) for kind, share in TASKS[task].items())
         )
         for task in map(str, TaskType)
     }
@@ -277,7 +279,7 @@ def _family(name: str, date: float | None, kinds: Mapping[str, KindFit]) -> dict
     }
 
 
-def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _entry(model: Model, qualities: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     facts = {
         "name": model["model"],
         "family": model["family"],
@@ -288,8 +290,8 @@ def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, A
         "coder": is_coder(model["model"]),
     }
     modes = {
-        mode: {**evidence, **qualities}
-        for mode, qualities in told.items()
+        mode: {**evidence, **by_type}
+        for mode, by_type in qualities.items()
         if (evidence := _evidence(model, mode))
     }
     return {key: value for key, value in facts.items() if value} | (
@@ -298,17 +300,18 @@ def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, A
 
 
 def _evidence(model: Model, mode: str) -> dict[str, Any]:
-    """How many scores are behind the qualities, and the newest one's month; nothing where there is
-    none."""
-    read = [
+    """The number of scores behind the qualities, and the month of the newest; empty without
+    scores."""
+    scores = [
         score
         for score in model["scores"]
         if score["mode"] in (None, mode) and score["kind"] in KINDS
     ]
-    return {"scores": len(read), "newest": max(map(_month, read))} if read else {}
+    return {"scores": len(scores), "newest": max(map(_month, scores))} if scores else {}
 
 
 def _month(score: Mapping[str, Any]) -> str:
+    """The month of a score: of its release, else of its source's figures."""
     release = re.search(r"(20\d\d)_(\d\d)$", score["benchmark"])
     if release:  # LiveBench names its release
         return f"{release[1]}-{release[2]}"
@@ -319,7 +322,7 @@ def _month(score: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Writes the file beside this module."""
+    """Writes known_models.yaml beside this module."""
     parser = argparse.ArgumentParser(
         prog="python -m orch.routing.known_models.derive", description=__doc__
     )

@@ -1,4 +1,4 @@
-"""What a provider says of a model, as far as it identifies the model."""
+"""What identifies a model among the known ones: the facts that its provider reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Its tag, and the GGUF's metadata if the provider has it. Sizes in billions; `thinks` is None
+    """The tag, and the GGUF's metadata if the provider has it. Sizes in billions; `thinks` is None
     if unknown."""
 
     tag: str

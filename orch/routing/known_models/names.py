@@ -15,8 +15,8 @@ _TOKEN = re.compile(
     r"|(?P<version>\d{4}|preview)"
     r"|(?P<late_version>v\d+(?:\.\d+)*)"
 )
-"""One expression, not eight: compiling them took longer than reading the names of a machine's
-models."""
+"""One expression, not eight: compiling eight took longer than parsing the names of the models on a
+machine."""
 _QUANT_PART = frozenset(("k", "m", "s", "l", "xl", "xs", "xxs", "nl", "0", "1", "4", "8"))
 """What follows a quantization after an underscore: q4_K_M, iq3_xxs, q8_0."""
 LEAST_MILLIONS = 20.0
@@ -144,8 +144,8 @@ def token_kind(token: str) -> str:
         return "idle"
     if token in _TUNED:
         return "tuned"
-    found = _TOKEN.fullmatch(token)
-    kind = (found and found.lastgroup) or "word"
+    match = _TOKEN.fullmatch(token)
+    kind = (match and match.lastgroup) or "word"
     return (
         "idle"
         if kind == "size" and token[-1] == "m" and float(token[:-1]) < LEAST_MILLIONS
@@ -154,7 +154,7 @@ def token_kind(token: str) -> str:
 
 
 def _billions(size: str) -> float | None:
-    """Of 8b, 135m and 8x7b; None without a size, and for e4b, which does not tell one."""
+    """The billions of 8b, 135m or 8x7b; None without a size, and for e4b, which has none."""
     if not size or not size[0].isdigit():
         return None
     experts, _, each = size[:-1].rpartition("x")
@@ -162,8 +162,8 @@ def _billions(size: str) -> float | None:
 
 
 def is_coder(name: str) -> bool:
-    """Whether the name is that of a model made for code. Those are better at it than others of
-    their size and date, by .65 sd of the scores."""
+    """Whether the name is that of a model for code. These are better at code than others of their
+    size and date, by .65 sd of the scores."""
     text = name.lower()
     return any(word in text for word in _CODERS) or any(
         token.endswith("code") for token in _SPLIT.split(text)
@@ -171,8 +171,8 @@ def is_coder(name: str) -> bool:
 
 
 def quantization_bits(quantization: str) -> int | None:
-    """Bits per weight by the name of a quantization (Q4_K_M, IQ3_XXS, F16); None if it does not
-    tell."""
+    """Bits per weight of a quantization (Q4_K_M, IQ3_XXS, F16); None if its name does not have
+    them."""
     head = quantization.lower().split("_")[0]
     digits = "".join(filter(str.isdigit, head.removeprefix("exl")))
     return int(digits) if digits and token_kind(head) == "quant" else None

@@ -7,11 +7,12 @@ A fine-tune, a merge or another version of a known model is a relative of it, wh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orch.routing.known_models.catalogue import KnownModel, KnownModels, ModelLabel
 from orch.routing.known_models.identity import Identity
+from orch.routing.known_models.model_list import KnownModel, KnownModels, ModelLabel
 from orch.routing.known_models.names import ParsedName, parse_name
 
 SAME_SIZE = 1.3
@@ -22,9 +23,10 @@ AS_NEAR = 0.03
 LEAST_STEM = 4
 """The least characters of a stem that is searched inside a name."""
 DERIVATIVE_WORDS = frozenset(
-    ("abliterated", "abliteration", "lorablated", "uncensored", "unfiltered", "derestricted", "heretic", "merge", "merged", "lora", "dpo", "sft", "orpo", "rp",
-     "roleplay", "finetune", "finetuned", "distill", "distilled", "josiefied", "dolphin", "hermes", "base", "text")
-)  # fmt: skip
+    "abliterated abliteration base derestricted distill distilled dolphin dpo finetune finetuned"
+    " heretic hermes josiefied lora lorablated merge merged orpo roleplay rp sft text uncensored"
+    " unfiltered".split()
+)
 """Words of fine-tunes and merges, which often keep the metadata of their base."""
 
 
@@ -40,59 +42,59 @@ class RecognizedModel:
     relative: str = ""
 
 
-def recognize(identity: Identity, catalogue: KnownModels) -> RecognizedModel:
+def recognize(identity: Identity, known_models: KnownModels) -> RecognizedModel:
     """The known model, else what is known of its relatives."""
     tag = parse_name(identity.tag)
     parts = (identity.basename, identity.size_label, identity.finetune, identity.version)
-    told = parse_name("-".join(filter(None, parts))) if identity.basename else None
-    size_b = parameters_b(identity, told, tag)
-    found = _by_metadata(identity, told, tag, catalogue) if told else ()
-    if not found and (told is None or _kin(told, catalogue, size_b) is None):
-        found = _matching(catalogue, tag, identity.params_b)
-    if found:
-        label = _one(found, tag, identity.tag)
-        if not _is_altered(identity, label, told, tag):
+    metadata = parse_name("-".join(filter(None, parts))) if identity.basename else None
+    size_b = parameters_b(identity, metadata, tag)
+    labels = _by_metadata(identity, metadata, tag, known_models) if metadata else ()
+    if not labels and (metadata is None or _kin(metadata, known_models, size_b) is None):
+        labels = _matching(known_models, tag, identity.params_b)
+    if labels:
+        label = _one(labels, tag, identity.tag)
+        if not _is_altered(identity, label, metadata, tag):
             return RecognizedModel(
                 label.known,
                 label.known.family,
-                label.known.year or catalogue.year_of(label.known.family),
+                label.known.year or known_models.year_of(label.known.family),
             )
-    return _relatives(identity, told, tag, catalogue, size_b)
+    return _relatives(identity, metadata, tag, known_models, size_b)
 
 
-def parameters_b(identity: Identity, told: ParsedName | None, tag: ParsedName) -> float | None:
+def parameters_b(identity: Identity, metadata: ParsedName | None, tag: ParsedName) -> float | None:
     """Billions of parameters: counted, else from the metadata or the tag. A label that contradicts
     the count is wrong."""
-    return identity.params_b or (told.size_b if told else None) or tag.size_b
+    return identity.params_b or (metadata.size_b if metadata else None) or tag.size_b
 
 
 # ---------------------------------------------------------------- the same model
 
 
 def _by_metadata(
-    identity: Identity, told: ParsedName, tag: ParsedName, catalogue: KnownModels
+    identity: Identity, metadata: ParsedName, tag: ParsedName, known_models: KnownModels
 ) -> Sequence[ModelLabel]:
     """The models of that basename and fine-tune. If the fine-tune means nothing (smollm2's is
     8k-lc100k-mix1-ep2), a library tag decides."""
-    found = _matching(catalogue, told, identity.params_b)
-    if found or not identity.finetune or "/" in identity.tag:
-        return found
+    labels = _matching(known_models, metadata, identity.params_b)
+    if labels or not identity.finetune or "/" in identity.tag:
+        return labels
     base = parse_name(f"{identity.basename}-{identity.size_label}")
-    named = {label.known.name for label in _matching(catalogue, tag, identity.params_b)}
+    named = {label.known.name for label in _matching(known_models, tag, identity.params_b)}
     return [
         label
-        for label in _matching(catalogue, base, identity.params_b)
+        for label in _matching(known_models, base, identity.params_b)
         if label.known.name in named
     ]
 
 
 def _matching(
-    catalogue: KnownModels, name: ParsedName, counted_b: float | None
+    known_models: KnownModels, name: ParsedName, counted_b: float | None
 ) -> Sequence[ModelLabel]:
     """The labels of that stem, nearest in size, of the same version if the name has one."""
     fit = [
         (distance, label)
-        for label in catalogue.labels(name.stem)
+        for label in known_models.labels(name.stem)
         if (distance := _distance(label, name, counted_b)) is not None
     ]
     nearest = min((distance for distance, _ in fit), default=0.0)
@@ -100,16 +102,16 @@ def _matching(
     if not name.versions:
         return near
     same = [label for label in near if label.name.versions and label.name.versions <= name.versions]
-    # the month of a version tells models apart; v1 and preview may be a packer's
+    # the month of a version distinguishes models; v1 and preview may come from a repackager
     return same or ([] if any(map(_is_month, name.versions)) else near)
 
 
 def _distance(label: ModelLabel, name: ParsedName, counted_b: float | None) -> float | None:
-    """The distance of the sizes as a logarithm; None if too far. Sizes written alike are equal,
-    unless the count contradicts."""
+    """The distance of the sizes as a logarithm; None if it is too large. Sizes written alike are
+    equal, unless the count contradicts them."""
     size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
     distance = abs(math.log(size_b / label.known.params_b)) if size_b else 0.0
-    if alike and name.size_b is None:  # e2b: what is counted depends on who counts the embeddings
+    if alike and name.size_b is None:  # e2b: the count depends on whether embeddings are counted
         return 0.0
     if counted_b and distance > math.log(SAME_SIZE):
         return None
@@ -118,8 +120,8 @@ def _distance(label: ModelLabel, name: ParsedName, counted_b: float | None) -> f
     return None if distance > math.log(SAME_SIZE) or (name.size and size_b is None) else distance
 
 
-def _one(found: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
-    """Of several models with one name the one that the tag names, else the plain one."""
+def _one(labels: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
+    """Of several models with the same name, the one that the tag names, else the plain one."""
     full = text.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
     behind = full.partition(":")[2]
     is_latest = not tag.size and behind == "latest"
@@ -146,11 +148,11 @@ def _one(found: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
             -len(label.known.name),
         )
 
-    return max(found, key=nearness)
+    return max(labels, key=nearness)
 
 
 def _is_altered(
-    identity: Identity, label: ModelLabel, told: ParsedName | None, tag: ParsedName
+    identity: Identity, label: ModelLabel, metadata: ParsedName | None, tag: ParsedName
 ) -> bool:
     """Whether the weights were changed: by an adapter, or by a word that says so and does not
     belong to the model's own name."""
@@ -159,7 +161,7 @@ def _is_altered(
     }
     words = {
         part
-        for word in (*tag.words, *(told.words if told else ()))
+        for word in (*tag.words, *(metadata.words if metadata else ()))
         for part in (word, *word.split("."))
     }
     return identity.adapted or bool((words & DERIVATIVE_WORDS) - own)
@@ -170,30 +172,30 @@ def _is_altered(
 
 def _relatives(
     identity: Identity,
-    told: ParsedName | None,
+    metadata: ParsedName | None,
     tag: ParsedName,
-    catalogue: KnownModels,
+    known_models: KnownModels,
     size_b: float | None,
 ) -> RecognizedModel:
     """Family and date by the name of the model, of its base, or of its architecture."""
-    for name in (told, tag, parse_name(identity.base_model) if identity.base_model else None):
-        if name is not None and (kin := _kin(name, catalogue, size_b)) is not None:
-            year = _month_in(name) or kin.known.year or catalogue.year_of(kin.known.family)
+    for name in (metadata, tag, parse_name(identity.base_model) if identity.base_model else None):
+        if name is not None and (kin := _kin(name, known_models, size_b)) is not None:
+            year = _month_in(name) or kin.known.year or known_models.year_of(kin.known.family)
             is_member = (
                 kin.name.stem == name.stem
                 and not identity.adapted
-                and name is not None
                 and not set(tag.words) & DERIVATIVE_WORDS
             )
             return RecognizedModel(
                 None, kin.known.family, year, is_member, "" if is_member else kin.known.name
             )
-    family = _family_called(identity.architecture, catalogue)
-    return RecognizedModel(None, family, _month_in(told or tag) or catalogue.year_of(family))
+    family = _family_called(identity.architecture, known_models)
+    return RecognizedModel(None, family, _month_in(metadata or tag) or known_models.year_of(family))
 
 
-def _kin(name: ParsedName, catalogue: KnownModels, size_b: float | None) -> ModelLabel | None:
-    """The known model, nearest in size, whose stem is the longest run of words in the name."""
+def _kin(name: ParsedName, known_models: KnownModels, size_b: float | None) -> ModelLabel | None:
+    """The known model whose stem is the longest run of words in the name; of several, the nearest
+    in size."""
     count = len(name.words)
     runs = sorted(
         ((end - start, start) for start in range(count) for end in range(start + 1, count + 1)),
@@ -201,7 +203,7 @@ def _kin(name: ParsedName, catalogue: KnownModels, size_b: float | None) -> Mode
     )
     for length, start in runs:
         stem = "".join(name.words[start : start + length])
-        labels = catalogue.labels(stem) if len(stem) >= LEAST_STEM or not start else ()
+        labels = known_models.labels(stem) if len(stem) >= LEAST_STEM or not start else ()
         if labels:
             return min(
                 labels,
@@ -229,19 +231,11 @@ def _is_month(version: str) -> bool:
     )
 
 
-def _family_called(architecture: str, catalogue: KnownModels) -> str:
-    """The family that an architecture is named after (qwen3moe, gptoss); most share that of llama,
-    which tells nothing."""
+def _family_called(architecture: str, known_models: KnownModels) -> str:
+    """The family that an architecture is named after (qwen3moe, gptoss). Most models share that of
+    llama, which says nothing."""
     wanted = architecture.lower().removesuffix("moe")
-    return (
-        next(
-            (
-                family
-                for family in catalogue.families
-                if family.replace("-", "").replace(".", "") == wanted
-            ),
-            "",
-        )
-        if wanted
-        else ""
-    )
+    if not wanted:
+        return ""
+    families = known_models.families
+    return next((each for each in families if re.sub("[-.]", "", each) == wanted), "")

@@ -1,9 +1,9 @@
-"""One value per kind of benchmark for each model and mode: a one-factor model over the benchmarks,
-drawn to a regression on size and date (pure).
+"""Fits one value per kind of benchmark for each model and mode: a one-factor model over the
+benchmarks, with a regression on size and date as its prior (pure).
 
-Each benchmark has its own offset, slope and noise, so that one which only strong models took does
-not punish them. A value is the precision-weighted
-mean of the scores and of what the regression expects: many scores outweigh it, none leave it alone.
+Each benchmark has its own offset, slope and noise, so that a benchmark that only strong models took
+does not lower their values. A value is the precision-weighted mean of the scores and of the
+regression's prediction: with many scores they dominate, without scores the prediction is the value.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 LEAST_UNITS = 6
-"""Models and modes that a benchmark must have scored to be read."""
+"""The minimum number of units with a score for a benchmark to be used."""
 COVERED = 0.97
-"""Share of the dates up to the last one that counts as covered: no growth is assumed past it."""
+"""The quantile of the release dates up to which growth is assumed: later ones are too few."""
 FEATURES = ("base", "log_params", "log_active", "year", "thinking", "coder")
 YEAR = FEATURES.index("year")
 EPOCH = 2024.5
-"""Years are counted from here."""
+"""The year that is 0 in the features."""
 ROUNDS, REFITS = 25, 4
+"""EM rounds between two fits of the regression, and the number of such fits."""
 FLAT = 4.0
-"""Variance of the regression's value at which a unit's scores speak nearly alone."""
+"""A variance of the prior so large that the value is almost the scores' alone."""
 
 Cells = Mapping[str, Mapping[int, float]]
-"""Scores by benchmark and unit, each benchmark with mean 0 and spread 1."""
+"""Scores by benchmark and unit, standardized for each benchmark (mean 0, standard deviation 1)."""
 Line = tuple[float, float, float]
-"""Offset, slope and noise (variance) of a benchmark."""
+"""Offset, slope and noise variance of a benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A model in one mode. `cells` are scores by kind and benchmark, as log odds or hundreds of Elo
-    points."""
+    """A model in one mode. `cells` are the scores by kind and benchmark, as log odds or hundreds of
+    Elo points."""
 
     model: str
     family: str
@@ -44,51 +45,51 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class KindFit:
-    """A kind's values by unit; the regression with and without the date, and the date past which it
-    does not grow.
+    """The fit of one kind of benchmark: the value of each unit; the weights of the regression with
+    and without the date, and the date beyond which no growth is assumed.
 
-    `kin` is what to add for one more member of a family, `counts` how many scores a unit has.
+    `offsets` is added for another member of a family; `counts` is the number of scores by unit.
     """
 
     values: Mapping[int, float]
     dated: tuple[float, ...]
     undated: tuple[float, ...]
     last: float
-    kin: Mapping[str, float]
+    offsets: Mapping[str, float]
     counts: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a unit's scores say nearly alone, what the regression says that was fitted without its
-    family, and by how much its kin is better than that."""
+    """A unit's value from its scores almost alone; the prediction of a regression fitted without
+    its family; and the offset of the other models of its family, None if there are none."""
 
     value: float
     formula: float
-    kin: float | None
+    offset: float | None
 
 
 def fit_kind(units: Sequence[Unit], kind: str) -> KindFit:
-    """Fits one kind of benchmark."""
+    """Fits the values, the regression and the family offsets of one kind of benchmark."""
     cells = _columns(units, kind)
     counts = {u: sum(u in column for column in cells.values()) for u in range(len(units))}
     rows = [u for u, n in counts.items() if n]
     last, features = _features(units, rows)
     lines, expected, spread, weights = _fit(cells, features, rows)
     flat, _ = _posterior(cells, lines, expected, FLAT, outliers=spread)
-    kin = family_offsets(units, {u: flat[u] - expected[u] for u in rows})
-    believed = {
-        u: mean if counts[u] else mean + kin.get(units[u].family, 0.0)
+    offsets = family_offsets(units, {u: flat[u] - expected[u] for u in rows})
+    prior_means = {
+        u: mean if counts[u] else mean + offsets.get(units[u].family, 0.0)
         for u, mean in expected.items()
     }
-    values, _ = _posterior(cells, lines, believed, spread, outliers=spread)
+    values, _ = _posterior(cells, lines, prior_means, spread, outliers=spread)
     without = _ridge([_without_year(features[u]) for u in rows], [values[u] for u in rows])
-    return KindFit(values, tuple(weights), tuple(without), last, kin, counts)
+    return KindFit(values, tuple(weights), tuple(without), last, offsets, counts)
 
 
 def cross_validate(units: Sequence[Unit], kind: str) -> dict[int, HeldOut]:
-    """How well models of families that were never seen are told, by unit with scores of that
-    kind."""
+    """Leave-one-family-out predictions, for each unit with scores of that kind: how well models of
+    unseen families are predicted."""
     cells = _columns(units, kind)
     rows = sorted({u for column in cells.values() for u in column})
     _, features = _features(units, rows)
@@ -99,15 +100,14 @@ def cross_validate(units: Sequence[Unit], kind: str) -> dict[int, HeldOut]:
         others = [u for u in rows if units[u].family != family]
         weights = _ridge([features[u] for u in others], [values[u] for u in others])
         formula |= {u: _dot(features[u], weights) for u in rows if units[u].family == family}
-    return {
-        u: HeldOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows}))
-        for u in rows
-    }
+    residuals = {u: values[u] - formula[u] for u in rows}
+    return {u: HeldOut(values[u], formula[u], _offset_of_others(units, u, residuals)) for u in rows}
 
 
-def _kin(units: Sequence[Unit], own: int, residuals: Mapping[int, float]) -> float | None:
-    """By how much the other models of a unit's family are better than expected; None where there
-    are none."""
+def _offset_of_others(
+    units: Sequence[Unit], own: int, residuals: Mapping[int, float]
+) -> float | None:
+    """The family offset from the other models of a unit's family; None if there are none."""
     others = [
         value
         for u, value in residuals.items()
@@ -117,7 +117,8 @@ def _kin(units: Sequence[Unit], own: int, residuals: Mapping[int, float]) -> flo
 
 
 def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[tuple[float, ...]]]:
-    """The last covered date, and the units' features, the date held at it."""
+    """The last date up to which growth is assumed, and the features of the units with their dates
+    capped at it."""
     last = sorted(units[u].features[YEAR] for u in rows)[int(COVERED * (len(rows) - 1))]
     return last, [
         (*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :])
@@ -126,33 +127,34 @@ def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[t
 
 
 def shrunk_mean(residuals: Sequence[float]) -> float:
-    """What a family's residuals say of one more member: their mean times n/(n+1), which told
-    members left out best (rank correlation .88, .82 without)."""
+    """The expected residual of another member of a family: the mean times n/(n+1), which predicted
+    held-out members best (rank correlation .88, and .82 without)."""
     return sum(residuals) / (len(residuals) + 1)
 
 
 def family_offsets(units: Sequence[Unit], residuals: Mapping[int, float]) -> dict[str, float]:
-    """What each family's residuals say of one more member."""
+    """The expected residual of another member of each family."""
     families: dict[str, list[float]] = {}
     for u, residual in residuals.items():
         families.setdefault(units[u].family, []).append(residual)
-    return {family: shrunk_mean(found) for family, found in families.items()}
+    return {family: shrunk_mean(values) for family, values in families.items()}
 
 
 def _columns(units: Sequence[Unit], kind: str) -> Cells:
+    """The standardized scores of a kind, by benchmark with enough units."""
     columns: dict[str, dict[int, float]] = {}
     for u, unit in enumerate(units):
         for (of, benchmark), value in unit.cells.items():
             if of == kind:
                 columns.setdefault(benchmark, {})[u] = value
     return {
-        name: _standardised(column)
+        name: _standardized(column)
         for name, column in sorted(columns.items())
         if len(column) >= LEAST_UNITS
     }
 
 
-def _standardised(column: Mapping[int, float]) -> dict[int, float]:
+def _standardized(column: Mapping[int, float]) -> dict[int, float]:
     mean, spread = fmean(column.values()), pstdev(column.values()) or 1.0
     return {u: (value - mean) / spread for u, value in column.items()}
 
@@ -160,7 +162,7 @@ def _standardised(column: Mapping[int, float]) -> dict[int, float]:
 def _fit(
     cells: Cells, features: Sequence[tuple[float, ...]], rows: Sequence[int]
 ) -> tuple[dict[str, Line], dict[int, float], float, list[float]]:
-    """The benchmarks' lines, what the regression expects of each unit, the variance that it leaves,
+    """The line of each benchmark, the regression's prediction for each unit, its residual variance,
     and its weights."""
     expected = dict.fromkeys(range(len(features)), 0.0)
     lines: dict[str, Line] = dict.fromkeys(cells, (0.0, 0.8, 0.4))
@@ -187,26 +189,26 @@ def _step(
     spread: float,
     rows: Sequence[int],
 ) -> tuple[dict[str, Line], dict[int, float], float]:
-    """One round of expectation and maximisation. The scale stays: mean 0 and spread 1 over the
-    units with scores."""
+    """One EM round. Keeps the scale: mean 0 and variance 1 over the units with scores."""
     values, variances = _posterior(cells, lines, expected, spread)
-    new = {name: _line(column, values, variances) for name, column in cells.items()}
+    fitted = {name: _line(column, values, variances) for name, column in cells.items()}
     mean = fmean(values[u] for u in rows)
     scale = math.sqrt(fmean((values[u] - mean) ** 2 + variances[u] for u in rows))
-    new = {
+    rescaled = {
         name: (offset + slope * mean, slope * scale, noise)
-        for name, (offset, slope, noise) in new.items()
+        for name, (offset, slope, noise) in fitted.items()
     }
     moved = {u: (value - mean) / scale for u, value in expected.items()}
-    left = fmean(
+    residual = fmean(
         ((values[u] - mean) / scale - moved[u]) ** 2 + variances[u] / scale**2 for u in rows
     )
-    return new, moved, max(left, 0.05)
+    return rescaled, moved, max(residual, 0.05)
 
 
 def _line(
     column: Mapping[int, float], values: Mapping[int, float], variances: Mapping[int, float]
 ) -> Line:
+    """The line of a benchmark: its scores regressed on the values, with .8 as the prior slope."""
     mean_value, mean_score = fmean(values[u] for u in column), fmean(column.values())
     squares = sum((values[u] - mean_value) ** 2 + variances[u] for u in column)
     slope = max(
@@ -232,8 +234,8 @@ def _posterior(
     spread: float,
     outliers: float | None = None,
 ) -> tuple[dict[int, float], dict[int, float]]:
-    """Value and variance of every unit. `outliers` is the variance about the expected by which a
-    score further than 2 sd from it counts less."""
+    """The posterior mean and variance of every unit. With `outliers`, the variance of a unit around
+    its expected value, a score more than 2 standard deviations away is downweighted."""
     precision = {u: 1 / spread for u in expected}
     total = {u: mean / spread for u, mean in expected.items()}
     for name, column in cells.items():
@@ -255,26 +257,27 @@ def _without_year(features: Sequence[float]) -> tuple[float, ...]:
     return (*features[:YEAR], *features[YEAR + 1 :])
 
 
-def _dot(these: Sequence[float], those: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(these, those, strict=True))
+def _dot(left: Sequence[float], right: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(left, right, strict=True))
 
 
 def _ridge(
-    rows: Sequence[Sequence[float]], wanted: Sequence[float], strength: float = 1.0
+    rows: Sequence[Sequence[float]], targets: Sequence[float], strength: float = 1.0
 ) -> list[float]:
-    """Weights by ridge regression; the first, the base, is free."""
+    """The weights of a ridge regression; the first, the intercept, is not penalized."""
     size = range(len(rows[0]))
     matrix = [
         [sum(row[i] * row[j] for row in rows) + (strength if i == j and i else 0.0) for j in size]
         for i in size
     ]
     return _solved(
-        matrix, [sum(row[i] * value for row, value in zip(rows, wanted, strict=True)) for i in size]
+        matrix,
+        [sum(row[i] * value for row, value in zip(rows, targets, strict=True)) for i in size],
     )
 
 
 def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Gauss and Jordan's elimination with pivots."""
+    """Solves a linear system by Gauss-Jordan elimination with partial pivoting."""
     lines = [[*line, right[i]] for i, line in enumerate(matrix)]
     for i in range(len(lines)):
         pivot = max(range(i, len(lines)), key=lambda row: abs(lines[row][i]))

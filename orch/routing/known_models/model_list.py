@@ -1,5 +1,4 @@
-"""The known models, read from the package's file and from the user's own, and found by the stem of
-a name."""
+"""The known models of the package's file and of the user's own, with lookup by a name's stem."""
 
 from __future__ import annotations
 
@@ -40,10 +39,11 @@ class ModelLabel:
 
 
 class KnownModels:
-    """Labels by stem, families, and the regression for other models.
+    """The known models by the stem of their names, the families, and the regression for other
+    models.
 
-    Names are parsed when one with the same first word is looked up: all take 8 ms, those of one
-    machine one or two.
+    A name is parsed once a name with the same first word is looked up: parsing all takes 8 ms,
+    those of one machine one or two.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class KnownModels:
         formula: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self.families, self.formula = families, formula
-        self._begun: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+        self._unparsed: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for entry in models.values():
             for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
-                self._begun.setdefault(_begin(name), []).append((name, entry))
+                self._unparsed.setdefault(_first_word(name), []).append((name, entry))
         self._labels: dict[str, list[ModelLabel]] = {}
 
     @classmethod
@@ -84,7 +84,7 @@ class KnownModels:
     def labels(self, stem: str) -> Sequence[ModelLabel]:
         """The labels with that stem."""
         for end in range(1, len(stem) + 1):
-            for name, entry in self._begun.pop(stem[:end], ()):
+            for name, entry in self._unparsed.pop(stem[:end], ()):
                 label = ModelLabel(_known(entry), parse_name(name), name == entry["name"])
                 self._labels.setdefault(label.name.stem, []).append(label)
         return self._labels.get(stem, ())
@@ -97,7 +97,7 @@ class KnownModels:
 
 @lru_cache(maxsize=1)
 def load_shipped() -> Mapping[str, Any]:
-    """The package's file; takes two milliseconds, so it is read only on need. Callers must not
+    """The package's file. Takes two milliseconds, so callers read it only on need; they must not
     change it."""
     text = FILE.read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(
@@ -106,8 +106,9 @@ def load_shipped() -> Mapping[str, Any]:
     return content
 
 
-def _begin(name: str) -> str:
-    """What a stem begins with: the first word, unless that is a vendor or not a word."""
+def _first_word(name: str) -> str:
+    """The first word of a name, with which its stem begins; the whole stem if that is a vendor or
+    not a word."""
     first = name.lower().replace(":", "-").split("-", 1)[0]
     return parse_name(name).stem if first in VENDORS or token_kind(first) != "word" else first
 
