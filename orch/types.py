@@ -75,6 +75,19 @@ class Classification:
     unsure: bool = False
 
 
+class EstimateBasis(StrEnum):
+    """What an estimate of quality is based on: a prior, graded answers, or few graded answers and a
+    prior of some kind."""
+
+    ASSUMED = "assumed"
+    RATED = "rated"
+    MEASURED_ELSEWHERE = "measured on other kinds"
+    MEASURED = "measured"
+    MEASURED_AND_RATED = "measured and rated"
+    MEASURED_AND_BENCHMARKED = "measured and benchmarked"
+    MEASURED_AND_GUESSED = "measured and guessed"
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """The expected quality of a model's answer, 0 to 1; `sd` is the uncertainty of the mean, `n`
@@ -83,7 +96,13 @@ class Estimate:
     mean: float
     sd: float
     n: int
-    source: str
+    basis: EstimateBasis
+
+    @property
+    def source(self) -> str:
+        """The basis in English: `measured and rated (n=3)`."""
+        without_grades = self.basis in (EstimateBasis.ASSUMED, EstimateBasis.RATED)
+        return str(self.basis) if without_grades else f"{self.basis} (n={self.n})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,13 +67,16 @@ class Wiring:
         classifier = Classifier(config.own_rules)
         estimator = _estimator(models, journal, priors, classifier)
         router = Router(
-            config,
+            routing,
+            models,
             registry,
             classifier,
             estimator,
             journal.feedback,
             self.admission,
             journal=journal,
+            config_hash=config.hash,
+            shipped_prefer=config.shipped_prefer,
             offload=self.offload,
         )
         return Runtime(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orch.config.spec import DEFAULT_RATING, ModelSpec
 from orch.storage.feedback import RERUN, FeedbackStore
-from orch.types import Estimate, ModelKey, TaskType
+from orch.types import Estimate, EstimateBasis, ModelKey, TaskType
 
 if TYPE_CHECKING:
     from orch import types
@@ -25,12 +25,14 @@ RERUN_STEP = 0.3
 """How far below its expected quality an answer is scored whose task was run again with another
 model, at most half: between as expected and bad. The user probably did not like it, and an absolute
 score would raise a model with a lower expectation."""
-_PRIOR_WORDS = {
-    **dict.fromkeys(("benchmarks", "own_file"), "benchmarked"),
-    **dict.fromkeys(("size_and_date", "size", "date", "unknown_size"), "guessed"),
+_BASES = {
+    **dict.fromkeys(("benchmarks", "own_file"), EstimateBasis.MEASURED_AND_BENCHMARKED),
+    **dict.fromkeys(
+        ("size_and_date", "size", "date", "unknown_size"), EstimateBasis.MEASURED_AND_GUESSED
+    ),
 }
-"""How the estimate of a model with a little evidence is described, by the code of its prior's first
-reason."""
+"""The basis of an estimate from few grades, by the code of its prior's first reason; else the prior
+is a rating."""
 TypeShares = Mapping[TaskType, float]
 """P(task type | text)."""
 
@@ -88,7 +90,7 @@ class QualityEstimator:
         priors = self._rated | current_priors(states)
         model, stamp = self._stored(graded, priors, kinds) or self._fit(priors, kinds)
         self._catch_up(model, stamp, priors)
-        return _with_prior_sources(by_key(model.predict(text)), states)
+        return _with_prior_bases(by_key(model.predict(text)), states)
 
     def fit(self, states: Iterable[RatedModel]) -> None:
         """Fits a model to all evidence and stores it."""
@@ -223,22 +225,19 @@ def apply_rating(model: QualityModel, rating: Rating) -> None:
     model.update(rating.task, name, score)
 
 
-def _with_prior_sources(
+def _with_prior_bases(
     estimates: dict[ModelKey, Estimate], states: Iterable[RatedModel]
 ) -> dict[ModelKey, Estimate]:
-    """The estimates with the source of each prior named beside the measurement."""
-    words = {
-        state.key: _PRIOR_WORDS.get(state.prior.origin[0].code)
+    """The estimates from few grades with the kind of each model's prior in their basis."""
+    bases = {
+        state.key: _BASES[state.prior.origin[0].code]
         for state in states
-        if state.prior and state.prior.origin
+        if state.prior and state.prior.origin and state.prior.origin[0].code in _BASES
     }
-
-    def renamed(estimate: Estimate, word: str) -> Estimate:
-        source = estimate.source.replace("measured and rated", f"measured and {word}")
-        return replace(estimate, source=source)
-
     return {
-        key: renamed(estimate, word) if (word := words.get(key)) else estimate
+        key: replace(estimate, basis=bases[key])
+        if key in bases and estimate.basis == EstimateBasis.MEASURED_AND_RATED
+        else estimate
         for key, estimate in estimates.items()
     }
 

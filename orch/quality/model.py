@@ -24,7 +24,7 @@ from orch.quality.table import (
     prior_at,
 )
 from orch.quality.weights import WeightColumns, column_sum, pack_column, unpack_column
-from orch.types import Estimate
+from orch.types import Estimate, EstimateBasis
 
 MAGIC = b"orchqua2"
 RATING_FADES = 20
@@ -206,17 +206,17 @@ class QualityModel:
         variance = (
             self._table.variance(features.shares, model) + (1 - features.trust) * KIND_VARIANCE
         )
-        return Estimate(
-            self._mean(features, model), math.sqrt(variance), n, self._source(name, model, n)
-        )
+        basis = self._basis(name, model, n)
+        return Estimate(self._mean(features, model), math.sqrt(variance), n, basis)
 
-    def _source(self, name: str, model: int, n: int) -> str:
+    def _basis(self, name: str, model: int, n: int) -> EstimateBasis:
         rated = name in self._rated
         if not self._table.count[model]:
-            return "rated" if rated else "assumed"
+            return EstimateBasis.RATED if rated else EstimateBasis.ASSUMED
         if not n:
-            return "measured on other kinds (n=0)"
-        return f"measured and rated (n={n})" if rated and n < RATING_FADES else f"measured (n={n})"
+            return EstimateBasis.MEASURED_ELSEWHERE
+        few = rated and n < RATING_FADES
+        return EstimateBasis.MEASURED_AND_RATED if few else EstimateBasis.MEASURED
 
     def to_bytes(self) -> bytes:
         """A head of JSON and the columns as 32-bit floats, with a checksum."""

@@ -14,7 +14,7 @@ from orch.storage.answers import AnswerStore
 from orch.storage.feedback import BAD, BETTER, GOOD, WORSE
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
-from orch.types import ModelKey, TaskType, display_names
+from orch.types import Estimate, ModelKey, TaskType, display_names
 
 TASK_CHARS = 60
 
@@ -103,9 +103,7 @@ class FeedbackRecorder:
         shares = self._router.classify_text(run["task"]).scores
         estimates = self._estimator.estimates(run["task"], shares, inventory.states)
         models = list(display_names(scores).values())
-        figures = [
-            f"{estimates[key].mean:.2f} ({_source(estimates[key].source)})" for key in scores
-        ]
+        figures = [_figure(estimates[key]) for key in scores]
         if len(models) > 1:
             figures = [f"of {name} {figure}" for name, figure in zip(models, figures, strict=True)]
         quality = " and ".join(figures)
@@ -154,9 +152,9 @@ def _sentence(verdict: str, models: list[str]) -> str:
     return ", ".join([f"{answered} was {verdict}", *(f"{model} is better" for model in better)])
 
 
-def _source(source: str) -> str:
-    """`measured and rated (n=3)` for use inside parentheses."""
-    return source.replace(" (", ", ").rstrip(")")
+def _figure(estimate: Estimate) -> str:
+    """`0.72 (measured and rated, n=3)`"""
+    return f"{estimate.mean:.2f} ({estimate.basis}, n={estimate.n})"
 
 
 def _short(run: dict[str, Any]) -> str:

@@ -158,7 +158,7 @@ class DecisionReplayer:
         candidates = router.rank(classification, states, recorded.need, weights, self._inventory)
         able = tuple(c for c in candidates if not c.eliminated)
         if able:
-            resorts, routing = last_resort_keys(states), router.config.routing
+            resorts, routing = last_resort_keys(states), router.routing
             able = apply_preferences(able, resorts, recorded.session_model, routing)
         shares = type_shares(classification)
         return NewDecision(
@@ -171,7 +171,7 @@ class DecisionReplayer:
         """The present weights of the profile; the recorded ones if it was the dial, or if the
         profile is gone."""
         try:
-            return profile_weights(self._router.config.routing, recorded.profile)
+            return profile_weights(self._router.routing, recorded.profile)
         except KeyError:
             return recorded.weights
 

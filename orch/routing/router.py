@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from orch.classifier.classifier import Classifier
 from orch.classifier.keyword_rules import forced_classification
-from orch.config.load import Config
-from orch.config.spec import Weights
+from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, slot_request
 from orch.routing.model_state import ModelState, next_use_probability
@@ -70,14 +69,17 @@ class _Ranking(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """Decides by one configuration.
+    """Decides by one routing.yaml and one models.yaml.
 
-    `feedback` holds the user's corrections of task types; the journal tells a session's previous
-    turn and which models answered lately. `offload` runs what computes or reads the journal, so
-    that a server keeps its event loop free.
+    `config_hash` identifies both in decisions. `shipped_prefer` are the types whose `prefer` is the
+    shipped one, which counts only while every available model is a shipped one. `feedback` holds
+    the user's corrections of task types; the journal tells a session's previous turn and which
+    models answered lately. `offload` runs what computes or reads the journal, so that a server
+    keeps its event loop free.
     """
 
-    config: Config
+    routing: Routing
+    models: Models
     registry: Registry
     classifier: Classifier
     estimator: QualityEstimator
@@ -85,19 +87,20 @@ class Router:
     admission: Admission
     _: KW_ONLY
     journal: Journal
+    config_hash: str
+    shipped_prefer: frozenset[TaskType]
     offload: Offload = run_inline
 
     def with_weights(self, weights: Weights) -> Router:
         """The same router with other balanced weights."""
-        routing = replace(self.config.routing, weights=weights)
-        return replace(self, config=replace(self.config, routing=routing))
+        return replace(self, routing=replace(self.routing, weights=weights))
 
     # ------------------------------------------------------------ deciding
 
     async def plan(self, task: Task, prepared: PreparedTask | None = None) -> Plan:
         """Decides. `prepared` is what was derived from the task before, if it was. Raises OrchError
         when no model can take the task, UsageError for an unknown profile."""
-        weights = requested_weights(self.config.routing, task)
+        weights = requested_weights(self.routing, task)
         inventory = await self.registry.snapshot(with_unlisted=True if task.model else None)
         ranking = await self.offload(self._rank_task, task, prepared, weights, inventory)
         candidates, states = ranking.candidates, ranking.states
@@ -135,7 +138,7 @@ class Router:
             profile="dial" if task.dial is not None else task.profile,
             weights=weights,
             prompt_tokens=ranking.prepared.need.prompt_tokens,
-            config_hash=self.config.hash,
+            config_hash=self.config_hash,
             pinned=task.model is not None,
             degraded=ranking.states[first.key].spec.last_resort,
             remote_host=first.remote_host,
@@ -162,7 +165,7 @@ class Router:
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
         """The candidates that can take the task in the order in which they are asked, and
         warnings."""
-        routing, states = self.config.routing, ranking.states
+        routing, states = self.routing, ranking.states
         able = tuple(c for c in ranking.candidates if not c.eliminated)
         if not able:
             raise no_candidate_error(ranking.candidates, inventory)
@@ -256,11 +259,9 @@ class Router:
         """Every model as a candidate: the best first, last resorts behind the others, the
         eliminated ones at the end."""
         policy = replace(
-            Policy.from_routing(self.config.routing, weights, inventory.memory_bytes),
+            Policy.from_routing(self.routing, weights, inventory.memory_bytes),
             max_loaded=inventory.max_loaded,
-            ignored_preferences=frozenset()
-            if inventory.only_shipped
-            else self.config.shipped_prefer,
+            ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
         candidates = rank_candidates(classification, tuple(states.values()), need, policy)
         resorts = last_resort_keys(states)
@@ -271,13 +272,13 @@ class Router:
     def allows_last_resort(self, inventory: Inventory) -> bool:
         """Whether last resorts may answer. `auto`: no other provider can be reached, and no real
         model has ever answered on this machine."""
-        rule = self.config.routing.fallback.last_resort
+        rule = self.routing.fallback.last_resort
         if rule != "auto":
             return rule == "always"
-        specs = self.config.models.models
+        specs = self.models.models
         real = {spec.provider for spec in specs if not spec.last_resort}
         only_resorts = {spec.provider for spec in specs} - real
-        others = set(self.config.models.providers) - only_resorts
+        others = set(self.models.providers) - only_resorts
         unreachable = others <= set(inventory.unreachable)
         return unreachable and self.journal.fact(REAL_MODEL_ANSWERED) is None
 

@@ -17,7 +17,16 @@ from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
 from orch.routing.ranking import profile_weights, rank_candidates
-from orch.types import Classification, Decision, Elimination, Estimate, Need, SpeedStats, TaskType
+from orch.types import (
+    Classification,
+    Decision,
+    Elimination,
+    Estimate,
+    EstimateBasis,
+    Need,
+    SpeedStats,
+    TaskType,
+)
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure
 
@@ -247,7 +256,9 @@ def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
 
 def _judged(name: str, mean: float, speed: float, n: int = 20) -> ModelState:
     return state(
-        name, facts={"speed_rating": speed}, estimate=Estimate(mean, 0.05, n, f"measured (n={n})")
+        name,
+        facts={"speed_rating": speed},
+        estimate=Estimate(mean, 0.05, n, EstimateBasis.MEASURED),
     )
 
 

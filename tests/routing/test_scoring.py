@@ -22,7 +22,16 @@ from orch.routing.scoring import (
     floor_rating,
     speed_score,
 )
-from orch.types import Candidate, Classification, Elimination, Estimate, Need, SpeedStats, TaskType
+from orch.types import (
+    Candidate,
+    Classification,
+    Elimination,
+    Estimate,
+    EstimateBasis,
+    Need,
+    SpeedStats,
+    TaskType,
+)
 from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
 
 CODING = ((TaskType.CODING, 1.0),)
@@ -85,7 +94,9 @@ def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
     assert (
         expected_quality(
             state(
-                "a", facts={"quality_rating": 8.5}, estimate=Estimate(0.4, 0.1, 9, "measured (n=9)")
+                "a",
+                facts={"quality_rating": 8.5},
+                estimate=Estimate(0.4, 0.1, 9, EstimateBasis.MEASURED),
             ),
             CODING,
         )
@@ -99,8 +110,8 @@ def test_measured_qualities_within_quality_margin_count_as_equal(
     difference: float, equal: bool
 ) -> None:
     """At the margin itself two models are still equal."""
-    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
-    near = state("near", estimate=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, EstimateBasis.MEASURED))
+    near = state("near", estimate=Estimate(0.5 - difference, 0.05, 20, EstimateBasis.MEASURED))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
     terms = {
         each.model_id: each.terms["quality"]
@@ -111,8 +122,8 @@ def test_measured_qualities_within_quality_margin_count_as_equal(
 
 @pytest.mark.parametrize(("n", "counts"), [(4, False), (5, True)])
 def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts: bool) -> None:
-    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
-    near = state("near", estimate=Estimate(0.49, 0.05, n, f"measured (n={n})"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, EstimateBasis.MEASURED))
+    near = state("near", estimate=Estimate(0.49, 0.05, n, EstimateBasis.MEASURED))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
     terms = {
         each.model_id: each.terms["quality"]
@@ -124,10 +135,10 @@ def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts
 def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
     gone = state(
         "gone",
-        estimate=Estimate(0.9, 0.05, 20, "measured (n=20)"),
+        estimate=Estimate(0.9, 0.05, 20, EstimateBasis.MEASURED),
         unavailable=Elimination("not_installed"),
     )
-    here = state("here", estimate=Estimate(0.89, 0.05, 20, "measured (n=20)"))
+    here = state("here", estimate=Estimate(0.89, 0.05, 20, EstimateBasis.MEASURED))
     assert ranked(gone, here, weights=alone("quality"))["here"].terms["quality"] == 0.89
 
 
@@ -498,7 +509,7 @@ def test_the_reason_says_what_the_score_was_made_of(
 
 
 def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:
-    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, EstimateBasis.MEASURED))
     found = ranked(top, state("other"))
     assert "as good as" not in found["top"].reason
 
