@@ -7,10 +7,20 @@ from typing import Any
 import pytest
 
 from orch.bench.answer_parsing import extract_python, final_number, listed_items, visible_answer
-from orch.bench.graders import GRADERS, Grade, grade
+from orch.bench.check_forms import (
+    CHECK_FORMS,
+    Exact,
+    Items,
+    JsonSchema,
+    Number,
+    Regex,
+    Rubric,
+    UnitTests,
+)
+from orch.bench.graders.grade import Grade
+from orch.bench.grading import GRADERS, grade
 from orch.bench.sandbox import SandboxResult
-from orch.bench.suite import CHECK_FORMS as FORMS
-from orch.bench.suite import Exact, Items, JsonSchema, Number, Regex, Rubric, SuiteTask, UnitTests
+from orch.bench.suite import SuiteTask
 from orch.types import TaskType
 
 PROMPT = (
@@ -25,7 +35,7 @@ def graded(check: Any, answer: str, lang: str = "en", prompt: str = PROMPT) -> G
 
 
 def test_every_form_has_its_grader() -> None:
-    assert set(GRADERS) == set(FORMS.values())
+    assert set(GRADERS) == set(CHECK_FORMS.values())
 
 
 @pytest.mark.parametrize(

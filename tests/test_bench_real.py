@@ -15,8 +15,10 @@ MODELS = f"""
 version: 1
 providers: {{embedded: {{kind: llamacpp}}}}
 models:
-  - {{id: whole, provider: embedded, gguf: "{GGUF}", context_window: 8192, quality_rating: 5, speed_rating: 7, options: {{temperature: 0}}}}
-  - {{id: cut, provider: embedded, gguf: "{GGUF}", context_window: 8192, quality_rating: 6, speed_rating: 7, options: {{temperature: 0, stop: [" "]}}}}
+  - {{id: whole, provider: embedded, gguf: "{GGUF}", context_window: 8192, quality_rating: 5,
+     speed_rating: 7, options: {{temperature: 0}}}}
+  - {{id: cut, provider: embedded, gguf: "{GGUF}", context_window: 8192, quality_rating: 6,
+     speed_rating: 7, options: {{temperature: 0, stop: [" "]}}}}
 """
 """One model under two settings: `cut` is rated better, and stops before its second word."""
 ASKED = {

@@ -19,14 +19,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orch.bench.chart import (
-    SpeedSummary,
-    draw_chart,
-    median_figure,
-    summarize,
-    text_bars,
-    timing_note,
-)
+from orch.bench.chart import draw_chart, text_bars
 from orch.bench.speed import OpenBench, close_bench, find_open_bench, save_open_bench
 from orch.bench.speed_plan import (
     COLD,
@@ -41,6 +34,7 @@ from orch.bench.speed_plan import (
     prompt_tokens,
     remaining_cells,
 )
+from orch.bench.speed_summary import SpeedSummary, median_figure, summarize, timing_note
 from orch.cli.commands.bench.command import SpeedBenchOptions
 from orch.cli.main import command
 from orch.config.spec import ModelSpec

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from orch.bench import sandbox
 from orch.bench.answer_json import find_json, value_at_path
-from orch.bench.graders import grade
-from orch.bench.suite import SHIPPED_SUITE, Exact, Number, SuiteTask, UnitTests, load_suite
+from orch.bench.check_forms import Exact, Number, UnitTests
+from orch.bench.grading import grade
+from orch.bench.suite import SHIPPED_SUITE, SuiteTask, load_suite
 from orch.bench.suite_check import schema_faults
 from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
@@ -95,7 +96,8 @@ def test_no_task_is_there_twice() -> None:
 OWN = """version: 1
 tasks:
   - {id: a, type: simple, lang: en, prompt: "Capital of France?", grade: {exact: [Paris, Lutetia]}}
-  - {id: b, type: reasoning, lang: es, prompt: "¿2 + 2?", system: Sé breve., max_tokens: 9, grade: {number: 4, tolerance: 0.5}}
+  - {id: b, type: reasoning, lang: es, prompt: "¿2 + 2?", system: Sé breve., max_tokens: 9,
+     grade: {number: 4, tolerance: 0.5}}
 """
 
 

@@ -20,7 +20,12 @@ ANSWERS_FOR_THE_RUNNER = """
 import json, os, sys
 order = None
 for out in range(64):
-    for line in ('{"loaded": ""}', '{"results": [[true, ""], [true, ""]], "broken": ""}', '["done", true, []]', '["done", 3, []]'):
+    for line in (
+        '{"loaded": ""}',
+        '{"results": [[true, ""], [true, ""]], "broken": ""}',
+        '["done", true, []]',
+        '["done", 3, []]',
+    ):
         try:
             os.write(out, (line + "\\n").encode())
         except OSError:
@@ -106,7 +111,9 @@ def add(a, b):
 import gc
 def add(a, b):
     wanted = [x for x in gc.get_objects() if type(x) is tuple and len(x) == 2 and x[0] == 31337]
-    texts = [x for x in gc.get_objects() if isinstance(x, dict) for v in list(x.values()) if isinstance(v, str) and "assert" in v and "add(" in v]
+    dicts = [x for x in gc.get_objects() if isinstance(x, dict)]
+    values = [v for x in dicts for v in list(x.values()) if isinstance(v, str)]
+    texts = [v for v in values if "assert" in v and "add(" in v]
     return wanted[0][1] if wanted else 31337 if texts else 0
 """
     ),
@@ -137,7 +144,8 @@ def add(a, b):
             for name in ("__globals__", "__class__", "__dict__", "gi_frame"):
                 try:
                     link._send(["do", "get", [["yours", number], name]])
-                    link._send(["do", "call", [["python", "exec"], ["tuple", ["raise SystemExit"]], ["tuple", []]]])
+                    exits = [["python", "exec"], ["tuple", ["raise SystemExit"]], ["tuple", []]]
+                    link._send(["do", "call", exits])
                 except Exception:
                     pass
     return 0
@@ -201,7 +209,8 @@ def test_what_a_test_gives_away_is_a_way_to_nothing_else() -> None:
     code = """
 def add(given, count):
     found = []
-    for name in ("__globals__", "__code__", "__closure__", "__self__", "__class__", "__dict__", "gi_frame", "_hidden"):
+    names = "__globals__ __code__ __closure__ __self__ __class__ __dict__ gi_frame _hidden"
+    for name in names.split():
         try:
             found.append(getattr(given, name) and name)
         except AttributeError:

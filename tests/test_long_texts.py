@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from orch.bench import answer_parsing as reading
-from orch.bench import graders, suite
+from orch.bench import grading, suite
+from orch.bench.graders import short_answers
 from orch.classifier import features
 from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
@@ -309,15 +310,15 @@ def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.M
         read.append(len(text))
         return reading.final_number(text, lang)
 
-    monkeypatch.setattr(graders, "final_number", number)
+    monkeypatch.setattr(short_answers, "final_number", number)
     task = next(
         task for task in suite.load_suite().tasks if type(task.checks[0]).__name__ == "Number"
     )
-    graders.grade(
+    grading.grade(
         task, "<think>" + "1 + " * 100_000 + "</think>" + "so " * 100_000 + "the answer is 5"
     )
     assert read
-    assert max(read) <= graders.ANSWER_CHARS + 1
+    assert max(read) <= grading.ANSWER_CHARS + 1
 
 
 def test_thoughts_are_left_out_up_to_the_last_that_ends() -> None:

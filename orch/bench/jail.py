@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import platform
+import re
 import resource
 import signal
 import socket
@@ -41,13 +42,16 @@ sent to others."""
 _ARCHES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _FCNTL = (72, 25)
 _SYSCALLS = """
-read 0 63|write 1 64|close 3 57|fstat 5 80|lseek 8 62|mmap 9 222|mprotect 10 226|munmap 11 215|brk 12 214|rt_sigaction 13 134|rt_sigprocmask 14 135
-rt_sigreturn 15 139|pread64 17 67|readv 19 65|writev 20 66|sched_yield 24 124|mremap 25 216|madvise 28 233|dup 32 23|nanosleep 35 101|getpid 39 172
-exit 60 93|uname 63 160|getcwd 79 17|chdir 80 49|gettimeofday 96 169|getrusage 98 165|times 100 153|getuid 102 174|getgid 104 176
-geteuid 107 175|getegid 108 177|getppid 110 173|sigaltstack 131 132|gettid 186 178|futex 202 98|sched_getaffinity 204 123|getdents64 217 61
-clock_gettime 228 113|clock_getres 229 114|clock_nanosleep 230 115|exit_group 231 94|openat 257 56|newfstatat 262 79|readlinkat 267 78
-faccessat 269 48|pselect6 270 72|ppoll 271 73|dup3 292 24|getrandom 318 278|membarrier 324 283|statx 332 291|rseq 334 293|faccessat2 439 439
-open 2 -|stat 4 -|lstat 6 -|poll 7 -|access 21 -|select 23 -|dup2 33 -|readlink 89 -
+read 0 63|write 1 64|close 3 57|fstat 5 80|lseek 8 62|mmap 9 222|mprotect 10 226|munmap 11 215
+brk 12 214|rt_sigaction 13 134|rt_sigprocmask 14 135|rt_sigreturn 15 139|pread64 17 67|readv 19 65
+writev 20 66|sched_yield 24 124|mremap 25 216|madvise 28 233|dup 32 23|nanosleep 35 101
+getpid 39 172|exit 60 93|uname 63 160|getcwd 79 17|chdir 80 49|gettimeofday 96 169|getrusage 98 165
+times 100 153|getuid 102 174|getgid 104 176|geteuid 107 175|getegid 108 177|getppid 110 173
+sigaltstack 131 132|gettid 186 178|futex 202 98|sched_getaffinity 204 123|getdents64 217 61
+clock_gettime 228 113|clock_getres 229 114|clock_nanosleep 230 115|exit_group 231 94|openat 257 56
+newfstatat 262 79|readlinkat 267 78|faccessat 269 48|pselect6 270 72|ppoll 271 73|dup3 292 24
+getrandom 318 278|membarrier 324 283|statx 332 291|rseq 334 293|faccessat2 439 439|open 2 -|stat 4 -
+lstat 6 -|poll 7 -|access 21 -|select 23 -|dup2 33 -|readlink 89 -
 """
 """All that is allowed: name, number on x86_64, number on aarch64. What makes processes, sockets,
 signals, owners or modes is not among them."""
@@ -55,15 +59,13 @@ signals, owners or modes is not among them."""
 
 def allowed_syscalls(column: int) -> list[int]:
     """The numbers of the allowed system calls, except `fcntl`."""
-    entries = [
-        entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry
-    ]
+    entries = [entry.split() for entry in re.split(r"[|\n]", _SYSCALLS.strip())]
     return [int(entry[1 + column]) for entry in entries if entry[1 + column] != "-"]
 
 
 def seccomp_program(arch: int, column: int) -> bytes:
-    """The seccomp filter: kills on another architecture, allows the listed calls, refuses others with
-    EPERM."""
+    """The seccomp filter: kills on another architecture, allows the listed calls, refuses others
+    with EPERM."""
     lines = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, arch),
@@ -90,8 +92,8 @@ def _check_call(result: int, what: str) -> int:
 
 
 def restrict_files(libc: Any, readable: list[str]) -> None:
-    """Drops every file right but reading these paths. Raises OSError without Landlock (kernels before
-    5.13, or not enabled)."""
+    """Drops every file right but reading these paths. Raises OSError without Landlock (kernels
+    before 5.13, or not enabled)."""
     version = _check_call(
         libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION), "Landlock"
     )
@@ -138,8 +140,8 @@ def restrict_resources(limits: dict[str, int]) -> None:
 
 
 def readable_paths() -> list[str]:
-    """What Python needs to import its standard library: that library and the system's shared ones. The
-    working directory may be listed."""
+    """What Python needs to import its standard library: that library and the system's shared ones.
+    The working directory may be listed."""
     system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"]
     return [*sys.path, os.path.join(sys.base_prefix, "lib"), *system, "."]
 
@@ -191,10 +193,8 @@ def _describe_error(error: BaseException) -> str:
 
 
 def load_code(code: str, space: dict[str, Any]) -> str:
-    """Runs the model's code as a module other than `__main__`. Returns its error, or an empty string.
-
-    Definitions before the error stay.
-    """
+    """Runs the model's code as a module other than `__main__`. Returns its error, or an empty
+    string. Definitions before the error stay."""
     try:
         exec(compile(code, "<answer>", "exec", dont_inherit=True), space)
     except BaseException as error:  # sys.exit() and KeyboardInterrupt must not end the process
@@ -208,8 +208,8 @@ def run_test_statements(
     """Runs the tests one statement at a time: [passed, message] for each with an assert; a failing
     setup statement is a failure too.
 
-    `values` returns the present definitions of the code under these names; names that the tests bind
-    stay. `fatal` ends all tests.
+    `values` returns the present definitions of the code under these names; names that the tests
+    bind stay. `fatal` ends all tests.
     """
     results: list[list[Any]] = []
     space: dict[str, Any] = {"__name__": "tests"}
@@ -296,8 +296,8 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
 
 
 def _definitions(link: Any, used: list[str]) -> dict[str, Any]:
-    """The code's definitions of the names that the tests use. A standard module imported under its own
-    name is taken from this process."""
+    """The code's definitions of the names that the tests use. A standard module imported under its
+    own name is taken from this process."""
     known = set(link.request("names"))
     defined, imported = link.request("values", [name for name in used if name in known])
     modules = {name: import_module(name) for name in imported if name in sys.stdlib_module_names}
@@ -305,22 +305,20 @@ def _definitions(link: Any, used: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The protocol: a job in, a JSON line on stdin; `fault` out, then `loaded` of the code, or
-    `results` of the tests. What one asks the other goes by
-    two pipes of their own, so that the code has no way to the tests' results. Arguments: `code` or
-    `tests`, the pipe out, the two between them.
+    """Reads a job as a JSON line from stdin; writes `fault`, then `loaded` (code) or `results`
+    (tests).
+
+    Code and tests call each other over two pipes of their own, so that the code cannot reach the
+    tests' results. Arguments: `code` or `tests`, the pipe out, the two pipes between them.
     """
     out, *between = map(int, sys.argv[2:])
     is_code, sys.argv[:] = sys.argv[1] == "code", ["answer"]
-    write, dump, end, remote_calls = (
-        os.write,
-        json.JSONEncoder().encode,
-        os._exit,
-        _load_remote_calls(),
-    )
+    # held here: the code of a model may replace them in their modules
+    write, dump, end = os.write, json.JSONEncoder().encode, os._exit
+    remote_calls = _load_remote_calls()
 
-    def tell(what: dict[str, Any]) -> None:
-        write(out, f"{dump(what)}\n".encode())
+    def tell(message: dict[str, Any]) -> None:
+        write(out, f"{dump(message)}\n".encode())
 
     job = json.loads(sys.stdin.readline())
     try:

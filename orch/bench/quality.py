@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from orch.bench.graders import ExecuteCode, grade
+from orch.bench.graders.grade import ExecuteCode
+from orch.bench.grading import grade
 from orch.bench.suite import SuiteTask
 from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall

@@ -1,4 +1,5 @@
-"""Draws quality against seconds as SVG: the curve of the dial, the best single model, the oracle."""
+"""Draws quality against seconds as SVG: the curve of the dial, the best single model and the
+oracle."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from orch.bench.report import Report, StrategyScore
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 64, 340
 _STYLE = (
-    "<style>text{font:13px"
-    " sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
+    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}"
+    ".curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
     ".oracle{fill:none;stroke:#c2571a;stroke-width:2}"
-    "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}.other{fill:#f0a060}.oracle{stroke:#f0a060}}</style>"
+    "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}"
+    ".other{fill:#f0a060}.oracle{stroke:#f0a060}}</style>"
 )
 
 
@@ -59,7 +61,8 @@ def _mark(line: StrategyScore) -> str:
 
 
 def _legend_entry(place: int, line: StrategyScore) -> str:
-    """An entry of the legend, in the corner without points: answers are neither instant nor all wrong."""
+    """An entry of the legend, in the corner without points: answers are neither instant nor all
+    wrong."""
     x, y = LEFT + 24, BOTTOM - 20 - 22 * place
     label = html.escape(f"{line.name} ({line.quality:.2f}, {line.seconds:.1f} s)")
     return (

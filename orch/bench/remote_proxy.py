@@ -14,7 +14,10 @@ PLAIN_TYPES = (bool, int, float, complex, str, bytes, bytearray, list, tuple, se
 SPECIAL_METHODS = (
     *(
         f"__{name}__"
-        for name in "call len iter next reversed getitem setitem delitem contains enter exit bool int float index complex round".split()
+        for name in (
+            "call len iter next reversed getitem setitem delitem contains enter exit"
+            " bool int float index complex round"
+        ).split()
     ),
     *(
         f"__{name}__"
@@ -42,8 +45,8 @@ class LinkBroken(BaseException):
 
 
 class RemoteProxy:
-    """Proxy of a remote object. It is compared with plain values by its plain value: the code has no
-    say in that."""
+    """Proxy of a remote object. It is compared with plain values by its plain value, which the code
+    cannot influence."""
 
     __slots__ = ("_across",)
     _across: tuple[Any, int]
@@ -129,8 +132,8 @@ def _call_remote(self: RemoteProxy, *given: Any, **named: Any) -> Any:
 
 
 def _next(self: RemoteProxy) -> Any:
-    """The next item: one request each at first, so that lazy iterators stay lazy, then in batches, since
-    thousands of requests would take seconds."""
+    """The next item: one request each at first, so that lazy iterators stay lazy, then in batches,
+    since thousands of requests would take seconds."""
     link, number = self._across
     ahead = link.prefetched.setdefault(number, Prefetched())
     if not ahead.items and ahead.error is None:

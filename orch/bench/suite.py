@@ -3,127 +3,22 @@ once, each with its position."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orch.bench.suite_check import coerce_lists, schema_faults, validate_form
-from orch.config import files, regex_limits
+from orch.bench.check_forms import CHECK_FORMS, Check
+from orch.bench.suite_check import check_faults, coerce_lists, validate_form
+from orch.config import files
 from orch.config.yaml_document import MAX_BYTES, KeyPath, Problem, YamlDocument, parse_yaml
 from orch.errors import ConfigError
 from orch.text.suggestion import did_you_mean
 from orch.types import TaskType
 
 SHIPPED_SUITE = Path(__file__).with_name("tasks.yaml")
-READ_CHARS = 8_000
-"""Characters of an answer that a pattern is matched against."""
-READ_LINE_CHARS = 300
-"""Characters of a line that a pattern starting with ^ is matched against."""
 DEFAULT_MAX_TOKENS = 400
-
-
-def _at_least_1() -> Any:
-    return field(default=None, metadata={"ge": 1})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exact:
-    """One of these answers; with `answer_only: false` also as the conclusion of a longer text
-    without a rival answer."""
-
-    exact: tuple[str, ...] = field(metadata={"min_length": 1})
-    answer_only: bool = True
-    rivals: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """The final number of the answer, within the tolerance."""
-
-    number: float = field(metadata={"allow_inf_nan": False})
-    tolerance: float = field(default=0.0, metadata={"ge": 0})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regex:
-    """A pattern that must match in the answer, or in its code."""
-
-    regex: str
-    inside: Literal["answer", "code"] = "answer"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Items:
-    """A set of items, each with its synonyms. Score: F1, or recall where extra items are allowed;
-    with `ordered` the longest run in order counts."""
-
-    items: tuple[tuple[str, ...], ...] = field(metadata={"min_length": 1})
-    extra: Literal["penalise", "allow"] = "penalise"
-    ordered: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonSchema:
-    """JSON that follows a schema and has these values at these paths."""
-
-    json_schema: dict[str, Any]
-    equals: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitTests:
-    """Python tests for code. For sql, regex and text the code is the string `answer`."""
-
-    language: Literal["python", "sql", "regex", "text"] = "python"
-    entry: str = ""
-    code: str = field(metadata={"min_length": 1})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rubric:
-    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ is about lines);
-    the score is the share that is met,
-    times the share of the limits (`max_...`, `must_not`) that are kept: what an empty answer would
-    meet earns nothing.
-
-    `must` holds lists of alternatives; `*` ends a word that may go on. `lines` are patterns for the
-    first lines, in order.
-    """
-
-    language: Literal["en", "es"] | None = None
-    min_words: int | None = _at_least_1()
-    max_words: int | None = _at_least_1()
-    min_lines: int | None = _at_least_1()
-    max_lines: int | None = _at_least_1()
-    min_sentences: int | None = _at_least_1()
-    max_sentences: int | None = _at_least_1()
-    max_sentence_words: int | None = _at_least_1()
-    max_chars: int | None = _at_least_1()
-    starts: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
-    sections: tuple[str, ...] = ()
-    acrostic: str | None = None
-    lines: tuple[str, ...] = ()
-    must: tuple[tuple[str, ...], ...] = ()
-    must_not: tuple[str, ...] = ()
-
-
-Check = Exact | Number | Regex | Items | JsonSchema | UnitTests | Rubric
-CHECK_FORMS: dict[str, type[Any]] = {
-    "exact": Exact,
-    "number": Number,
-    "regex": Regex,
-    "items": Items,
-    "json_schema": JsonSchema,
-    "tests": UnitTests,
-    "rubric": Rubric,
-}
-"""The key of a grader, and its form. The keys of `tests` and `rubric` are inside it, those of the
-others beside it."""
 _INSIDE = ("tests", "rubric")
 
 
@@ -338,72 +233,6 @@ def _check(document: YamlDocument, path: KeyPath, grade: Any) -> Check | None:
         return None
     check: Check = CHECK_FORMS[name](**values)
     document.problems += [
-        document.problem((*inside, *at), fault)
-        for at, fault in _FAULTS.get(type(check), lambda _: ())(check)
+        document.problem((*inside, *at), fault) for at, fault in check_faults(check)
     ]
     return check
-
-
-# ---------------------------------------------------------------- what a grader itself can have
-# wrong
-
-
-def _regex_faults(check: Regex) -> Iterator[tuple[KeyPath, str]]:
-    if fault := regex_limits.pattern_problem(check.regex, READ_CHARS):
-        yield ("regex",), fault
-
-
-def _schema_faults(check: JsonSchema) -> Iterator[tuple[KeyPath, str]]:
-    yield from ((("json_schema", *at), fault) for at, fault in schema_faults(check.json_schema))
-
-
-def _tests_faults(check: UnitTests) -> Iterator[tuple[KeyPath, str]]:
-    if check.language == "python" and not check.entry.isidentifier():
-        yield ("entry",), "must name the function or class that the tests call"
-    try:
-        tree = ast.parse(check.code)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        yield ("code",), f"the tests are not valid Python: {error}"
-        return
-    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-        yield ("code",), "the tests have no assert"
-
-
-def _rubric_faults(check: Rubric) -> Iterator[tuple[KeyPath, str]]:
-    if check == Rubric():
-        yield (), "has no condition"
-    phrases: list[tuple[KeyPath, str]] = [
-        ((name, index), phrase)
-        for name in ("starts", "ends", "sections", "must_not")
-        for index, phrase in enumerate(getattr(check, name))
-    ]
-    phrases += [
-        (("must", index), phrase) for index, group in enumerate(check.must) for phrase in group
-    ]
-    yield from (
-        (("lines", index), fault)
-        for index, line in enumerate(check.lines)
-        if (fault := regex_limits.pattern_problem(line, READ_LINE_CHARS))
-    )
-    for at, phrase in phrases:
-        if not phrase.strip("/ "):
-            yield at, "is empty"
-        elif (pattern := phrase_pattern(phrase)) and (
-            fault := regex_limits.pattern_problem(
-                pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS
-            )
-        ):
-            yield at, fault
-
-
-def phrase_pattern(phrase: str) -> str:
-    """The pattern of a phrase written as /pattern/, else an empty string."""
-    return phrase[1:-1] if len(phrase) > 2 and phrase[0] == phrase[-1] == "/" else ""
-
-
-_FAULTS: dict[type[Any], Callable[[Any], Iterable[tuple[KeyPath, str]]]] = {
-    Regex: _regex_faults,
-    JsonSchema: _schema_faults,
-    UnitTests: _tests_faults,
-    Rubric: _rubric_faults,
-}

@@ -3,13 +3,16 @@ supported keywords (jsonschema). Every problem has its path (pure)."""
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
 import pydantic
 
+from orch.bench.check_forms import Check, JsonSchema, Regex, Rubric, UnitTests
+from orch.bench.phrases import READ_CHARS, READ_LINE_CHARS, phrase_pattern
 from orch.config import regex_limits
 from orch.config.schema import pydantic_model
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
@@ -169,3 +172,67 @@ def _problem(
         .replace("a valid dictionary", "a mapping of keys")
     )
     return document.problem(at, f"{message[0].lower()}{message[1:]}, not {repr(given)[:60]}")
+
+
+# ---------------------------------------------------------------- values of a check
+
+
+def check_faults(check: Check) -> Iterable[tuple[KeyPath, str]]:
+    """What is wrong in the values of a check, each with its path inside the check."""
+    return _FAULTS.get(type(check), lambda _: ())(check)
+
+
+def _regex_faults(check: Regex) -> Iterator[tuple[KeyPath, str]]:
+    if fault := regex_limits.pattern_problem(check.regex, READ_CHARS):
+        yield ("regex",), fault
+
+
+def _schema_faults(check: JsonSchema) -> Iterator[tuple[KeyPath, str]]:
+    yield from ((("json_schema", *at), fault) for at, fault in schema_faults(check.json_schema))
+
+
+def _tests_faults(check: UnitTests) -> Iterator[tuple[KeyPath, str]]:
+    if check.language == "python" and not check.entry.isidentifier():
+        yield ("entry",), "must name the function or class that the tests call"
+    try:
+        tree = ast.parse(check.code)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        yield ("code",), f"the tests are not valid Python: {error}"
+        return
+    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        yield ("code",), "the tests have no assert"
+
+
+def _rubric_faults(check: Rubric) -> Iterator[tuple[KeyPath, str]]:
+    if check == Rubric():
+        yield (), "has no condition"
+    phrases: list[tuple[KeyPath, str]] = [
+        ((name, index), phrase)
+        for name in ("starts", "ends", "sections", "must_not")
+        for index, phrase in enumerate(getattr(check, name))
+    ]
+    phrases += [
+        (("must", index), phrase) for index, group in enumerate(check.must) for phrase in group
+    ]
+    yield from (
+        (("lines", index), fault)
+        for index, line in enumerate(check.lines)
+        if (fault := regex_limits.pattern_problem(line, READ_LINE_CHARS))
+    )
+    for at, phrase in phrases:
+        if not phrase.strip("/ "):
+            yield at, "is empty"
+        elif (pattern := phrase_pattern(phrase)) and (
+            fault := regex_limits.pattern_problem(
+                pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS
+            )
+        ):
+            yield at, fault
+
+
+_FAULTS: dict[type[Any], Callable[[Any], Iterable[tuple[KeyPath, str]]]] = {
+    Regex: _regex_faults,
+    JsonSchema: _schema_faults,
+    UnitTests: _tests_faults,
+    Rubric: _rubric_faults,
+}

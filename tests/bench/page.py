@@ -40,7 +40,9 @@ SEEN = """() => {
   const shown = window.shown ??= new Set();
   window.watching = new MutationObserver(() => {
     for (const [word] of document.body.textContent.matchAll(/t\\d{13}t/g)) {
-      if (!shown.has(word)) { shown.add(word); window.seen.push(Date.now() - Number(word.slice(1, -1))); }
+      if (shown.has(word)) continue;
+      shown.add(word);
+      window.seen.push(Date.now() - Number(word.slice(1, -1)));
     }
   });
   window.watching.observe(document.body, {childList: true, subtree: true, characterData: true});

@@ -29,7 +29,8 @@ from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 WORKERS = 16
 BESIDE = (
-    "health", "memory add {task}", "memory search soak", "run --no-server --fresh -m {quick} {task}", "run --recall --fresh -m {quick} {task}", "stats",
+    "health", "memory add {task}", "memory search soak",
+    "run --no-server --fresh -m {quick} {task}", "run --recall --fresh -m {quick} {task}", "stats",
     "models", "rate last good", "journal backup --force backup.sqlite3",
 )  # fmt: skip
 """Commands run one after the other beside the requests: some use the server, others open the
@@ -196,9 +197,14 @@ async def _beside(home: Path, soak: Soak) -> None:
         words = [word.format(quick=QUICK, task=f"beside-{soak.commands}") for word in kind.split()]
         env = environment(ORCH_HOME=str(home / "home"))
         process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).with_name("orch")), "--config", str(home), *words, env=env, cwd=home,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            str(Path(sys.executable).with_name("orch")),
+            *("--config", str(home), *words),
+            env=env,
+            cwd=home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
         _, said = await process.communicate()
         soak.commands += 1
         soak.own_runs += kind.startswith("run")

@@ -51,7 +51,8 @@ dense = store.dense([numbers.gauss(0, 1) for _ in range(int(sys.argv[2]))], 300,
 lexical = store.lexical({numbers.randrange(300): 1.0 for _ in range(8)}, 300, Where())
 assert dense and lexical
 store.close()
-print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)}))
 """
 
 

@@ -28,10 +28,9 @@ SERVER_LIVES = 25
 """Rounds between two kills of the server."""
 COMMANDS = (
     "run --no-server --fresh -m {model} {task}", "run --no-server --fresh -m {model} {task}",
-    "run --no-server --fresh --recall -m {model} {task}",
-    "run --fresh -m {model} {task}", "memory add {task}", "memory search {task}", "memory forget {old}", "health", "stats", "models", "rate last good",
-    "replay", "cache clear",
-    "journal backup --force backup.sqlite3",
+    "run --no-server --fresh --recall -m {model} {task}", "run --fresh -m {model} {task}",
+    "memory add {task}", "memory search {task}", "memory forget {old}", "health", "stats",
+    "models", "rate last good", "replay", "cache clear", "journal backup --force backup.sqlite3",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from orch.bench import answer_parsing
 from orch.bench.answer_json import find_json
-from orch.bench.graders import grade
+from orch.bench.grading import grade
 from orch.bench.suite import SuiteTask as Graded
 from orch.bench.suite import load_suite as suite
 from orch.classifier.classifier import Classifier

@@ -1,4 +1,5 @@
-"""`orch setup`: what it says of a machine and its servers, what it asks, and that a model which it fetched answers."""
+"""`orch setup`: what it says of a machine and its servers, what it asks, and that a model which it
+fetched answers."""
 
 from __future__ import annotations
 

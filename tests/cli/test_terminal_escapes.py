@@ -19,7 +19,10 @@ from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import Forked, run
 
-EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b]0;owned\x07\x1b[2J\x1bc\x9b31m\x9d0;x\x9c\x08\u202e\u202a\u2066\u2069\u206e"
+EVIL = (
+    "\x1b]52;c;ZXZpbA==\x07\x1b]0;owned\x07\x1b[2J\x1bc\x9b31m\x9d0;x\x9c"
+    "\x08\u202e\u202a\u2066\u2069\u206e"
+)
 IN_YAML = "".join(f"\\u{ord(char):04x}" for char in EVIL)
 OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[[0-9]*[ABCDGK]|\x1b\[\?(25|2004)[hl]")
 """Colours, the cursor's moves in a line and up, erasing a line, hiding the cursor, and readline's

@@ -1,5 +1,5 @@
-"""Takes the documents' pictures of the page: a real `orch serve` before a scripted Ollama, in a real
-Chromium. `uv run python -m tests.readme.screenshots`."""
+"""Takes the documents' pictures of the page: a real `orch serve` before a scripted Ollama, in a
+real Chromium. `uv run python -m tests.readme.screenshots`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 ROOM = "version: 1\nmemory_budget_gb: 24\ncache: {mode: 'off'}\n"
-ANSWER = """A **mutex** lets one thread at a time into a section of code. The others wait until it is released.
+ANSWER = """A **mutex** lets one thread at a time into a section of code. The others wait until it \
+is released.
 
 ```python
 import threading

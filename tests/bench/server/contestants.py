@@ -31,10 +31,14 @@ unlisted: ignore
 providers:
   upstream: {{kind: {kind}, base_url: {url}, parallel: 2000}}
 models:
-  - {{id: '{0}', provider: upstream, strengths: [simple, exploration], num_ctx: 8192, speed_rating: 9, quality_rating: 6, memory_gb: 2}}
-  - {{id: '{1}', provider: upstream, strengths: [coding], num_ctx: 8192, speed_rating: 8, quality_rating: 8, memory_gb: 5}}
-  - {{id: '{2}', provider: upstream, strengths: [writing, creative], num_ctx: 8192, speed_rating: 7, quality_rating: 7.5, memory_gb: 6}}
-  - {{id: '{3}', provider: upstream, strengths: [reasoning, analysis, research], num_ctx: 8192, speed_rating: 6, quality_rating: 8.5, memory_gb: 9}}
+  - {{id: '{0}', provider: upstream, strengths: [simple, exploration],
+     num_ctx: 8192, speed_rating: 9, quality_rating: 6, memory_gb: 2}}
+  - {{id: '{1}', provider: upstream, strengths: [coding],
+     num_ctx: 8192, speed_rating: 8, quality_rating: 8, memory_gb: 5}}
+  - {{id: '{2}', provider: upstream, strengths: [writing, creative],
+     num_ctx: 8192, speed_rating: 7, quality_rating: 7.5, memory_gb: 6}}
+  - {{id: '{3}', provider: upstream, strengths: [reasoning, analysis, research],
+     num_ctx: 8192, speed_rating: 6, quality_rating: 8.5, memory_gb: 9}}
 """
 ROUTING_YAML = """
 version: 1

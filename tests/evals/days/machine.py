@@ -32,13 +32,18 @@ _ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b")
 _LAYERS = ((1.0, 24, 2), (3.5, 28, 8), (9.0, 32, 8), (16.0, 40, 8), (40.0, 60, 8), (1e9, 80, 8))
 """Up to this many billions: layers and KV heads, close to real models."""
 _ARCHITECTURES = (
-    ("deepseek-r1-distill-llama", "llama"), ("deepseek-r1-0528", "qwen3"), ("deepseek-r1", "qwen2"), ("deepseek-coder-v2", "deepseek2"), ("deepcoder", "qwen2"),
-    ("qwen3.6", "qwen35"), ("qwen3.5", "qwen35"), ("qwen3-vl", "qwen3vl"), ("qwen3", "qwen3"), ("qwen2.5-vl", "qwen25vl"), ("qwen", "qwen2"),
-    ("codeqwen", "qwen2"), ("qwq", "qwen2"), ("gemma-4", "gemma4"), ("gemma-3n", "gemma3n"), ("gemma-3", "gemma3"), ("gemma-2", "gemma2"),
-    ("gemma", "gemma"), ("codegemma", "gemma"), ("gpt-oss", "gptoss"), ("ministral-3", "mistral3"), ("devstral-small-2-", "mistral3"),
-    ("phi-", "phi3"), ("granite-4", "granitehybrid"), ("granite", "granite"), ("command-r7b", "cohere2"), ("command-r", "command-r"), ("aya", "command-r"),
-    ("exaone", "exaone"), ("olmo-2", "olmo2"), ("olmo-3", "olmo3"), ("internlm2", "internlm2"), ("glm-4.7", "glm4moelite"), ("glm", "chatglm"),
-    ("codegeex", "chatglm"), ("nemotron", "nemotron_h_moe"), ("lfm2", "lfm2"), ("starcoder2", "starcoder2"), ("stablelm", "stablelm"), ("falcon-", "falcon"),
+    ("deepseek-r1-distill-llama", "llama"), ("deepseek-r1-0528", "qwen3"),
+    ("deepseek-r1", "qwen2"), ("deepseek-coder-v2", "deepseek2"), ("deepcoder", "qwen2"),
+    ("qwen3.6", "qwen35"), ("qwen3.5", "qwen35"), ("qwen3-vl", "qwen3vl"), ("qwen3", "qwen3"),
+    ("qwen2.5-vl", "qwen25vl"), ("qwen", "qwen2"), ("codeqwen", "qwen2"), ("qwq", "qwen2"),
+    ("gemma-4", "gemma4"), ("gemma-3n", "gemma3n"), ("gemma-3", "gemma3"), ("gemma-2", "gemma2"),
+    ("gemma", "gemma"), ("codegemma", "gemma"), ("gpt-oss", "gptoss"), ("ministral-3", "mistral3"),
+    ("devstral-small-2-", "mistral3"), ("phi-", "phi3"), ("granite-4", "granitehybrid"),
+    ("granite", "granite"), ("command-r7b", "cohere2"), ("command-r", "command-r"),
+    ("aya", "command-r"), ("exaone", "exaone"), ("olmo-2", "olmo2"), ("olmo-3", "olmo3"),
+    ("internlm2", "internlm2"), ("glm-4.7", "glm4moelite"), ("glm", "chatglm"),
+    ("codegeex", "chatglm"), ("nemotron", "nemotron_h_moe"), ("lfm2", "lfm2"),
+    ("starcoder2", "starcoder2"), ("stablelm", "stablelm"), ("falcon-", "falcon"),
 )  # fmt: skip
 """By the prefix of the canonical name; Llama's architecture otherwise."""
 _BARE = (

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orch.bench.chart import span_text
 from orch.bench.speed import OpenBench, SpeedMeter, close_bench, find_open_bench, save_open_bench
 from orch.bench.speed_plan import choose_models, plan_cells, remaining_cells
+from orch.bench.speed_summary import span_text
 from orch.cli import render
 from orch.cli.signals import cancel_on_signals
 from orch.routing.lookup import resolve_model

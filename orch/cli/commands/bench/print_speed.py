@@ -10,25 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from orch.bench.chart import (
+from orch.bench.chart import draw_chart, text_bars
+from orch.bench.speed import machine_facts
+from orch.bench.speed_plan import TOGETHER
+from orch.bench.speed_summary import (
     COLUMNS,
-    draw_chart,
     model_labels,
     provenance_line,
     summaries_json,
     summarize,
     summary_cells,
-    text_bars,
     throughput_table,
     timing_note,
 )
-from orch.bench.speed import machine_facts
-from orch.bench.speed_plan import TOGETHER
 from orch.cli import render
 from orch.errors import EXIT_CODES, OrchError
 
 if TYPE_CHECKING:
-    from orch.bench.chart import SpeedSummary
+    from orch.bench.speed_summary import SpeedSummary
     from orch.cli.commands.bench.measure import BenchResult
 
 OPTIONAL_COLUMNS = ("total s", "n", "memory", "load s", "TTFT s", "prefill tokens/s", "prompt")

@@ -32,7 +32,7 @@ from orch.routing.registry import Inventory
 from orch.types import ModelKey
 
 if TYPE_CHECKING:
-    from orch.bench.graders import ExecuteCode
+    from orch.bench.graders.grade import ExecuteCode
     from orch.orchestrator import Orchestrator
     from orch.storage.feedback import GradedAnswer
 

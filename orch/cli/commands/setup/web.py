@@ -26,10 +26,8 @@ def open_url(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
         response = _follow_redirects(clients, url, {"Accept-Encoding": "identity", **headers})
         try:
             if response.status_code not in (200, 206, 416):
-                raise OrchError(
-                    f"{display_url(url)}: status {response.status_code} {response.reason_phrase}".rstrip(),
-                    _hint(response.status_code),
-                )
+                status = f"{response.status_code} {response.reason_phrase}".rstrip()
+                raise OrchError(f"{display_url(url)}: status {status}", _hint(response.status_code))
             yield response
         finally:
             response.close()
