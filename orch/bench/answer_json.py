@@ -14,8 +14,8 @@ def find_json(text: str) -> tuple[bool, Any]:
     """Whether a text has a JSON object or list, and that value: the whole text, else the last
     fenced block with one, else the longest in the text."""
     for candidate in (text, *reversed(_FENCE.findall(text))):
-        found, value = _parse(candidate)
-        if found:
+        is_value, value = _parse(candidate)
+        if is_value:
             return True, value
     spans = list(_embedded_values(text))
     return (True, max(spans, key=lambda span: span[0])[1]) if spans else (False, None)

@@ -56,8 +56,8 @@ _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 def labelled_answer(text: str) -> str | None:
     """The text in the last `\\boxed{}`, else after the last `answer:`."""
     boxed = _BOXED.findall(text)
-    found = boxed or _LABEL.findall(without_markdown(text))
-    return found[-1].strip() if found else None
+    labels = boxed or _LABEL.findall(without_markdown(text))
+    return labels[-1].strip() if labels else None
 
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−–", "0123456789---")
@@ -169,9 +169,9 @@ BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[a-z]\))\s+", re.MULTILINE)
 def listed_items(text: str) -> list[str]:
     """The normalized items that an answer lists: a JSON list, bullets or numbers, else what commas
     and `and` separate after the last colon or `are`."""
-    found, value = find_json(text)
+    has_json, value = find_json(text)
     if (
-        found
+        has_json
         and isinstance(value, list)
         and all(isinstance(each, (str, int, float)) for each in value)
     ):

@@ -65,13 +65,11 @@ class UnitTests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ is about lines);
-    the score is the share that is met,
-    times the share of the limits (`max_...`, `must_not`) that are kept: what an empty answer would
-    meet earns nothing.
+    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ matches lines).
 
-    `must` holds lists of alternatives; `*` ends a word that may go on. `lines` are patterns for the
-    first lines, in order.
+    The score is the share of conditions met times the share of limits (`max_...`, `must_not`)
+    kept, so that what an empty answer would meet earns nothing. `must` holds lists of
+    alternatives; `*` ends a word prefix. `lines` are patterns for the first lines, in order.
     """
 
     language: Literal["en", "es"] | None = None

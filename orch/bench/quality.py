@@ -146,5 +146,5 @@ def _row(job: GradingJob) -> GradedAnswer:
 
 def regrade(row: GradedAnswer, task: SuiteTask, execute: ExecuteCode | None) -> GradedAnswer:
     """The row with a new grade for its stored answer."""
-    found = grade(task, row.answer or "", execute)
-    return row._replace(score=found.score, how=found.how, why=found.why)
+    new = grade(task, row.answer or "", execute)
+    return row._replace(score=new.score, how=new.how, why=new.why)

@@ -95,7 +95,7 @@ class RemoteLink:
             and what in _OBJECT_OPERATIONS
             and not (packed and isinstance(packed[0], list) and packed[0][0] == "yours")
         ):
-            raise LinkBroken(FORGED)  # it may use what it was given, nothing else
+            raise LinkBroken(FORGED)  # the other side may use what it was given, nothing else
         values = [copies.decode(each) for each in packed]
         before = [copies.contents(place) for place in range(len(copies.containers))]
         try:
@@ -183,13 +183,13 @@ class RemoteLink:
 
     def _do_some(self, thing: Any, most: int) -> tuple[list[Any], BaseException | None]:
         """The next items of an iterator, and the error that followed."""
-        found, until = list[Any](), monotonic() + PREFETCH_S
+        items, until = list[Any](), monotonic() + PREFETCH_S
         try:
-            while not found or (len(found) < most and monotonic() < until):
-                found.append(next(thing))
+            while not items or (len(items) < most and monotonic() < until):
+                items.append(next(thing))
         except BaseException as error:
-            return found, error
-        return found, None
+            return items, error
+        return items, None
 
     def _do_type(self, number: int) -> list[Any]:
         """Describes a type: name, special methods, plain base type, whether it is a metaclass."""
@@ -264,9 +264,9 @@ class RemoteLink:
         if number not in self._theirs:
             if type_number not in self._types:
                 self._types[type_number] = proxy_type(*self.request("type", type_number))
-            made = object.__new__(self._types[type_number])
-            object.__setattr__(made, "_across", (self, number))
-            self._theirs[number] = made
+            proxy = object.__new__(self._types[type_number])
+            object.__setattr__(proxy, "_across", (self, number))
+            self._theirs[number] = proxy
         return self._theirs[number]
 
     def error_class(self, number: int) -> type[BaseException]:

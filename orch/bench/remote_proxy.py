@@ -121,10 +121,10 @@ def _sum(name: str, mine: Any, other: Any) -> Any:
 
 def _plain_of(thing: RemoteProxy) -> Any:
     """The plain value of a proxy. Raises LinkBroken where it is not plain."""
-    found = thing._across[0].request("plain", thing)
-    if type(found) not in PLAIN_TYPES:
+    value = thing._across[0].request("plain", thing)
+    if type(value) not in PLAIN_TYPES:
         raise LinkBroken(FORGED)
-    return found
+    return value
 
 
 def _call_remote(self: RemoteProxy, *given: Any, **named: Any) -> Any:
@@ -140,10 +140,10 @@ def _next(self: RemoteProxy) -> Any:
         ahead.taken += 1
         if ahead.taken <= FIRST_SINGLE_ITEMS:
             return link.request("special", self, "__next__")
-        found, ahead.error = link.request(
+        items, ahead.error = link.request(
             "some", self, min(2 ** (ahead.taken - FIRST_SINGLE_ITEMS + 3), MAX_PREFETCH)
         )
-        ahead.items = list(reversed(found))
+        ahead.items = list(reversed(items))
     if ahead.items:
         return ahead.items.pop()
     error, ahead.error = ahead.error, None

@@ -210,9 +210,9 @@ class ValueCodec:
             "complex": lambda: complex(*rest),
             "constant": lambda: {"NotImplemented": NotImplemented, "Ellipsis": Ellipsis}[rest[0]],
             "python": lambda: (
-                found
+                builtin
                 if rest[0] not in _FORBIDDEN_FUNCTIONS
-                and isinstance(found := getattr(builtins, rest[0]), (type, type(len)))
+                and isinstance(builtin := getattr(builtins, rest[0]), (type, type(len)))
                 else _fail()
             ),
             "errors": lambda: link.error_class(rest[0]),
@@ -224,9 +224,9 @@ class ValueCodec:
     def _decode_error(self, kind: str, *rest: Any) -> BaseException:
         link = self._link
         if kind == "raised again":
-            return _made(link.local_object(rest[0]), [self.decode(each) for each in rest[1]])
+            return _new_error(link.local_object(rest[0]), [self.decode(each) for each in rest[1]])
         number, name, given = rest
-        error = _made(
+        error = _new_error(
             builtin_error(name) if isinstance(name, str) else link.error_class(name),
             [self.decode(each) for each in given],
         )
@@ -245,15 +245,16 @@ def is_builtin(thing: Any) -> bool:
 
 def builtin_error(name: str) -> type[BaseException]:
     """The built-in exception class of that name, else Exception."""
-    found = getattr(builtins, name, None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else Exception
+    kind = getattr(builtins, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseException) else Exception
 
 
-def _made(kind: type[BaseException], given: list[Any]) -> BaseException:
-    """Creates an exception with these arguments; that of a custom class without its __init__."""
+def _new_error(kind: type[BaseException], given: list[Any]) -> BaseException:
+    """An exception with these arguments; one of a custom class is created without its
+    __init__."""
     try:
-        made = kind(*given) if is_builtin(kind) else kind.__new__(kind, *given)
-        made.args = tuple(given)
-    except TypeError:  # UnicodeDecodeError wants five of their kinds
-        made = Exception(*given)
-    return made
+        error = kind(*given) if is_builtin(kind) else kind.__new__(kind, *given)
+        error.args = tuple(given)
+    except TypeError:  # UnicodeDecodeError takes exactly five arguments, of certain types
+        error = Exception(*given)
+    return error

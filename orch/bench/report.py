@@ -98,28 +98,28 @@ def make_report(graded: Sequence[GradedAnswer], choose: ChooseModels | None) -> 
     return Report(table, lines, outcome.gain(router, single), curve, len(outcome.tasks), best)
 
 
-def conclusion(found: Report) -> str:
+def conclusion(report: Report) -> str:
     """The conclusion as a sentence."""
-    if not found.by_model:
+    if not report.by_model:
         return "nothing was graded yet: orch bench --quality runs the suite"
-    if found.best is None or found.gain is None:
+    if report.best is None or report.gain is None:
         return (
             "there is nothing to choose between: one model was graded"
-            if len(found.by_model) == 1
+            if len(report.by_model) == 1
             else "too few tasks were answered by every model to compare"
         )
-    gain = found.gain
+    gain = report.gain
     bounds = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
     if gain.low > 0:
-        return f"routing pays in quality: {bounds} over {found.best[1]} alone"
-    router, single = found.strategies[0], found.strategies[1]
+        return f"routing pays in quality: {bounds} over {report.best[1]} alone"
+    router, single = report.strategies[0], report.strategies[1]
     if router.seconds < 0.9 * single.seconds and gain.high > -0.02:
         share = f"{router.seconds / single.seconds:.0%}"
         return (
-            f"one model is enough for quality: {found.best[1]} (the router's gain is {bounds}), but"
-            f" the router takes {share} of its time"
+            f"one model is enough for quality: {report.best[1]} (the router's gain is {bounds}),"
+            f" but the router takes {share} of its time"
         )
-    return f"one model is enough: {found.best[1]} alone; the router's gain is {bounds}"
+    return f"one model is enough: {report.best[1]} alone; the router's gain is {bounds}"
 
 
 @dataclass(frozen=True, slots=True)

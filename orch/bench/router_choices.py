@@ -43,7 +43,7 @@ class RouterOnSuite:
         chosen = {}
         for each in decide:
             task = self.tasks[each]
-            found = self.classify(task.prompt)
+            classification = self.classify(task.prompt)
             judged = by_key(model.predict(task.prompt))
             states = [
                 replace(
@@ -59,7 +59,7 @@ class RouterOnSuite:
                 text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens}
             )
             candidates = rank_candidates(
-                found,
+                classification,
                 states,
                 estimate_need(asked, build_messages(asked)),
                 Policy.from_routing(self.routing, weights, None),

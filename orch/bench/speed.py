@@ -244,7 +244,7 @@ def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None
     """The unfinished bench of the same options, started within a day."""
     try:
         kept = json.loads(journal.fact(OPEN_FACT) or "{}")
-        found = OpenBench(
+        bench = OpenBench(
             kept["name"],
             float(kept["at"]),
             kept["asked"],
@@ -252,7 +252,7 @@ def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None
         )
     except (ValueError, KeyError, TypeError):
         return None  # none, or one of another version
-    return found if found.asked == asked and time.time() - found.at < RESUME_WITHIN_S else None
+    return bench if bench.asked == asked and time.time() - bench.at < RESUME_WITHIN_S else None
 
 
 def save_open_bench(journal: Journal, bench: OpenBench) -> None:

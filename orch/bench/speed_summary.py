@@ -195,7 +195,7 @@ def _rates(by_level: Mapping[int, SpeedSummary], levels: Sequence[int]) -> list[
 
 
 def timing_note(rows: Sequence[BenchmarkSample]) -> str:
-    """Says who measured the times: the provider or orch's clock."""
+    """What measured the times: the provider or orch's clock."""
     by: dict[str, list[str]] = {}
     timed = [(row.model, row.timed_by) for row in rows if row.error is None]
     for model, timer in dict.fromkeys(timed):

@@ -87,15 +87,15 @@ def load_suite(path: Path | None = None) -> Suite:
 
 
 def _error(problems: list[Problem]) -> ConfigError:
-    found = [
+    lines = [
         str(problem)
         for problem in sorted(problems, key=lambda problem: (problem.line, problem.column))
     ]
-    count = f"{len(found)} problems" if len(found) > 1 else "a problem"
+    count = f"{len(lines)} problems" if len(lines) > 1 else "a problem"
     return ConfigError(
-        f"{count} in the suite\n" + "\n".join(f"  {each}" for each in found),
+        f"{count} in the suite\n" + "\n".join(f"  {each}" for each in lines),
         f"{SHIPPED_SUITE} shows the form",
-        problems=found,
+        problems=lines,
     )
 
 
@@ -188,17 +188,17 @@ def _task(document: YamlDocument, path: KeyPath, data: Any) -> SuiteTask | None:
 
 def _checks(document: YamlDocument, path: KeyPath, grade: dict[str, Any]) -> tuple[Check, ...]:
     if "all" not in grade:
-        found = [_check(document, path, grade)]
+        checks = [_check(document, path, grade)]
     elif len(grade) > 1 or not isinstance(grade["all"], list) or not grade["all"]:
         document.problems.append(
             document.problem((*path, "all"), "must be a list of graders, with nothing beside it")
         )
-        found = []
+        checks = []
     else:
-        found = [
+        checks = [
             _check(document, (*path, "all", index), each) for index, each in enumerate(grade["all"])
         ]
-    return tuple(check for check in found if check is not None)
+    return tuple(check for check in checks if check is not None)
 
 
 def _check(document: YamlDocument, path: KeyPath, grade: Any) -> Check | None:

@@ -108,8 +108,8 @@ def _schema_message(error: Any) -> str:
 
 
 def coerce_lists(form: type[Any], data: Any) -> Any:
-    """Data with single values where the form has a list made lists of one, and numbers where it has
-    a string made strings."""
+    """The data, with a single value where the form has a list as a list of one, and a number where
+    it has a string as a string."""
     if not isinstance(data, dict):
         return data
     depth = {f.name: str(f.type).count("tuple[") for f in fields(form)}

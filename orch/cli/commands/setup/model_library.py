@@ -43,19 +43,19 @@ def is_url(name: str) -> bool:
 def registry_path(name: str, env: Mapping[str, str] = os.environ) -> RegistryPath:
     """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises
     UsageError."""
-    found = _NAME.fullmatch(name)
-    if found is None:
+    parts = _NAME.fullmatch(name)
+    if parts is None:
         raise UsageError(
             f"{name!r} is not the name of a model",
             "for example qwen3:4b-instruct, or the https URL of a GGUF file with --sha256",
         )
     base = (
-        f"https://{found['host']}"
-        if found["host"]
+        f"https://{parts['host']}"
+        if parts["host"]
         else env.get(REGISTRY_VARIABLE, "").rstrip("/") or REGISTRY
     )
     return RegistryPath(
-        f"{base}/v2/{found['space'] or 'library'}/{found['model']}", found["tag"] or "latest"
+        f"{base}/v2/{parts['space'] or 'library'}/{parts['model']}", parts["tag"] or "latest"
     )
 
 
@@ -99,9 +99,11 @@ def _manifest(url: str) -> Any:
 def _weights(manifest: Any, name: str) -> tuple[str, int]:
     """SHA-256 and size of the one file with weights."""
     layers = manifest.get("layers") if isinstance(manifest, dict) else None
-    found = [each for each in layers or () if isinstance(each, dict)]
+    entries = [each for each in layers or () if isinstance(each, dict)]
     weights = [
-        (each.get("digest"), each.get("size")) for each in found if each.get("mediaType") == WEIGHTS
+        (each.get("digest"), each.get("size"))
+        for each in entries
+        if each.get("mediaType") == WEIGHTS
     ]
     if len(weights) != 1:
         why = (

@@ -100,21 +100,21 @@ class MachineSurvey:
 
 def make_offers(survey: MachineSurvey) -> list[Offer]:
     """In the order in which they are worth doing; of models the recommended one first."""
-    found = [
+    offers = [
         _server_offer(server)
         for server in survey.servers
         if server.running and not server.provider and server.models
     ]
     can_start = bool(survey.ollama and survey.ollama_is_here and survey.ollama_program)
     if not survey.ollama_runs and survey.ollama and survey.ollama_is_here:
-        found += (
+        offers += (
             [Offer("start_ollama", "ollama serve")]
             if can_start
             else [Offer("get_ollama", OLLAMA_URL, url=OLLAMA_URL)]
         )
     if survey.ollama_is_here and (survey.ollama_runs or can_start):
         return [
-            *found,
+            *offers,
             *(
                 _model_offer(choice, survey, "pull")
                 for choice in _best_choices(
@@ -123,10 +123,10 @@ def make_offers(survey: MachineSurvey) -> list[Offer]:
             ),
         ]
     if survey.engine_command:
-        return [*found, Offer("get_engine", survey.engine_command)]
+        return [*offers, Offer("get_engine", survey.engine_command)]
     choices = [each for each in STARTER_MODELS if each.in_engine]  # which uses no GPU
     return [
-        *found,
+        *offers,
         *(
             _model_offer(choice, survey, "download")
             for choice in _best_choices(

@@ -45,10 +45,10 @@ async def survey_machine(
         for name, url in DEFAULT_SERVERS.items()
         if _port(url) not in taken and not (ollama and name == "Ollama")
     ]
-    found = await asyncio.gather(*(_probe_default_server(name, url) for name, url in usual))
+    probed = await asyncio.gather(*(_probe_default_server(name, url) for name, url in usual))
     return MachineSurvey(
         here,
-        (*named, *(server for server in found if server is not None)),
+        (*named, *(server for server in probed if server is not None)),
         _memory_for_models(runtime, survey, here),
         free_disk_bytes() - RESERVE_BYTES,
         ollama,
@@ -61,7 +61,7 @@ async def survey_machine(
 
 def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:
     """The servers of models.yaml; orch's own engine is one if it has a real model."""
-    found = []
+    servers = []
     for name, provider in runtime.config.models.providers.items():
         models = tuple(
             s.spec.id
@@ -73,7 +73,7 @@ def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:
         )
         if KINDS[provider.kind].is_server or models:
             label = KINDS[provider.kind].label if provider.kind != "openai" else name
-            found.append(
+            servers.append(
                 Server(
                     label,
                     ", ".join(map(display_url, provider.urls)),
@@ -83,7 +83,7 @@ def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:
                     survey.unreachable.get(name, ""),
                 )
             )
-    return found
+    return servers
 
 
 def _can_chat(capabilities: frozenset[str] | None) -> bool:
