@@ -139,8 +139,8 @@ def _check_bytes(command: Any) -> None:
 
 
 def _readable(ctx: Any, param: Any, value: Any) -> Any:
-    """A value without half characters, which stand for bytes of argv that are not UTF-8. Raises
-    UsageError where they are part of a name.
+    """A value as UTF-8, whatever the locale by which Python decoded argv. Raises UsageError where
+    bytes that are not UTF-8 are part of a name.
 
     In a text they become replacement characters; a file's name may have any bytes.
     """
@@ -148,26 +148,34 @@ def _readable(ctx: Any, param: Any, value: Any) -> Any:
         value if isinstance(value, (list, tuple)) else [value],
         param.metavar or param.name,
     )
-    broken = [
-        each
-        for each in given
-        if isinstance(each, str) and not each.isascii() and each != _replaced(each)
-    ]
-    if not broken or any(word in takes for word in FILES):
+    escaped = [each for each in given if isinstance(each, str) and _has_surrogates(each)]
+    if not escaped or any(word in takes for word in FILES):
         return value
-    if any(word in takes for word in TEXTS):
-        return (
-            type(value)(map(_replaced, given))
-            if isinstance(value, (list, tuple))
-            else _replaced(value)
-        )
+    if not any(word in takes for word in TEXTS):
+        _check_name(ctx, param.opts[-1] if param.opts[-1].startswith("-") else takes, escaped)
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_as_utf8, given))
+    return _as_utf8(value)
+
+
+def _check_name(ctx: Any, option: str, escaped: list[str]) -> None:
     from orch.errors import UsageError
 
-    option = param.opts[-1] if param.opts[-1].startswith("-") else takes
-    raise UsageError(f"{option}: {broken[0]!r} is not UTF-8", f"{ctx.command_path} --help")
+    for name in escaped:
+        try:
+            name.encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeError:
+            message = f"{option}: {name!r} is not UTF-8"
+            raise UsageError(message, f"{ctx.command_path} --help") from None
 
 
-def _replaced(text: str) -> str:
+def _has_surrogates(text: str) -> bool:
+    """Whether Python could not decode some bytes of argv. Each became a surrogate: also a byte of
+    valid UTF-8, in the C locale without UTF-8 mode."""
+    return not text.isascii() and text != _as_utf8(text)
+
+
+def _as_utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -469,6 +469,19 @@ def test_a_text_of_such_bytes_is_asked_and_kept_with_a_replacement(ollama: FakeO
     assert "a\ufffdb" in orch("memory", "list").stdout.decode()
 
 
+@pytest.mark.parametrize("words", [("models", "show"), ("run", "hi", "--model")], ids=" ".join)
+def test_a_utf_8_name_is_understood_where_python_decodes_argv_as_ascii(
+    ollama: FakeOllama, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    done = subprocess.run(
+        [*COMMAND, *words, "señor-模型"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    refused(done, 4, "señor-模型")
+    assert "UTF-8" not in done.stderr.decode()
+
+
 def test_a_file_may_have_any_name(ollama: FakeOllama) -> None:
     Path(BROKEN_BYTES).write_text("words of the file")
     done = orch("run", "-f", BROKEN_BYTES, "summarize")
