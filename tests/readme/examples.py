@@ -138,13 +138,33 @@ def _free_port() -> str:
 
 
 def shorten_answers(env: Mapping[str, str], tokens: int) -> None:
-    """Bounds what the embedded model answers, for a test that has no use for its words."""
+    """Bounds what the embedded model answers, for a test that has no use for its words.
+
+    `n_predict` also bounds answers that are asked for with a number of tokens: llama.cpp prefers
+    it to `max_tokens`, and the bench asks for 128.
+    """
     folder = Path(env["ORCH_HOME"])
     folder.mkdir(mode=0o700)
     shipped = packaged_file("models").read_text(encoding="utf-8")
-    (folder / "models.yaml").write_text(
-        re.sub(r"max_tokens: 256\b", f"max_tokens: {tokens}", shipped), encoding="utf-8"
-    )
+    short, count = re.subn(r"(repeat_penalty: [\d.]+)}", rf"\1, n_predict: {tokens}}}", shipped)
+    assert count == 1, "models.yaml: the options of the embedded model have another form"
+    (folder / "models.yaml").write_text(short, encoding="utf-8")
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this thread, and the processes that it starts, on one core: llama.cpp's threads spin
+    while they wait for each other, for minutes where other programs want the cores (with two
+    threads at a load of 17 the README's examples took 515 s, with one 84 s)."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def stable(command: str, text: str) -> list[str]:

@@ -13,7 +13,7 @@ TEXT = READMES["en"].read_text(encoding="utf-8")
 
 @pytest.mark.real
 def test_every_example_prints_what_stands_below_it() -> None:
-    with examples.home(TEXT) as env:
+    with examples.one_core(), examples.home(TEXT) as env:
         examples.shorten_answers(env, 8)
         for block in examples.blocks(TEXT):
             for command, below in examples.commands(block).items():
