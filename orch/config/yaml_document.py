@@ -14,6 +14,7 @@ from orch.text.lines import one_line
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_NODES = 100_000
+_TOO_MANY = "too many values, or an alias that contains itself"
 
 KeyPath = tuple[str | int, ...]
 
@@ -83,7 +84,9 @@ def parse_yaml(file: str, text: str, *, shipped: bool = False) -> YamlDocument:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = " ".join(str(error.problem or error.context or error).split())
         document.problems.append(Problem(file, line, column, "", f"not valid YAML: {message}"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {_TOO_MANY}"))
+    except (yaml.YAMLError, ValueError) as error:
         document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {error}"))
     return document
 
@@ -112,7 +115,7 @@ class _NodeReader:
     def read(self, node: Any, path: KeyPath) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise ValueError("too many values, or an alias that contains itself")
+            raise ValueError(_TOO_MANY)
         self.document.positions.setdefault(path, _position(node))
         if node.id == "mapping":
             return self._mapping(node, path)
@@ -123,14 +126,31 @@ class _NodeReader:
     def _mapping(self, node: Any, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if _is_merge(key_node):
+                data = {**self._merged(value_node, path), **data}
+        keys: set[str] = set()
+        for key_node, value_node in node.value:
             if key_node.id != "scalar":
                 self._fault(key_node, path, "a key must be a word")
                 continue
             key = str(key_node.value)
-            if key in data:
+            if key in keys:
                 self._fault(key_node, (*path, key), "appears twice")
-            self.document.positions[(*path, key)] = _position(key_node)
-            data[key] = self.read(value_node, (*path, key))
+            keys.add(key)
+            if not _is_merge(key_node):
+                self.document.positions[(*path, key)] = _position(key_node)
+                data[key] = self.read(value_node, (*path, key))
+        return data
+
+    def _merged(self, node: Any, path: KeyPath) -> dict[str, Any]:
+        """The keys that `<<` takes from a mapping, or from a list of mappings, of which the first
+        one counts."""
+        data: dict[str, Any] = {}
+        for each in node.value if node.id == "sequence" else [node]:
+            if each.id != "mapping":
+                self._fault(each, (*path, "<<"), "takes a mapping, or a list of mappings")
+                continue
+            data = {**self.read(each, path), **data}
         return data
 
     def _fault(self, node: Any, path: KeyPath, message: str) -> None:
@@ -138,6 +158,11 @@ class _NodeReader:
         self.document.problems.append(
             Problem(self.document.file, line, column, format_key_path(path), message)
         )
+
+
+def _is_merge(key_node: Any) -> bool:
+    """Whether a key is YAML's merge key, `<<` without quotes."""
+    return key_node.id == "scalar" and key_node.value == "<<" and not key_node.style
 
 
 def _position(node: Any) -> tuple[int, int]:

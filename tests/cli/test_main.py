@@ -186,7 +186,6 @@ def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -
         "rich",
         "pydantic",
         "yaml",
-        "ruamel",
         "filelock",
         "orch.routing.known_models.model_list",
     )

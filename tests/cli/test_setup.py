@@ -401,28 +401,26 @@ def test_in_a_folder_with_its_own_files_it_is_refused_before_the_download(
 
 
 def test_a_model_that_is_fetched_again_is_listed_once(home: Path) -> None:
-    from orch.config import edit_models
+    from orch.config.edit import models as edit_models
 
     for number in (1, 2):
-        edit_models.write_change(
-            edit_models.propose_embedded_model(None, {"id": TINY, "gguf": f"/models/{number}.gguf"})
-        )
+        edit_models.propose_embedded_model(
+            None, {"id": TINY, "gguf": f"/models/{number}.gguf"}
+        ).write()
     assert [spec.gguf for spec in load_config(home).models.models if spec.id == TINY] == [
         "/models/2.gguf"
     ]
 
 
 def test_a_models_yaml_without_an_engine_gets_one_and_keeps_its_comments(home: Path) -> None:
-    from orch.config import edit_models
+    from orch.config.edit import models as edit_models
 
     home.mkdir()
     (home / "models.yaml").write_text(
         "# mine\nversion: 1\nproviders:\n  embedded: {kind: ollama, base_url: 'http://127.0.0.1:1'}"
         "  # odd\n"
     )
-    edit_models.write_change(
-        edit_models.propose_embedded_model(None, {"id": TINY, "gguf": "/models/1.gguf"})
-    )
+    edit_models.propose_embedded_model(None, {"id": TINY, "gguf": "/models/1.gguf"}).write()
     text = (home / "models.yaml").read_text()
     assert (text.startswith("# mine"), "# odd" in text, entries(home)[TINY].provider) == (
         True,

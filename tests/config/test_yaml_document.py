@@ -44,3 +44,33 @@ def test_every_value_has_its_position() -> None:
     document = parse_yaml("f", "models:\n  - id: a\n")
     assert document.positions["models", 0, "id"] == (2, 5)
     assert format_key_path(("models", 0, "id")) == "models[0].id"
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3}\n", {"a": 1, "b": 3}),
+        ("x: &x {a: 1, b: 2}\ny: {b: 3, <<: *x}\n", {"a": 1, "b": 3}),
+        ("x: [&x {a: 1}, &z {a: 2, c: 3}]\ny: {<<: [*x, *z]}\n", {"a": 1, "c": 3}),
+        ("y:\n  <<: {<<: {a: 1}, b: 2}\n", {"a": 1, "b": 2}),
+        ("y: {'<<': 1}\n", {"<<": 1}),
+    ],
+)
+def test_a_merge_key_takes_the_keys_that_the_mapping_does_not_set(
+    text: str, data: dict[str, int]
+) -> None:
+    document = parse_yaml("f", text)
+    assert (document.problems, document.data["y"]) == ([], data)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: {<<: 1}\n", "f:1:9: a.<<: takes a mapping, or a list of mappings"),
+        ("a: {<<: [{b: 1}, c]}\n", "f:1:18: a.<<: takes a mapping, or a list of mappings"),
+        ("a: {<<: {b: 1}, <<: {c: 1}}\n", "f:1:17: a.<<: appears twice"),
+        ("a: &a {<<: *a}\n", "an alias that contains itself"),
+    ],
+)
+def test_a_merge_of_anything_but_mappings_is_reported(text: str, problem: str) -> None:
+    assert problem in str(parse_yaml("f", text).problems[0])

@@ -374,7 +374,7 @@ def test_once_they_were_checked_they_take_neither_yaml_nor_pydantic_to_be_read(
     home.mkdir()
     (home / "known_models.yaml").write_text(OWN)
     assert listed(MINE)["quality"]["coding"] == 9.0
-    heavy = ("yaml", "ruamel", "pydantic", "numpy")
+    heavy = ("yaml", "pydantic", "numpy")
     code = (
         "import sys\nsys.argv = ['orch', 'route', 'hi']\nfrom orch.cli.main import"
         " command\ncommand()\n"

@@ -31,7 +31,6 @@ LATE = (
     "httpcore",
     "numpy",
     "rich.console",
-    "ruamel.yaml",
     "yaml",
 )
 """What libraries import when they are first used."""

@@ -104,7 +104,7 @@ def models_add(
 ) -> None:
     """Add an installed model to models.yaml, with the facts that its provider gives."""
     from orch.cli import render
-    from orch.config import edit_models
+    from orch.config.edit import models as edit_models
     from orch.routing.model_entry import model_entry
 
     orchestrator = context.open_orchestrator(ctx)

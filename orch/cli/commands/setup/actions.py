@@ -11,7 +11,7 @@ from orch.cli.commands.setup import embedded_engine, model_library
 from orch.cli.commands.setup.download import download_file, models_dir
 from orch.cli.commands.setup.offers import MachineSurvey, Offer
 from orch.cli.commands.setup.start_ollama import start_ollama
-from orch.config import edit_models
+from orch.config.edit import models as edit_models
 from orch.errors import OrchError
 from orch.execution.pulling import pull_model
 from orch.execution.runtime import Runtime
@@ -54,7 +54,7 @@ def _add_server(offer: Offer, config_dir: Path | None) -> str:
     change, name = edit_models.propose_provider(
         config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url}
     )
-    edit_models.write_change(change)
+    change.write()
     return f"{offer.server} is now provider {name} in {change.path}"
 
 
@@ -88,7 +88,7 @@ def _download(name: str, sha256: str, config_dir: Path | None, show: ShowStep) -
         config_dir,
         embedded_engine.models_yaml_entry(model_id, target, num_ctx, trial.context_window),
     )
-    edit_models.write_change(change)
+    change.write()
     speed = f", {trial.tokens_per_s:.0f} tokens/s" if trial.tokens_per_s else ""
     return (
         f"{model_id} is installed in orch's own engine (loads in {trial.load_s:.1f} s{speed});"

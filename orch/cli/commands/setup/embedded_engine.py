@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.config import edit_models
+from orch.config.edit import models as edit_models
+from orch.config.edit.file_change import FileChange
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, ProviderError
 from orch.providers.llamacpp import LlamaCppClient
@@ -91,7 +92,7 @@ def models_yaml_entry(
     }
 
 
-def proposed_change(config_dir: Path | None, values: dict[str, Any]) -> edit_models.ModelsChange:
+def proposed_change(config_dir: Path | None, values: dict[str, Any]) -> FileChange:
     """The change of models.yaml that adds the entry or replaces one of its id; writes nothing.
 
     Raises ConfigError.

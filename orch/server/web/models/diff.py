@@ -5,13 +5,13 @@ from __future__ import annotations
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.config.edit_models import ModelsChange
+from orch.config.edit.file_change import FileChange
 from orch.server.web.components.page import Page
 
 _LINE_CLASSES = {"+": "orch-models-comes", "-": "orch-models-goes", "@": "orch-models-where"}
 
 
-async def confirm_change(page: Page, change: ModelsChange) -> bool:
+async def confirm_change(page: Page, change: FileChange) -> bool:
     """Whether the reader confirms the change."""
     with ui.dialog() as dialog, ui.card().classes("orch-models-dialog"):
         dialog.props["aria-label"] = page("Changes to models.yaml")

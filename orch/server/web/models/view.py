@@ -10,7 +10,8 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 from starlette.requests import Request
 
-from orch.config.edit_models import ModelsChange, propose_listing, write_change
+from orch.config.edit.file_change import FileChange
+from orch.config.edit.models import propose_listing
 from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.execution.pulling import pull_targets
@@ -200,8 +201,8 @@ class ModelsView:
 
         await self.handler(act)()
 
-    async def _save(self, change: ModelsChange) -> str:
-        await asyncio.to_thread(write_change, change)
+    async def _save(self, change: FileChange) -> str:
+        await asyncio.to_thread(change.write)
         await self._service.reload()
         fault: OrchError | None = self._service.config_fault
         if fault is not None:

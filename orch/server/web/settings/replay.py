@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from orch.config.edit_weights import normalize_weights
+from orch.config.edit.weights import normalize_weights
 from orch.config.spec import Weights
 from orch.routing.recorded_decisions import RecordedDecision, RecordedDecisions, recorded_decisions
 from orch.routing.replay import (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from orch.config.edit_weights import normalize_weights
+from orch.config.edit.weights import normalize_weights
 from orch.config.spec import TERMS
 from orch.server.web.components.labels import term_description, term_label
 from orch.server.web.components.page import Page

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from nicegui import ui
 
-from orch.config.edit_weights import WeightsFile
+from orch.config.edit.weights import WeightsFile
 from orch.errors import OrchError
 from orch.server.web.components.errors import PageError, error_box
 from orch.server.web.components.page import Page, with_notification
@@ -48,7 +48,7 @@ class SavePanel:
             self._draw(lines, adds_up=adds_up)
 
     def _diff(self, weights: Mapping[str, float]) -> list[str]:
-        if self._file is None or (not self._file.spans and self._is_active(weights)):
+        if self._file is None or (not self._file.has_weights and self._is_active(weights)):
             return []
         return self._file.diff(weights)
 

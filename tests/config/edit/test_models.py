@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orch.config import edit_models
+from orch.config.discovery import packaged_file
+from orch.config.edit import models as edit_models
 from orch.config.load import load_config
 from orch.errors import ConfigError
 from orch.types import ModelKey
@@ -70,14 +71,12 @@ def entry(name: str) -> dict[str, Any]:
 def test_listing_a_removed_model_again_restores_the_file(own: Write, text: str) -> None:
     file = own("")
     file.write_bytes(text.encode())
-    edit_models.write_change(
-        edit_models.propose_listing(None, [], [ModelKey("ollama", LLAMA)], "use")
-    )
+    edit_models.propose_listing(None, [], [ModelKey("ollama", LLAMA)], "use").write()
     assert {spec.id for spec in load_config().models.models} == {"qwen3"} - (
         {"qwen3"} if text == OWN else set()
     )
     assert "#- id: " in file.read_text()
-    edit_models.write_change(edit_models.propose_listing(None, [entry(LLAMA)], [], "use"))
+    edit_models.propose_listing(None, [entry(LLAMA)], [], "use").write()
     assert file.read_bytes().decode() == text
 
 
@@ -116,7 +115,7 @@ def test_only_the_setting_for_unlisted_models_is_written(own: Write, head: str) 
     assert len(change.after.splitlines()) == len(change.before.splitlines()) + (
         "unlisted" not in head
     )
-    edit_models.write_change(change)
+    change.write()
     assert file.read_text().startswith(head.partition("version")[0])
     assert load_config().models.unlisted == "ignore"
 
@@ -129,10 +128,10 @@ def test_a_change_is_not_written_to_a_file_that_was_changed(own: Write, home: Pa
     file.write_text(HELD)
     for each in (new_file, change):
         with pytest.raises(ConfigError, match="has changed since"):
-            edit_models.write_change(each)
+            each.write()
     assert file.read_text() == HELD
     file.unlink()
-    edit_models.write_change(new_file)
+    new_file.write()
     assert (file.stat().st_mode & 0o777, load_config().models.unlisted) == (0o600, "ignore")
 
 
@@ -151,3 +150,47 @@ def test_an_impossible_change_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError):
         edit_models.propose_listing(None, [], [ModelKey("ollama", dropped)], "ignore")
     assert file.read_text() == text
+
+
+def test_a_byte_order_mark_and_a_link_stay(own: Write, home: Path, tmp_path: Path) -> None:
+    file = own("")
+    file.rename(tmp_path / "dotfiles.yaml")
+    file.symlink_to(tmp_path / "dotfiles.yaml")
+    file.write_bytes(b"\xef\xbb\xbf" + PROVIDERS.encode())
+    edit_models.propose_listing(None, [], [], "ignore").write()
+    assert (file.is_symlink(), file.read_bytes()) == (
+        True,
+        b"\xef\xbb\xbfunlisted: ignore\n" + PROVIDERS.encode(),
+    )
+    edit_models.add_model(file, {"id": "x"})
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfunlisted")
+    assert [spec.id for spec in load_config().models.models] == ["x"]
+
+
+def test_in_a_copy_of_the_shipped_file_only_the_new_lines_are_added(own: Write) -> None:
+    text = packaged_file("models").read_text(encoding="utf-8")
+    file = own(text)
+    edit_models.add_model(file, entry("new:1b"), edit_models.GUESSED)
+    assert file.read_text() == text + (
+        "  - id: new:1b\n    provider: ollama\n    quality_rating: 6.5\n"
+        "    speed_rating: 8.0  # guessed from its size, until measured\n"
+    )
+    change, name = edit_models.propose_provider(
+        None, "ollama", {"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}
+    )
+    assert [line for line in change.diff() if line[0] in "+-"] == [
+        f"+  {name}:",
+        "+    kind: openai",
+        "+    base_url: http://127.0.0.1:1/v1",
+    ]
+
+
+def test_an_embedded_model_that_is_listed_gets_only_its_new_values(own: Write) -> None:
+    own(packaged_file("models").read_text(encoding="utf-8"))
+    change = edit_models.propose_embedded_model(
+        None, {"id": "smollm2-135m-instruct", "num_ctx": 4096, "max_tokens": 256}
+    )
+    assert [line for line in change.diff() if line[0] in "+-"] == [
+        "-    num_ctx: 8192",
+        "+    num_ctx: 4096",
+    ]

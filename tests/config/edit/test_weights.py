@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orch.config.discovery import packaged_file
-from orch.config.edit_weights import WeightsFile, format_weight, normalize_weights
+from orch.config.edit.weights import WeightsFile, format_weight, normalize_weights
 from orch.config.load import load_config
 from orch.errors import ConfigError
 
@@ -40,6 +40,7 @@ def own(home: Path) -> Path:
                 " confidence: 0.10\n\nprofiles: {} # none\n"
             ),
         ),
+        ("{version: 1}\n", f"{{version: 1, {LINE}}}\n"),
         (
             "{weights: {fit: 1, quality: 0, speed: 0, confidence: 0}, version: 1}",
             "{weights: {fit: 0.10, quality: 0.50, speed: 0.30, confidence: 0.10}, version: 1}",
@@ -101,7 +102,6 @@ def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
             ),
             "only a person",
         ),
-        ("{version: 1}", "only a person"),
         ("weights: {fit: 1}\n", "must name"),
         ("weights: [", "not valid YAML"),
     ],
