@@ -184,8 +184,7 @@ class Weights:
 
 
 TERMS = tuple(term.name for term in fields(Weights))
-"""The terms of the score. A new one is a field of `Weights`, a function of the same name in
-`routing.scoring.TERM_FUNCTIONS`, and a weight in the shipped routing.yaml; all else follows."""
+"""The terms of the score; docs/architecture.md says how to add one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,8 @@ def _score(
         *preference_of(spec, context),
     )
     weights, time = context.policy.weights, scored.seconds
-    terms = {name: weights[name] * term(scored) for name, term in TERM_FUNCTIONS.items()}
+    # decisions that were recorded before a term existed have no weight for it
+    terms = {name: weights.get(name, 0.0) * term(scored) for name, term in TERM_FUNCTIONS.items()}
     candidate = replace(
         candidate,
         score=sum(terms.values()),

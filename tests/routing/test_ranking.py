@@ -254,6 +254,13 @@ def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
     assert ranked[0].reason.startswith("best for coding")
 
 
+def test_a_term_without_a_weight_counts_nothing() -> None:
+    """As in decisions that were recorded before the term existed."""
+    policy = policy_of(TaskTypeRule(), {"fit": 0.0, "quality": 1.0, "speed": 0.0})
+    (found,) = rank_candidates(sure(), [state("a")], HI, policy)
+    assert (found.terms["confidence"], found.score) == (0.0, found.terms["quality"])
+
+
 def _judged(name: str, mean: float, speed: float, n: int = 20) -> ModelState:
     return state(
         name,

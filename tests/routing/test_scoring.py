@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from orch.classifier.keyword_rules import forced_classification
+from orch.config.discovery import packaged_file
 from orch.config.spec import TERMS, TaskTypeRule
 from orch.routing.expected_time import load_seconds
 from orch.routing.model_state import ModelState, required_memory
@@ -22,6 +24,8 @@ from orch.routing.scoring import (
     floor_rating,
     speed_score,
 )
+from orch.server.web.components.i18n import catalogue
+from orch.server.web.components.terms import TERM_LABELS
 from orch.types import (
     Candidate,
     Classification,
@@ -517,6 +521,29 @@ def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:
 # ---------------------------------------------------------------- one definition of the terms
 
 
-def test_every_weight_has_a_function_and_every_function_a_weight() -> None:
-    assert tuple(TERM_FUNCTIONS) == TERMS
-    assert set(shipped().weights.as_dict()) == set(TERMS)
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_is_complete(term: str) -> None:
+    missing = _missing_parts(term)
+    assert not missing, f"{term} still needs: {'; '.join(missing)}"
+
+
+def test_there_is_no_part_of_a_term_that_is_not_a_weight() -> None:
+    assert list(TERM_FUNCTIONS) == [term for term in TERMS if term in TERM_FUNCTIONS]
+    assert set(TERM_LABELS) <= set(TERMS)
+
+
+def _missing_parts(term: str) -> list[str]:
+    """What a term still needs, by the steps of docs/architecture.md."""
+    routing = yaml.safe_load(packaged_file("routing").read_text(encoding="utf-8"))
+    rows = {"weights": routing["weights"], **routing["profiles"]}
+    label = TERM_LABELS.get(term)
+    texts = (label.name, label.description) if label else ()
+    needs = {
+        "a function in TERM_FUNCTIONS of orch/routing/scoring.py": term in TERM_FUNCTIONS,
+        "a label and colors in TERM_LABELS of orch/server/web/components/terms.py": label,
+        "its texts in es.po: uv run python -m tests.support.catalogues": all(
+            catalogue("es").gettext(text) != text for text in texts
+        ),
+        **{f"a weight in {name} of routing.yaml": term in row for name, row in rows.items()},
+    }
+    return [need for need, is_there in needs.items() if not is_there]

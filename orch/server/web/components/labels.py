@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page
+from orch.server.web.components.terms import TERM_LABELS
 from orch.types import TaskType
 
 TASK_TYPES = {
@@ -80,21 +81,6 @@ CODES = {
     "usage": N_("invalid request"),
 }
 """Error codes of runs and attempts."""
-TERM_TEXTS = {
-    "fit": (N_("Fit"), N_("Whether the task type is one of the model's strengths.")),
-    "quality": (N_("Quality"), N_("How good the model is at this type of task.")),
-    "speed": (
-        N_("Speed"),
-        N_("How soon the answer would be complete, including the time to load the model."),
-    ),
-    "confidence": (
-        N_("Confidence"),
-        N_(
-            "High confidence in the task type favors specialists, low confidence favors"
-            " generalists."
-        ),
-    ),
-}
 CACHE_MODES = {
     "off": N_("off"),
     "exact": N_("exact"),
@@ -119,12 +105,12 @@ def task_type_options(page: Page) -> dict[str, str]:
 
 def term_label(page: Page, term: str) -> str:
     """The name of a term of the score; the key itself for a term without a text here."""
-    return page(TERM_TEXTS[term][0]) if term in TERM_TEXTS else term
+    return page(TERM_LABELS[term].name) if term in TERM_LABELS else term
 
 
 def term_description(page: Page, term: str) -> str:
     """What a term of the score measures."""
-    return page(TERM_TEXTS[term][1]) if term in TERM_TEXTS else ""
+    return page(TERM_LABELS[term].description) if term in TERM_LABELS else ""
 
 
 def attempt_outcome(page: Page, outcome: str) -> str:

@@ -16,6 +16,7 @@ from orch.errors import OrchError
 from orch.server.service import Service
 from orch.server.web.components.errors import error_box, notify_error
 from orch.server.web.components.i18n import N_, Translator, preferred_language
+from orch.server.web.components.terms import term_css
 
 STYLE = Path(__file__).with_name("page.css")
 NAVIGATION = (
@@ -60,7 +61,7 @@ def open_page(request: Request, service: Service, title: str) -> Page:
     page = Page(service, Translator(language), str(state.get("client", "") or ""))
     _set_language(language)
     ui.page_title(f"orch · {page(title)}")
-    ui.add_css(STYLE.read_text(encoding="utf-8"))
+    ui.add_css(STYLE.read_text(encoding="utf-8") + term_css())
     _draw_head(page, title, with_logout=state.get("login") is not None)
     return page
 
