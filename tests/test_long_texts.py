@@ -3,7 +3,6 @@ times."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from io import StringIO
@@ -24,7 +23,6 @@ from orch.execution.results import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
 from orch.providers.stream_parsing import ThinkTagSplitter
 from orch.server.api.openai import schemas
-from orch.server.http import json_limits
 from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
@@ -245,17 +243,6 @@ def test_blanks_alone_are_given_at_the_end() -> None:
 
 
 # ---------------------------------------------------------------- bodies
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 100_000])
-def test_values_are_counted_wherever_the_body_is_cut(
-    monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(json_limits, "SLICE_BYTES", size)
-    value = {"a,[{": ["x\\", '"[,{"', '\\"', 1, None, {"b": []}], "c": '\\"\\\\,', "d,,": "\\\\\\"}
-    data = json.dumps(value, separators=(",", ":")).encode()
-    marks = 4 + 7  # openings, and commas between values
-    assert [json_limits.has_more_values(data, most) for most in (marks - 1, marks)] == [True, False]
 
 
 def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(

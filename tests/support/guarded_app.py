@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from orch.server.http.connection_limits import ConnectionLimits
 from orch.server.http.guard import Guard
@@ -225,6 +225,30 @@ def run_guarded(
     )
     with server.running(listener):
         yield GuardedServer(listener.getsockname(), site, server)
+
+
+async def status_of(
+    guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[str, int]
+) -> int:
+    """The status sent to a client that disconnected right after its request."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": headers,
+        "server": server,
+        "client": None,
+    }
+    await guard(scope, receive, send)
+    return int(sent[0]["status"])
 
 
 def becomes_true(true: Callable[[], bool]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -16,9 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from orch.server.api.routes import ROUTES
-from orch.server.http.authorization import ROUTE_ACCESS as NEEDS
-from orch.server.http.authorization import required_access
 from orch.server.http.peer_user import (
     SocketAddress,
     SocketOwners,
@@ -30,7 +26,6 @@ from orch.server.http.rules import Rules
 from orch.server.local_client import request_json
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
-from tests.support.guarded_app import HOST, RawClient, run_guarded
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
@@ -46,99 +41,20 @@ def rules(uid: int | None) -> Rules:
     return Rules(uid_of=Uids(uid))
 
 
-# ---------------------------------------------------------------- the table
-
-
-def test_every_route_is_in_the_authorization_table() -> None:
-    assert {f"{entry.method} {entry.path}" for entry in ROUTES} <= set(NEEDS)
-
-
-async def test_every_view_of_the_page_is_in_the_authorization_table(tmp_path: Path) -> None:
-    source = (Path(__file__).parents[3] / "orch/server/web/mount.py").read_text()
-    views = re.findall(r'"(/\w*)": \w+_view', source)
-    assert len(views) == 5
-    assert {NEEDS[f"GET {view}"] for view in views} == {"owner"}
-
-
-@pytest.mark.parametrize(
-    "route",
-    [
-        "GET /nope",
-        "POST /api/pull",
-        "DELETE /api/delete",
-        "PUT /v1/models",
-        "GET /_nicegui/x.js",
-        "GET /v1/modelsx",
-        "TRACE /",
-    ],
-)
-def test_unlisted_routes_require_the_owner(route: str) -> None:
-    method, path = route.split()
-    assert required_access(method, path) == "owner"
-
-
-@pytest.mark.parametrize(
-    ("uid", "statuses"),
-    [(os.geteuid(), {200}), (OTHER, {403}), (None, {403})],
-    ids=["owner", "stranger", "unknown"],
-)
-def test_owner_routes_are_refused_to_others(uid: int | None, statuses: set[int]) -> None:
-    own = [route.split() for route, need in NEEDS.items() if need == "owner"]
-    with run_guarded(rules(uid)) as there:
-        assert {
-            there.get("Host: localhost", path=path, method=method).status for method, path in own
-        } == statuses
-        assert ("/orch/runs" in there.app.paths) == (statuses == {200})
-
-
-def test_model_and_chat_routes_are_open() -> None:
-    with run_guarded(rules(OTHER)) as there:
-        for route, need in NEEDS.items():
-            method, path = route.split()
-            if need != "owner" and method != "HEAD":
-                assert there.get("Host: localhost", path=path, method=method).status == 200
-    uids = Uids(OTHER)
-    with run_guarded(Rules(uid_of=uids)) as there:
-        there.get("Host: localhost", path="/v1/models/some/model")
-    assert uids.asked == 0
-
-
-def test_the_user_of_a_connection_is_looked_up_once() -> None:
-    uids = Uids(os.geteuid())
-    with run_guarded(Rules(uid_of=uids)) as there:
-        for _ in range(2):
-            with RawClient(there.address) as client:
-                for _ in range(3):
-                    assert (
-                        client.send(b"GET /orch/runs HTTP/1.1\r\n" + HOST + b"\r\n")
-                        .receive()
-                        .status
-                        == 200
-                    )
-    assert uids.asked == 2
-
-
-def test_the_error_says_what_to_do() -> None:
-    with run_guarded(rules(OTHER)) as there:
-        own, openai, ollama = (
-            there.get("Host: localhost", path=path)
-            for path in ("/orch/runs", "/v1/nope", "/api/pull")
-        )
-    assert own.json["error"]["code"] == openai.json["error"]["code"] == "owner_only"
-    assert all(
-        "orch page" in json.dumps(each.json) and "--unix-socket" in json.dumps(each.json)
-        for each in (own, openai, ollama)
-    )
-
-
 # ---------------------------------------------------------------- what the system says
 
-TABLE = b"""  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 100 1 0000000000000000 100 0 0 10 0
-   1: 0100007F:9C40 0100007F:2CAB 01 00000000:00000000 00:00000000 00000000  1001        0 101 1 0000000000000000 20 4 30 10 -1
-   2: 0100007F:2CAB 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 102 1 0000000000000000 20 4 30 10 -1
-   3: 0100007F:9C41 0100007F:2CAB 06 00000000:00000000 03:00000F9A 00000000     0        0 0 3 0000000000000000
-   4: 0100007F:9C42 0100007F:2CAB 05 00000000:00000000 00:00000000 00000000     0        0 104 1 0000000000000000
+TABLE = b"""  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   \
+uid  timeout inode
+   0: 0100007F:2CAB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0\
+ 100 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:9C40 0100007F:2CAB 01 00000000:00000000 00:00000000 00000000  1001        0\
+ 101 1 0000000000000000 20 4 30 10 -1
+   2: 0100007F:2CAB 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0\
+ 102 1 0000000000000000 20 4 30 10 -1
+   3: 0100007F:9C41 0100007F:2CAB 06 00000000:00000000 03:00000F9A 00000000     0        0\
+ 0 3 0000000000000000
+   4: 0100007F:9C42 0100007F:2CAB 05 00000000:00000000 00:00000000 00000000     0        0\
+ 104 1 0000000000000000
    5: torn
 """
 

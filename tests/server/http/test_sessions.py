@@ -17,10 +17,7 @@ from orch.server.http.sessions import (
     LoginSessions,
 )
 from orch.server.http.wrong_key_limit import (
-    MAX_SOURCES,
     MAX_WRONG_KEYS,
-    WRONG_KEYS_WINDOW_S,
-    WrongKeyLimiter,
 )
 
 KEY = "laptops-own-key-0123456789"
@@ -70,20 +67,6 @@ async def test_the_number_of_sessions_is_limited() -> None:
         tokens.append(_cookie(logins.log_in(KEY)))
     assert [logins.session_of(token) is None for token in tokens] == [True] + [False] * MAX_SESSIONS
     assert len(set(tokens)) == MAX_SESSIONS + 1
-
-
-async def test_wrong_keys_are_counted_by_source_and_expire() -> None:
-    clock = Clock()
-    tries = WrongKeyLimiter(late_s=0, clock=clock)
-    assert [await tries.record_failure("uid 1") for _ in range(MAX_WRONG_KEYS + 2)] == [
-        0.0
-    ] * MAX_WRONG_KEYS + [WRONG_KEYS_WINDOW_S] * 2
-    assert await tries.record_failure("uid 2") == 0.0
-    clock.now += WRONG_KEYS_WINDOW_S
-    assert [await tries.record_failure("uid 1") for _ in range(3)] == [0.0] * 3
-    for number in range(MAX_SOURCES + 5):
-        await tries.record_failure(f"10.0.0.{number}")
-    assert len(tries._wrong) == MAX_SOURCES
 
 
 async def test_a_valid_key_is_always_accepted() -> None:
