@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from orch.bench.answer_parsing import extract_python, final_number, listed_items, visible_answer
 from orch.bench.check_forms import (
     CHECK_FORMS,
     Exact,
@@ -62,19 +61,6 @@ def test_every_form_has_its_grader() -> None:
 )
 def test_no_answer_an_echo_and_a_refusal_score_nothing(check: Any, answer: str) -> None:
     assert graded(check, answer).score == 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "seen"),
-    [
-        ("<think>Sydney?</think>\nCanberra", "Canberra"),
-        ("so it is Sydney... no</think>Canberra", "Canberra"),
-        ("<thinking>a</thinking>b<|im_end|>", "b"),
-        (f"{PROMPT}\nCanberra", "Canberra"),
-    ],
-)
-def test_thoughts_marks_and_a_repeated_prompt_are_removed(answer: str, seen: str) -> None:
-    assert visible_answer(answer, PROMPT) == seen
 
 
 @pytest.mark.parametrize(
@@ -201,10 +187,6 @@ def test_a_number_among_the_working_does_not_count(answer: str) -> None:
     assert not graded(Number(number=42), answer).passed
 
 
-def test_an_answer_without_number_has_none() -> None:
-    assert final_number("I am not sure", "en") == []
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -238,10 +220,6 @@ def test_order_counts_where_it_is_asked_for() -> None:
 
 def test_a_repeated_item_counts_once() -> None:
     assert graded(Items(items=(("a1",), ("b1",))), "a1, a1, a1").score < 0.7
-
-
-def test_spanish_lists_are_divided_too() -> None:
-    assert listed_items("Son pan, queso y vino.") == ["pan", "queso", "vino"]
 
 
 SCHEMA = JsonSchema(
@@ -320,35 +298,6 @@ def test_the_tests_decide_where_code_is_run() -> None:
     assert (found.score, found.how) == (0.5, "executed")
     assert "double(0)" in found.why
     assert seen == [("def double(x):\n    return 4", CODE.code)]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (
-            "Sure!\n```python\ndef double(x):\n    return 2 * x\n```\nUse it:\n```\n$ python"
-            " double.py\n```"
-        ),
-        "```python\nN = 2\n```\nand\n```python\ndef double(x):\n    return N * x\n```",
-        "Here it is:\n\ndef double(x):\n    return 2 * x\n\nIt multiplies by two.",
-        "```\ndef double(x):\n    return 2 * x",
-        "double = lambda x: 2 * x",
-        "~~~py\ndef double(x): return x + x\n~~~",
-    ],
-)
-def test_the_right_block_of_code_is_found(answer: str) -> None:
-    space: dict[str, Any] = {}
-    exec(extract_python(answer, "double"), space)
-    assert space["double"](4) == 8
-
-
-def test_a_later_version_of_the_code_replaces_an_earlier_one() -> None:
-    code = extract_python(
-        "```python\ndef f():\n    return 1\n```\nOops, better:\n```python\ndef f():\n    return"
-        " 2\n```",
-        "f",
-    )
-    assert code.rindex("return 2") > code.rindex("return 1")
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orch.bench.quality import pending_jobs
-from orch.bench.report import conclusion, make_report, wilson_interval
 from orch.bench.suite import load_suite
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
-from orch.storage.feedback import GradedAnswer
-from orch.types import ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.forked import COMMAND
@@ -214,75 +210,6 @@ def test_without_a_journal_of_texts_nothing_is_graded(ollama: FakeOllama, home: 
     home.mkdir()
     (home / "routing.yaml").write_text("version: 1\njournal: meta\n")
     assert orch("bench", "--quality").returncode == 2
-
-
-# ---------------------------------------------------------------- the report alone
-
-A, B = ModelKey("ollama", "a"), ModelKey("ollama", "b")
-
-
-def _row(
-    task: int, model: ModelKey, score: float, seconds: float = 1.0, how: str = "graded"
-) -> GradedAnswer:
-    kind = "coding" if task % 2 else "simple"
-    return GradedAnswer(
-        0.0,
-        f"t{task}",
-        "h",
-        kind,
-        "en",
-        f"prompt {task}",
-        model[1],
-        model[0],
-        "",
-        "answer",
-        score,
-        how,
-        "",
-        seconds,
-    )
-
-
-def _by_kind(
-    learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
-) -> dict[str, ModelKey]:
-    return {task: A if int(task[1:]) % 2 else B for task in decide}
-
-
-def _always_a(
-    learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
-) -> dict[str, ModelKey]:
-    return {task: A for task in decide}
-
-
-def test_the_conclusion_says_that_routing_pays() -> None:
-    rows = [
-        _row(task, model, float((task % 2 == 1) == (model == A)))
-        for task in range(40)
-        for model in (A, B)
-    ]
-    found = make_report(rows, _by_kind)
-    assert [line.quality for line in found.strategies] == [1.0, 0.5, 1.0]
-    assert conclusion(found).startswith("routing pays in quality")
-
-
-def test_where_one_model_wins_everywhere_one_is_enough() -> None:
-    rows = [_row(task, model, float(model == A)) for task in range(40) for model in (A, B)]
-    found = make_report(rows, _always_a)
-    assert conclusion(found).startswith("one model is enough: a")
-
-
-def test_code_that_was_not_run_is_no_evidence() -> None:
-    rows = [_row(task, model, 1.0, how="static") for task in range(10) for model in (A, B)]
-    found = make_report(rows, _by_kind)
-    assert not found.strategies
-    assert set(found.by_model[A]) == {"coding (form)", "simple (form)"}
-
-
-def test_the_interval_of_a_few_answers_is_wide() -> None:
-    few, many = wilson_interval([1.0, 0.0]), wilson_interval([1.0, 0.0] * 50)
-    assert few.mean == many.mean == 0.5
-    assert few.high - few.low > many.high - many.low
 
 
 def test_a_bench_that_is_cut_short_is_balanced() -> None:

@@ -19,37 +19,23 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orch.bench.chart import draw_chart, text_bars
 from orch.bench.speed import OpenBench, close_bench, find_open_bench, save_open_bench
 from orch.bench.speed_plan import (
     COLD,
     TOGETHER,
     TOO_LONG,
     WARM,
-    SpeedCell,
-    bench_num_ctx,
-    choose_models,
-    make_prompt,
-    plan_cells,
-    prompt_tokens,
-    remaining_cells,
 )
-from orch.bench.speed_summary import SpeedSummary, median_figure, summarize, timing_note
 from orch.cli.commands.bench.command import SpeedBenchOptions
 from orch.cli.main import command
-from orch.config.spec import ModelSpec
-from orch.errors import OrchError, UsageError
-from orch.routing.model_state import ModelState
-from orch.routing.registry import Inventory
+from orch.errors import UsageError
 from orch.storage.journal import Journal
-from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
-from orch.types import Elimination, ModelKey
+from tests.support.bench_samples import ONE, TWO
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
-ONE, TWO = ModelKey("ollama", "one:1b"), ModelKey("ollama", "two:1b")
 QUICK = ("--sizes", "short", "--concurrency", "1")
 SMALL = 1_000_000
 ONLY_OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
@@ -83,123 +69,7 @@ def kinds(answer: Any) -> list[tuple[str, str, int]]:
     return [(cell["model"], cell["kind"], cell["concurrency"]) for cell in answer["cells"]]
 
 
-def row(cell: SpeedCell, **more: Any) -> BenchmarkSample:
-    """A cell's row in the journal."""
-    return BenchmarkSample(
-        1e9,
-        "b",
-        cell.name,
-        cell.round,
-        cell.model[1],
-        cell.model[0],
-        "d",
-        cell.kind,
-        cell.size,
-        cell.concurrency,
-        "provider",
-        **more,
-    )
-
-
-# ---------------------------------------------------------------- the plan
-
-
-def test_a_round_goes_through_every_model_and_each_ones_load_comes_first() -> None:
-    cells = plan_cells([ONE, TWO], ["short", "1k"], 2, [1, 2])
-    turn = [(COLD, "short", 1), (WARM, "short", 1), (WARM, "1k", 1), (TOGETHER, "short", 2)]
-    assert [(cell.round, cell.model) for cell in cells] == [
-        (number, model) for number in (1, 2) for model in (ONE, TWO) for _ in turn
-    ]
-    assert [(cell.kind, cell.size, cell.concurrency) for cell in cells] == turn * 4
-
-
-def test_a_provider_that_cannot_unload_has_no_cold_cells() -> None:
-    assert [cell.kind for cell in plan_cells([ONE], ["short"], 2, [1], frozenset({ONE}))] == [
-        WARM,
-        WARM,
-    ]
-
-
-def test_a_failed_model_is_skipped_until_the_next_round() -> None:
-    cells = plan_cells([ONE, TWO], ["short"], 2, [1])
-    rows = [row(cells[0], error="status 500")]
-    assert remaining_cells(cells, rows) == [
-        cell for cell in cells if (cell.round, cell.model) != (1, ONE)
-    ]
-
-
-def test_a_size_that_does_not_fit_is_not_a_failure_of_the_model() -> None:
-    cells = plan_cells([ONE], ["4k", "short"], 1, [1])
-    assert remaining_cells(cells, [row(cells[0]), row(cells[1], error=TOO_LONG)]) == cells[2:]
-
-
-@pytest.mark.parametrize("size", ["short", "1k", "4k"])
-def test_no_two_prompts_begin_alike_and_their_length_is_about_what_was_asked(size: str) -> None:
-    first, second = make_prompt(size, "4f0c2a9be1d77a35"), make_prompt(size, "a1d77a354f0c2a9b")
-    assert first[:8] != second[:8]
-    assert first[20:60] != second[20:60]
-    assert prompt_tokens(size) * 0.5 <= len(first.split()) <= prompt_tokens(size)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "window", "loaded", "num_ctx"),
-    [
-        (["short", "4k"], 32_768, None, 8192),
-        (["4k", "16k"], 32_768, None, 32_768),
-        (["short", "4k"], 2048, None, 2048),
-        (["short"], 32_768, 16_384, 8192),
-    ],
-)
-def test_one_context_serves_all_sizes_whatever_happens_to_be_loaded(
-    sizes: list[str], window: int, loaded: int | None, num_ctx: int
-) -> None:
-    state = ModelState(
-        ModelSpec(id="m"), resident=loaded is not None, resident_ctx=loaded, context_window=window
-    )
-    assert bench_num_ctx(state, sizes) == num_ctx
-
-
 # ---------------------------------------------------------------- which models
-
-
-def survey(*states: ModelState) -> Inventory:
-    """What is there, with 8 GB for models."""
-    return Inventory(states, {}, 8_000_000_000)
-
-
-def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -> None:
-    fine, huge = (
-        ModelState(ModelSpec(id="fine")),
-        ModelState(ModelSpec(id="huge"), size_bytes=40_000_000_000),
-    )
-    last = ModelState(ModelSpec(id="last", last_resort=True))
-    embeds = ModelState(ModelSpec(id="embeds"), capabilities=frozenset({"embedding"}))
-    assert choose_models(survey(huge, last, fine, embeds), []) == (
-        [fine],
-        [("huge", "needs 44.0 GB, there are 8.0 GB")],
-    )
-    assert choose_models(survey(last, embeds), []) == ([last], [])
-    assert choose_models(survey(huge, last, fine), [huge, last, huge]) == ([huge, last], [])
-
-
-@pytest.mark.parametrize(
-    ("state", "code"),
-    [
-        (ModelState(ModelSpec(id="m"), unavailable=Elimination("not_installed")), 4),
-        (
-            ModelState(
-                ModelSpec(id="m"),
-                unavailable=Elimination("provider_down", {"provider": "p", "why": "refused"}),
-            ),
-            3,
-        ),
-        (ModelState(ModelSpec(id="m"), capabilities=frozenset({"embedding"})), 2),
-    ],
-)
-def test_a_named_model_that_cannot_be_asked_is_refused(state: ModelState, code: int) -> None:
-    with pytest.raises(OrchError) as caught:
-        choose_models(survey(state), [state])
-    assert caught.value.exit_code == code
 
 
 @pytest.mark.parametrize("words", [(), ("nope",)])
@@ -438,53 +308,6 @@ def test_markdown_has_a_row_for_each_kind_of_cell_and_a_line_with_machine_date_a
         [" one:1b ", " short "],
     ]
     assert "; n = 1" in shown
-
-
-def test_a_figure_is_the_median_with_half_the_distance_between_the_quartiles() -> None:
-    found = median_figure([10.0, None, 14.0, 12.0, 11.0, 13.0])
-    assert found is not None
-    assert (found.median, found.spread, found.n, str(found)) == (12.0, 1.0, 5, "12.0 ± 1.0")
-    assert str(median_figure([0.25])) == "0.250"
-    assert median_figure([None]) is None
-
-
-def benched_lines(*names: str) -> list[SpeedSummary]:
-    """Lines of models with 64 tokens in a second, in two, ..."""
-    cells = plan_cells([ModelKey("p", name) for name in names], ["short"], 1, [1, 2])
-    speeds = {name: float(place) for place, name in enumerate(names, 1)}
-    times = [(cell, speeds[cell.model[1]]) for cell in cells for _ in range(cell.concurrency)]
-    return summarize(
-        [
-            row(cell, completion_tokens=64, decode_s=seconds, total_s=seconds)
-            for cell, seconds in times
-        ]
-    )
-
-
-def test_answers_at_once_are_counted_together() -> None:
-    assert [str(line.tokens_per_s) for line in benched_lines("m")] == ["64.0", "64.0", "128"]
-
-
-def test_the_bars_are_as_long_as_the_models_are_fast() -> None:
-    assert text_bars(benched_lines("quick", "slow"), 26) == [
-        "quick ███████████████ 64.0",
-        "slow  ███████▌        32.0",
-    ]
-
-
-def test_a_picture_escapes_names_and_runs_nothing() -> None:
-    picture = draw_chart(benched_lines('<script>alert("&")</script>\x1b[2J'), "here & now")
-    assert '<script>alert("&")</script>' in "".join(ElementTree.fromstring(picture).itertext())
-    assert "<script" not in picture
-
-
-def test_the_note_says_who_measured_the_times() -> None:
-    mine, other = (
-        row(cell) for cell in plan_cells([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO}))
-    )
-    assert "TTFT and total by the clock (one:1b); all by the clock" in timing_note(
-        [mine, other._replace(timed_by="clock")]
-    )
 
 
 # ---------------------------------------------------------------- real

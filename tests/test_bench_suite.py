@@ -14,14 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.bench import sandbox
-from orch.bench.answer_json import find_json, value_at_path
 from orch.bench.check_forms import Exact, Number, UnitTests
 from orch.bench.grading import grade
 from orch.bench.suite import SHIPPED_SUITE, SuiteTask, load_suite
-from orch.bench.suite_check import schema_faults
 from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
-from orch.execution.json_schema import first_violation
 from orch.types import TaskType
 
 SUITE = load_suite()
@@ -288,54 +285,6 @@ def test_no_grader_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, d
     )
     with suppress(ConfigError):
         assert load_suite(file).tasks
-
-
-# ---------------------------------------------------------------- JSON Schema
-
-
-@pytest.mark.parametrize(
-    ("schema", "good", "bad"),
-    [
-        ({"type": "integer"}, 3, True),
-        ({"type": ["string", "null"]}, None, 3),
-        ({"required": ["a"]}, {"a": 1}, {}),
-        ({"enum": [1, "x"]}, "x", True),
-        ({"const": 0}, 0, False),
-        ({"minimum": 2, "maximum": 4}, 4, 5),
-        ({"minItems": 1, "maxItems": 2}, [1], []),
-        ({"minLength": 2, "maxLength": 3}, "ab", "a"),
-        ({"pattern": "^a"}, "ab", "b"),
-        ({"items": {"type": "string"}}, ["a"], [1]),
-        (
-            {"properties": {"a": {"type": "string"}}, "additionalProperties": False},
-            {"a": "x"},
-            {"b": 1},
-        ),
-        ({"additionalProperties": {"type": "number"}}, {"b": 1.5}, {"b": "x"}),
-        ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 6, 4),
-    ],
-)
-def test_a_value_fits_a_schema_or_not(schema: dict[str, Any], good: Any, bad: Any) -> None:
-    assert list(schema_faults(schema)) == []
-    assert first_violation(schema, good) == ""
-    assert first_violation(schema, bad)
-
-
-def test_a_schema_nested_too_deeply_is_a_fault_not_a_traceback() -> None:
-    schema: dict[str, Any] = {}
-    for _ in range(2000):
-        schema = {"items": schema}
-    assert list(schema_faults(schema)) == [((), "is nested too deeply")]
-
-
-def test_the_last_fence_with_json_counts() -> None:
-    assert find_json('```\n{"a": 1}\n```\nfixed:\n```json\n{"a": 2}\n```') == (True, {"a": 2})
-    assert find_json("[" * 100_000) == (False, None)
-
-
-def test_a_value_is_found_at_its_path() -> None:
-    assert value_at_path({"a": [{"b": 1}]}, "a[0].b") == (True, 1)
-    assert value_at_path({"a": []}, "a[0].b") == (False, None)
 
 
 def test_the_shipped_file_is_beside_the_code() -> None:

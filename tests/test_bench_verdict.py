@@ -3,14 +3,11 @@ ordinary tests do works as in one process."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from orch.bench import sandbox
-from orch.bench.remote_calls import RemoteLink
-from orch.bench.remote_proxy import LinkBroken
 from orch.bench.sandbox import Limits, SandboxResult, run
 
 pytestmark = pytest.mark.skipif(sandbox.available() is not None, reason=f"{sandbox.available()}")
@@ -162,47 +159,6 @@ def test_a_forged_verdict_is_not_believed(forgery: str) -> None:
         TIGHT,
     )
     assert outcome.passed == 0, outcome
-
-
-MESSAGES = [
-    '["do", "call", [["python", "len"], ["tuple", ["abc"]], ["tuple", []]]]',
-    '["do", "get", ["abc", "upper"]]',
-    '["do", "special", [["mine", 0, 0], "__call__"]]',
-    '["do", "call", [["yours", 0], ["tuple", []], ["tuple", []]]]',
-    '["do", 5, []]',
-    '["do"]',
-    '["done"]',
-    '["done", ["made", "os", "system", ["true"]], []]',
-    '["done", ["python", "exec"], []]',
-    '["done", ["python", "copyright"], []]',
-    '["done", ["ref", 5], []]',
-    '["done", ["yours", 0], []]',
-    '["done", ["yours", -1], []]',
-    '["done", ["set", [["list", []]]], []]',
-    '["done", ["nonsense"], []]',
-    '["done", [], []]',
-    '["done", 1, [[7, [1]]]]',
-    '["done", 1, 7]',
-    '["raised", 5, []]',
-    "[]",
-    "{}",
-    "x",
-    "[" * 100_000,
-]
-
-
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message[:40])
-def test_what_is_no_answer_ends_the_tests(message: str) -> None:
-    (reading, theirs), (unread, writing) = os.pipe(), os.pipe()
-    with open(theirs, "wb") as there:
-        there.write(message.encode()[:60_000] + b"\n")
-    with (
-        open(reading, "rb"),
-        open(unread, "rb"),
-        open(writing, "wb"),
-        pytest.raises(LinkBroken, match="wrote on the runner's pipe"),
-    ):
-        RemoteLink(reading, writing, trusting=False).request("names")
 
 
 def test_what_a_test_gives_away_is_a_way_to_nothing_else() -> None:
