@@ -49,6 +49,16 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
         ["tests/execution/test_answer_cache.py"],
         ["tests/storage", "tests/cli/test_cache.py", "tests/text/equivalence"],
     ),
+    "history": (
+        "orch/storage/history.py",
+        ["tests/storage/test_history.py"],
+        ["tests/execution/test_session.py", "tests/routing/test_replay.py"],
+    ),
+    "load_balancer": (
+        "orch/providers/load_balancer.py",
+        ["tests/providers/test_load_balancer.py"],
+        ["tests/providers/test_client.py", "tests/providers/test_transport.py"],
+    ),
 }
 """File, the tests that run first, and those that run if the first notice nothing."""
 MOST_S = 900

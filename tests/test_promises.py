@@ -21,7 +21,7 @@ from orch.cli.main import COMMANDS
 from orch.config import paths
 from orch.config.load import load_config
 from orch.errors import OrchError
-from orch.memory import checksums
+from orch.memory.edge import checksums
 from orch.memory.on_demand import RECALL_S
 from orch.orchestrator import Orchestrator
 from orch.routing.known_models.estimate import QUANTIZATION_LOSS

@@ -208,7 +208,7 @@ async def _check_memory(memory: OnDemandMemory) -> Finding:
 
 async def _check_embedder(memory: OnDemandMemory, offload: Offload) -> Finding:
     try:
-        embedder, warning = await offload(memory.found_embedder)
+        embedder, warning = await offload(memory.resolve_embedder)
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint

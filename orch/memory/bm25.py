@@ -97,10 +97,10 @@ def query_weights(text: str) -> dict[int, float]:
 def transcript_speaker(text: str) -> str:
     """The speaker of a text that begins like a line of a transcript, `Ana: …` or `[8 May 2023] Ana:
     …`; empty if there is none."""
-    found = re.match(
+    match = re.match(
         r"\s*(?:\[[^\]]{1,40}\]\s*)?([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,2}):\s", text[:120]
     )
-    return found.group(1) if found else ""
+    return match.group(1) if match else ""
 
 
 def _tokens(own: Iterable[str]) -> Iterator[int]:
@@ -123,7 +123,7 @@ def _stemmer(of: str) -> Callable[[str], str]:
 
 
 def _stripped(word: str, suffixes: Iterable[str]) -> str:
-    found = next(
+    ending = next(
         (
             suffix
             for suffix in suffixes
@@ -131,4 +131,4 @@ def _stripped(word: str, suffixes: Iterable[str]) -> str:
         ),
         "",
     )
-    return word.removesuffix(found)
+    return word.removesuffix(ending)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 
 from orch.memory.noise import strip_noise
-from orch.text.lines import one_line
 
 CHUNK_CHARS = 1_000
 """About 250 tokens: the embedder reads at most 512, and a chunk should have one topic."""
@@ -78,9 +77,3 @@ def search_text(question: str) -> str:
         if len(text) <= HEAD_ASKED + TAIL_ASKED
         else f"{text[:HEAD_ASKED]}\n{text[-TAIL_ASKED:]}"
     )
-
-
-def truncate_line(text: str, most: int) -> str:
-    """The text on one line of at most `most` characters."""
-    line = one_line(text)
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -5,31 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import qdrant_edge as qdrant
 
-from orch.config import paths
-from orch.memory import checksums, index_probe
-from orch.memory.disk_space import MIN_FREE_BYTES, check_free_space, free_bytes
-from orch.memory.edge_types import (
-    INDEXES,
-    build_edge_config,
-    runs_filter,
+from orch.memory.edge import checksums, files, probe
+from orch.memory.edge.disk_space import check_free_space, free_bytes
+from orch.memory.edge.types import (
+    edge_runs_filter,
+    from_edge_point,
     to_edge_filter,
     to_edge_point,
-    to_hit,
-    to_sparse_vector,
+    to_edge_sparse,
 )
 from orch.memory.file_lock import IndexLock
 from orch.memory.store import (
     DENSE,
-    INDEXED,
     LEXICAL,
     REINDEX_HINT,
     Filter,
@@ -49,8 +42,6 @@ _TAIL_MOST = 100_000
 """Points after which they are packed during writing: they take 3 KB of memory each."""
 _UNFLUSHED = 10_000
 """Points after which the write-ahead log is flushed; it takes 2.3 KB a point."""
-_LOG_BYTES = 33 << 20
-"""More than the capacity of one file of the write-ahead log (32 MiB)."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 """The nil UUID: the id of no point and no run."""
 _MACHINE = (
@@ -101,11 +92,11 @@ class EdgeStore:
             raise
 
     def _open(self) -> None:
-        self._remove_scratch()
+        files.remove_scratch(self.path)
         self.created = not self.path.exists()
         with _translated(self.path):
             if self.created:
-                self._begin()
+                files.create_index(self.path, self._dimension)
         try:
             if not self.created:
                 self._check_files()
@@ -115,7 +106,7 @@ class EdgeStore:
                 raise
             self._set_aside(error)
             with _translated(self.path):
-                self._begin()
+                files.create_index(self.path, self._dimension)
             self._load()
 
     def _check_files(self) -> None:
@@ -131,7 +122,7 @@ class EdgeStore:
                     REINDEX_HINT,
                     code="corrupt",
                 )
-            if changed is not None and not index_probe.is_usable(self.path):
+            if changed is not None and not probe.is_usable(self.path):
                 raise StoreError(
                     f"the memory index {self.path.name} is corrupt (the engine can't work with it)",
                     REINDEX_HINT,
@@ -140,43 +131,19 @@ class EdgeStore:
 
     def _load(self) -> None:
         with _translated(self.path):
-            theirs = dimension_of(self.path)
+            theirs = files.read_dimension(self.path)
             if theirs != self._dimension:
                 raise dimension_error(self.path.name, theirs, self._dimension)
             self._shard = qdrant.EdgeShard.load(str(self.path))
         self.newest_seq()  # a lost payload index shows at the first query, not at loading
 
-    def _begin(self) -> None:
-        """Creates an empty index under another name, then renames it: an index under its own name
-        is complete."""
-        scratch = self.path.with_name(f"{self.path.name}.new")
-        paths.make_private(scratch)
-        shard = qdrant.EdgeShard.create(str(scratch), build_edge_config(self._dimension))
-        for field, kind in INDEXED.items():
-            shard.update(
-                qdrant.UpdateOperation.create_field_index(
-                    field, INDEXES[kind](memory=qdrant.Memory.Cold)
-                )
-            )
-        shard.close()
-        os.replace(scratch, self.path)
-
     def _set_aside(self, error: StoreError) -> None:
         self._shard = None  # which closes it
-        aside = self.path.with_name(
-            f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        )
-        os.replace(self.path, aside)
-        checksums.remove_checksums(self.path)
+        aside = files.set_aside(self.path)
         self.created = True
         self.notes.append(
             f"{error.message}: set aside as {aside}, a new one is built from the journal"
         )
-
-    def _remove_scratch(self) -> None:
-        """Removes what a killed process left half created or half removed."""
-        for tail in (".new", ".gone"):
-            shutil.rmtree(self.path.with_name(f"{self.path.name}{tail}"), ignore_errors=True)
 
     def close(self) -> None:
         """Packs the index if many points were added, and releases the lock."""
@@ -199,12 +166,12 @@ class EdgeStore:
         """Flushes the log, and packs if more than `tail` points are unpacked."""
         self._opened.flush()
         self._unflushed = 0
-        if _tail(self.path) > tail and self._can_pack():
+        if files.count_unpacked_points(self.path) > tail and self._can_pack():
             self._opened.optimize()
 
     def _can_pack(self) -> bool:
         """Whether there is space for a second copy of the index."""
-        return free_bytes(self.path) >= _bytes_to_pack(self.path)
+        return free_bytes(self.path) >= files.bytes_to_pack(self.path)
 
     def _release(self) -> None:
         shard, self._shard, self._written = self._shard, None, False
@@ -212,7 +179,7 @@ class EdgeStore:
             if shard is not None:
                 with _translated(self.path):
                     shard.close()
-                _make_private(self.path)
+                files.make_log_private(self.path)
                 with contextlib.suppress(OSError):  # without checksums, the next start checks more
                     checksums.save_checksums(self.path)
         finally:
@@ -226,11 +193,7 @@ class EdgeStore:
             self._lock.acquire()
             if shard is not None:
                 shard.close()
-            gone = self.path.with_name(f"{self.path.name}.gone")
-            checksums.remove_checksums(self.path)
-            if self.path.exists():
-                os.replace(self.path, gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            files.remove_index(self.path)
 
     # ------------------------------------------------------------ writing
 
@@ -259,14 +222,14 @@ class EdgeStore:
         if run_ids:
             with _translated(self.path):
                 self._opened.update(
-                    qdrant.UpdateOperation.delete_points_by_filter(runs_filter(run_ids))
+                    qdrant.UpdateOperation.delete_points_by_filter(edge_runs_filter(run_ids))
                 )
 
     def compact(self) -> None:
         """Rewrites segments with deleted points, and the write-ahead log (a minute at a million
         points)."""
         with _translated(self.path):
-            check_free_space(self.path, _bytes_to_pack(self.path))
+            check_free_space(self.path, files.bytes_to_pack(self.path))
             self._opened.optimize()
             self._roll_log()
 
@@ -277,9 +240,9 @@ class EdgeStore:
         Removing the file directly would restart the count of changes, and the engine silently
         ignores changes that it takes for old ones.
         """
-        nothing = {"x": "0" * _LOG_BYTES}
+        nothing = {"x": "0" * files.LOG_BYTES}
         self._opened.update(
-            qdrant.UpdateOperation.set_payload_by_filter(runs_filter([_NOBODY]), nothing)
+            qdrant.UpdateOperation.set_payload_by_filter(edge_runs_filter([_NOBODY]), nothing)
         )
         self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
         self._opened.flush()
@@ -297,7 +260,7 @@ class EdgeStore:
 
     def lexical(self, weights: Mapping[int, float], limit: int, where: Filter) -> list[Hit]:
         """The points that share terms with a query."""
-        return self._nearest(LEXICAL, to_sparse_vector(weights), limit, where) if weights else []
+        return self._nearest(LEXICAL, to_edge_sparse(weights), limit, where) if weights else []
 
     def _nearest(
         self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Filter
@@ -307,7 +270,7 @@ class EdgeStore:
             limit=limit, query=query, filter=to_edge_filter(where), with_payload=["run_id", "part"]
         )
         with _translated(self.path):
-            return [to_hit(point) for point in self._opened.query(request)]
+            return [from_edge_point(point) for point in self._opened.query(request)]
 
     def newest_seq(self) -> int:
         """The largest row number in the index."""
@@ -331,38 +294,6 @@ class EdgeStore:
             raise StoreError("the memory index is not open")
         check_free_space(self.path)
         return self._shard
-
-
-def dimension_of(folder: Path) -> int | None:
-    """The dimension that an index was created with."""
-    config = json.loads((folder / "edge_config.json").read_text(encoding="utf-8"))
-    dense = (config.get("vectors") or {}).get(DENSE)
-    return int(dense["size"]) if dense else None
-
-
-def _tail(folder: Path) -> int:
-    """Points in the segments that are loaded at each start: their version lists have 8 bytes a
-    point."""
-    return sum(
-        each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions")
-    )
-
-
-def _bytes_to_pack(folder: Path) -> int:
-    """Space for a second copy of the index, and for the log files that an empty change fills."""
-    stats = [each.stat() for each in folder.rglob("*") if each.is_file()]
-    # the files are sparse; Windows does not report their blocks
-    return (
-        sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats)
-        + 2 * _LOG_BYTES
-        + MIN_FREE_BYTES
-    )
-
-
-def _make_private(folder: Path) -> None:
-    """The engine creates the next log file in its own thread, at any time."""
-    for each in (folder / "wal").glob("*"):
-        each.chmod(0o600)
 
 
 @contextlib.contextmanager

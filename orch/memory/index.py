@@ -8,17 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
-from uuid import UUID, uuid5
 
 from orch.errors import OrchError
 from orch.memory import chunking
-from orch.memory.bm25 import document_weights, query_weights, transcript_speaker
 from orch.memory.embedders import Embedder
-from orch.memory.fusion import NEIGHBOUR_REACH, RowContext, fuse
 from orch.memory.journal_source import JournalSource, Remembered
-from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter, Hit, Point, Store, StoreError
+from orch.memory.ranked_search import ScoredRow, search_rows
+from orch.memory.row_chunks import RowChunk, chunks_of, to_point
+from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter, Store, StoreError
 
 BATCH = 16
 """Rows read at once."""
@@ -27,20 +25,9 @@ CHUNK = 4
 work waits no longer."""
 LOCK_WAIT_S = 1.0
 """How long urgent work waits for another process that has the index."""
-DEPTH = 200
-"""Hits requested from each part of the index before fusion."""
-_IDS = UUID("6f1d6a52-7c0f-4f0e-9d6e-0c2b5a6a9e11")
 
 Progress = Callable[[int, int], None]
 """Called with the rows done and the total."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredRow:
-    """One row with its score: larger is better, comparable within one search only."""
-
-    row: Remembered
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +39,6 @@ class IndexState:
     pieces: int
     lag: int
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One chunk of a row, and whether it is the last. Without text it only marks the row as
-    seen."""
-
-    row: Remembered
-    number: int
-    text: str
-    is_last: bool
 
 
 class FactStore(Protocol):
@@ -81,7 +57,7 @@ class MemoryIndex:
     """The index of one journal in one store. Raises OrchError if the store can't be used.
 
     `warning` lasts as long as the index; `stop`, set from any thread, ends a long catch-up after
-    the current chunks. `between` is awaited between chunks: urgent work runs there.
+    the current chunks. `between_chunks` is awaited between chunks: urgent work runs there.
     """
 
     def __init__(
@@ -179,12 +155,12 @@ class MemoryIndex:
     ) -> int:
         total, done = self.source.count(seq) if progress else 0, 0
         while rows := self.source.after(seq, BATCH):
-            pieces = self._left_of(rows)
+            chunks = self._left_of(rows)
             size = CHUNK if until is None else CHUNK // 2
-            for some in (pieces[begin : begin + size] for begin in range(0, len(pieces), size)):
+            for some in (chunks[begin : begin + size] for begin in range(0, len(chunks), size)):
                 if not go_on() or not self._in_time(until) or not await self._write(some, until):
                     return done
-                done += sum(piece.is_last for piece in some)
+                done += sum(chunk.is_last for chunk in some)
                 if progress:
                     progress(done, max(total, done))
                 await self._breathe()
@@ -201,26 +177,28 @@ class MemoryIndex:
         """Whether a chunk that takes as long as the last one would be done in time."""
         return until is None or time.monotonic() + self._took < until
 
-    def _left_of(self, rows: Sequence[Remembered]) -> list[_Piece]:
+    def _left_of(self, rows: Sequence[Remembered]) -> list[RowChunk]:
         """The chunks of rows, without those of the first row that are already written."""
-        pieces = [piece for row in rows for piece in _pieces(row)]
+        chunks = [chunk for row in rows for chunk in chunks_of(row)]
         run_id, _, number = (self._facts.fact(self._begun) or "").rpartition(":")
-        return pieces[int(number) :] if run_id == rows[0].run_id else pieces
+        return chunks[int(number) :] if run_id == rows[0].run_id else chunks
 
-    async def _write(self, pieces: Sequence[_Piece], until: float | None) -> bool:
+    async def _write(self, chunks: Sequence[RowChunk], until: float | None) -> bool:
         """Embeds and writes chunks; returns whether there was time."""
         begun = time.monotonic()
-        texts = [piece.text for piece in pieces if piece.text]
+        texts = [chunk.text for chunk in chunks if chunk.text]
         try:
             async with asyncio.timeout(None if until is None else until - begun):
                 vectors = await self.embedder.passages(texts) if texts else []
         except TimeoutError:
             return False
         dense = iter(vectors if vectors is not None else [None] * len(texts))
-        self.store.upsert([_point(piece, next(dense) if piece.text else None) for piece in pieces])
+        self.store.upsert(
+            [to_point(chunk, next(dense) if chunk.text else None) for chunk in chunks]
+        )
         self._took = time.monotonic() - begun
         if until is not None:
-            last = pieces[-1]
+            last = chunks[-1]
             self._facts.set_fact(
                 self._begun, "" if last.is_last else f"{last.row.run_id}:{last.number + 1}"
             )
@@ -254,8 +232,7 @@ class MemoryIndex:
         # collection was created
         return await self._index_after(0, progress)
 
-    # ------------------------------------------------------------ what was done in the journal
-    # already
+    # ------------------------------------------------------------ following the journal for a while
 
     async def follow_new(self, until: float) -> int:
         """Indexes new rows until the deadline; returns how many are left."""
@@ -312,86 +289,9 @@ class MemoryIndex:
     def _search(
         self, question: str, vector: list[float] | None, limit: int, where: Filter
     ) -> list[ScoredRow]:
-        if not question:
-            return []
-        lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
-        dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
-        near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), NEIGHBOUR_REACH)
-        rows = self.source.by_ids(
-            list(
-                dict.fromkeys(
-                    (*near, *(run_id for around in near.values() for run_id, _ in around))
-                )
-            )
-        )
-        ranked = fuse(
-            question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()}
-        )
-        found = [
-            ScoredRow(rows[run_id], score)
-            for run_id, score in ranked
-            if run_id in rows and score > 0
-        ]
-        return [each for each in found if _passes(each.row, where)][:limit]
+        return search_rows(self.store, self.source, question, vector, limit, where)
 
 
 def stopping_error() -> OrchError:
     """The error of work that was stopped."""
     return OrchError("orch is stopping: memory goes on where it was at its next use", code="busy")
-
-
-def _best(hits: Sequence[Hit]) -> dict[str, float]:
-    """The score of each row: that of its best chunk."""
-    best: dict[str, float] = {}
-    for hit in hits:
-        best[hit.run_id] = max(hit.score, best.get(hit.run_id, hit.score))
-    return best
-
-
-def _place(row: Remembered) -> RowContext:
-    return RowContext(row.session, transcript_speaker(row.task) if row.is_note else "", row.at)
-
-
-def _passes(row: Remembered, where: Filter) -> bool:
-    """Neighbours are added without a filter in the store, so the filter is applied to them here."""
-    wishes = (
-        (where.session, row.session),
-        (where.task_type, row.task_type),
-        (where.model, row.model),
-    )
-    return (
-        all(wish is None or wish == fact for wish, fact in wishes)
-        and (where.since is None or row.at >= where.since)
-        and (where.before is None or row.at < where.before)
-    )
-
-
-def _pieces(row: Remembered) -> list[_Piece]:
-    """The chunks of a row, each with its date, since people search by time; one without text if
-    there is nothing to index."""
-    day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
-    parts = (
-        chunking.note_chunks(row.task) if row.is_note else chunking.run_chunks(row.task, row.answer)
-    )
-    texts = [f"[{day}] {part}" for part in parts] or [""]
-    return [
-        _Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)
-    ]
-
-
-def _point(piece: _Piece, dense: list[float] | None) -> Point:
-    """Only the last chunk of a row has the row's number: an interrupted row does not count as
-    done."""
-    row = piece.row
-    return Point(
-        id=str(uuid5(_IDS, f"{row.run_id}:{piece.number}")),
-        seq=row.seq if piece.is_last else None,
-        dense=dense,
-        sparse=document_weights(piece.text),
-        run_id=row.run_id,
-        part=piece.number,
-        session=row.session,
-        task_type=row.task_type,
-        model=row.model,
-        at=row.at,
-    )

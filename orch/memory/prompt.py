@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from orch.memory.index import ScoredRow
 from orch.memory.journal_source import Remembered
 from orch.memory.noise import is_noise, strip_noise
+from orch.memory.ranked_search import ScoredRow
 from orch.text.lines import one_line
 from orch.text.prompt import estimate_text_tokens, fenced_block
 from orch.types import Message
@@ -26,12 +26,12 @@ INTRODUCTION = (
 )
 
 
-def select_relevant(found: Sequence[ScoredRow]) -> list[ScoredRow]:
+def select_relevant(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     """The rows that match well enough for the prompt and are not noise."""
-    best = found[0].score if found else 0.0
+    best = rows[0].score if rows else 0.0
     return [
         each
-        for each in found
+        for each in rows
         if each.score >= max(LEAST_SCORE, LEAST_SHARE * best)
         and not is_noise(f"{each.row.task}\n{each.row.answer}")
     ]

@@ -18,6 +18,14 @@ from orch.config import paths
 from orch.config.urls import display_url
 from orch.errors import ProviderError
 from orch.memory.file_lock import IndexLock
+from orch.memory.qdrant_types import (
+    collection_dimension,
+    runs_filter,
+    to_hit,
+    to_query_filter,
+    to_records,
+    to_sparse_vector,
+)
 from orch.memory.store import (
     DENSE,
     INDEXED,
@@ -125,7 +133,7 @@ class QdrantStore:
         if self.created:
             self._begin(client)
         else:
-            theirs = _dimension_of(client, self.collection)
+            theirs = collection_dimension(client, self.collection)
             if theirs != self._dimension:
                 raise dimension_error(self.collection, theirs, self._dimension)
 
@@ -182,7 +190,7 @@ class QdrantStore:
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
                 raise dimension_error(self.collection, self._dimension, len(point.dense))
-        records = _records(points)
+        records = to_records(points)
         for start in range(0, len(records), _CHUNK):
             self._write(records[start : start + _CHUNK])
 
@@ -192,14 +200,8 @@ class QdrantStore:
     def delete(self, run_ids: Sequence[str]) -> None:
         """Removes all points of these runs."""
         if run_ids:
-            theirs = models.Filter(
-                must=[models.FieldCondition(key="run_id", match=models.MatchAny(any=list(run_ids)))]
-            )
-            self._ask(
-                lambda client: client.delete(
-                    self.collection, models.FilterSelector(filter=theirs), wait=True
-                )
-            )
+            theirs = models.FilterSelector(filter=runs_filter(run_ids))
+            self._ask(lambda client: client.delete(self.collection, theirs, wait=True))
 
     def compact(self) -> None:
         """Rewrites the files of the local mode. A server compacts by itself."""
@@ -224,23 +226,23 @@ class QdrantStore:
 
     def lexical(self, weights: Mapping[int, float], limit: int, where: Filter) -> list[Hit]:
         """The points that share terms with a query."""
-        return self._nearest(LEXICAL, _sparse(weights), limit, where) if weights else []
+        return self._nearest(LEXICAL, to_sparse_vector(weights), limit, where) if weights else []
 
     def _nearest(
         self, using: str, vector: list[float] | models.SparseVector, limit: int, where: Filter
     ) -> list[Hit]:
         fields = ["run_id", "part"]
-        found = self._ask(
+        response = self._ask(
             lambda client: client.query_points(
                 self.collection,
                 vector,
                 using=using,
                 limit=limit,
-                query_filter=_filter(where),
+                query_filter=to_query_filter(where),
                 with_payload=fields,
             )
         )
-        return [_hit(point) for point in found.points]
+        return [to_hit(point) for point in response.points]
 
     def newest_seq(self) -> int:
         """The largest row number in the collection."""
@@ -320,51 +322,3 @@ def _refused(url: str, error: UnexpectedResponse) -> StoreError:
         f" {one_line(error.content.decode(errors='replace')[:200])}",
         REINDEX_HINT,
     )
-
-
-def _dimension_of(client: QdrantClient, collection: str) -> int | None:
-    vectors = client.get_collection(collection).config.params.vectors
-    dense = vectors.get(DENSE) if isinstance(vectors, dict) else vectors
-    return dense.size if dense else None
-
-
-def _records(points: Sequence[Point]) -> list[models.PointStruct]:
-    numbered = sorted(
-        (point for point in points if point.seq is not None), key=lambda point: point.seq or 0
-    )
-    last = {point.seq: point.id for point in numbered}
-    first = [_record(point, counts=False) for point in points if point.seq is None]
-    return first + [_record(point, counts=last[point.seq] == point.id) for point in numbered]
-
-
-def _record(point: Point, counts: bool) -> models.PointStruct:
-    vector: dict[str, Any] = {}
-    if point.dense is not None:
-        vector[DENSE] = list(point.dense)
-    if point.sparse:
-        vector[LEXICAL] = _sparse(point.sparse)
-    payload = point.payload()
-    if not counts:
-        payload.pop("seq", None)
-    return models.PointStruct(id=point.id, vector=vector, payload=payload)
-
-
-def _sparse(weights: Mapping[int, float]) -> models.SparseVector:
-    return models.SparseVector(indices=list(weights), values=list(weights.values()))
-
-
-def _filter(where: Filter) -> models.Filter | None:
-    conditions: list[Any] = [
-        models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        for key, value in where.exact_matches().items()
-    ]
-    if where.has_time_range():
-        conditions.append(
-            models.FieldCondition(key="at", range=models.Range(gte=where.since, lt=where.before))
-        )
-    return models.Filter(must=conditions) if conditions else None
-
-
-def _hit(point: models.ScoredPoint) -> Hit:
-    payload = point.payload or {}
-    return Hit(str(point.id), str(payload["run_id"]), int(payload["part"]), point.score)

@@ -23,7 +23,8 @@ from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embedders import Embedder, Embeds
-    from orch.memory.index import IndexState, MemoryIndex, Progress, ScoredRow
+    from orch.memory.index import IndexState, MemoryIndex, Progress
+    from orch.memory.ranked_search import ScoredRow
 
 WAIT_S = 20.0
 """How long a run or a check waits for memory. Indexing lets it in between chunks, after a second or
@@ -92,13 +93,13 @@ class ResidentMemory(OnDemandMemory):
     async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
         """The hits and warnings; if memory is unavailable or busy, a warning."""
         try:
-            found, notes = await self._run_soon(
+            rows, notes = await self._run_soon(
                 lambda memory: recall_with_notes(memory, question, limit, "that goes on now")
             )
         except (OrchError, sqlite3.Error) as error:
             return [], [recall_warning(error)]
         self._catch_up_later()
-        return found, notes
+        return rows, notes
 
     async def state(self) -> IndexState:
         """The state of the index, without catching up. Raises OrchError, sqlite3.Error."""
@@ -115,13 +116,13 @@ class ResidentMemory(OnDemandMemory):
         self._catch_up_later()
         return notes
 
-    def found_embedder(self) -> tuple[Embedder, str | None]:
+    def resolve_embedder(self) -> tuple[Embedder, str | None]:
         """Resolved once."""
         return self._kept_embedder
 
     @cached_property
     def _kept_embedder(self) -> tuple[Embedder, str | None]:
-        return super().found_embedder()
+        return super().resolve_embedder()
 
     async def _run_soon(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
         """Urgent work, with a timeout. Work that takes too long continues on the thread; work that

@@ -32,7 +32,8 @@ _ANSWERS = f"""
     UNION ALL
     SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, NULL
                    FROM speeds
-                   WHERE {_MODEL} AND concurrency = 1 AND error IS NULL ORDER BY id DESC LIMIT :most)
+                   WHERE {_MODEL} AND concurrency = 1 AND error IS NULL
+                   ORDER BY id DESC LIMIT :most)
     ORDER BY at DESC LIMIT :most"""
 _LOADS = f"""
     SELECT * FROM (SELECT at, load_s FROM attempts

@@ -16,6 +16,12 @@ def one_line(text: str) -> str:
     return sanitize_text(" ".join(text.split()))
 
 
+def truncate_line(text: str, most: int) -> str:
+    """The text on one line of at most `most` characters."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message; its type if there is none."""
     return next(filter(None, map(one_line, str(error).splitlines())), type(error).__name__)

@@ -46,6 +46,7 @@ from orch.storage.answers import answer_key
 from orch.text.equivalence.guards import is_equivalent
 from orch.text.equivalence.tokenize import without_accents
 from orch.text.language import detect_language, fold
+from orch.text.lines import truncate_line
 from orch.text.markdown import BlockSplitter
 from orch.text.prompt import Task, estimate_text_tokens, fenced_block, message_text, prepare_task
 from orch.text.redact import Redactor
@@ -233,7 +234,7 @@ def functions() -> dict[str, Work]:
         "overflow's words": lambda text: parse_overflow(text, text.encode()),
         "memory: pieces": chunking.split_text,
         "memory: of a run": lambda text: chunking.run_chunks(text, text),
-        "memory: shortened": lambda text: chunking.truncate_line(text, 400),
+        "memory: shortened": lambda text: truncate_line(text, 400),
         "memory: document weights": memory_text.document_weights,
         "memory: query weights": memory_text.query_weights,
         "memory: speaker": memory_text.transcript_speaker,

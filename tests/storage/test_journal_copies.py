@@ -160,9 +160,9 @@ def test_every_run_is_exported_with_its_attempts_and_feedback(
         "Hello world",
         run["model"],
     )
-    assert ([each["outcome"] for each in run["attempts"]], [each["score"] for each in run["ratings"]], run["corrections"][0]["task_type"]) == (
-        ["ok"], [1.0], "coding",
-    )  # fmt: skip
+    assert [each["outcome"] for each in run["attempts"]] == ["ok"]
+    assert [each["score"] for each in run["ratings"]] == [1.0]
+    assert run["corrections"][0]["task_type"] == "coding"
     assert orch("journal", "export", "-").stdout == Path("runs.jsonl").read_bytes()
     assert Path("runs.jsonl").stat().st_mode & 0o777 == 0o600
 

@@ -720,7 +720,8 @@ def _openai_error(status: int, message: str) -> Json:
 def _page(title: str) -> str:
     """A page like a proxy in front of Ollama would send."""
     body = f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx/1.24.0</center>"
-    return f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n{body}\r\n</body>\r\n</html>\r\n"
+    head = f"<head><title>{title}</title></head>"
+    return f"<html>\r\n{head}\r\n<body>\r\n{body}\r\n</body>\r\n</html>\r\n"
 
 
 class _Handler(BaseHTTPRequestHandler):

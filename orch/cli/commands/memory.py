@@ -341,6 +341,6 @@ def _day(facts: dict[str, Any]) -> str:
 
 
 def _shorten(text: str) -> str:
-    from orch.memory.chunking import truncate_line
+    from orch.text.lines import truncate_line
 
     return truncate_line(text, 60)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from orch.errors import OrchError
-from orch.memory import disk_space
+from orch.memory.edge import disk_space
 from orch.memory.edge_store import EdgeStore
 from orch.memory.store import Filter, StoreError
 from tests.conftest import CODER

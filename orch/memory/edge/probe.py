@@ -1,5 +1,5 @@
 """Opens an index that was not closed properly, in a child process that may hang or crash: `python
--m orch.memory.index_probe FOLDER`."""
+-m orch.memory.edge.probe FOLDER`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST = 1000
 def is_usable(folder: Path) -> bool:
     """Whether the engine opens and searches an index without hanging or crashing. Errors that it
     raises are left to the caller."""
-    command = [sys.executable, "-P", "-m", "orch.memory.index_probe", str(folder)]
+    command = [sys.executable, "-P", "-m", "orch.memory.edge.probe", str(folder)]
     try:
         done = subprocess.run(
             command,

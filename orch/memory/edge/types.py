@@ -56,16 +56,16 @@ def to_edge_point(point: Point) -> qdrant.Point:
     if point.dense is not None:
         vectors[DENSE] = list(point.dense)
     if point.sparse:
-        vectors[LEXICAL] = to_sparse_vector(point.sparse)
+        vectors[LEXICAL] = to_edge_sparse(point.sparse)
     return qdrant.Point(point.id, vectors, point.payload())
 
 
-def to_sparse_vector(weights: Mapping[int, float]) -> qdrant.SparseVector:
+def to_edge_sparse(weights: Mapping[int, float]) -> qdrant.SparseVector:
     """Terms with their weights."""
     return qdrant.SparseVector(list(weights), list(weights.values()))
 
 
-def runs_filter(run_ids: Sequence[str]) -> qdrant.Filter:
+def edge_runs_filter(run_ids: Sequence[str]) -> qdrant.Filter:
     """The points of these runs."""
     return qdrant.Filter(
         must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))]
@@ -85,7 +85,7 @@ def to_edge_filter(where: Filter) -> qdrant.Filter | None:
     return qdrant.Filter(must=conditions) if conditions else None
 
 
-def to_hit(point: qdrant.ScoredPoint) -> Hit:
-    """A point that was found."""
+def from_edge_point(point: qdrant.ScoredPoint) -> Hit:
+    """A point of a result."""
     payload = point.payload or {}
     return Hit(str(point.id), payload["run_id"], payload["part"], point.score)

@@ -40,7 +40,7 @@ def save_checksums(folder: Path) -> None:
     """Saves the checksums of a closed index. Raises OSError."""
     paths.write_private(
         checksums_path(folder),
-        json.dumps({name: asdict(found) for name, found in _sums(folder).items()}),
+        json.dumps({name: asdict(checksum) for name, checksum in _sums(folder).items()}),
     )
 
 
@@ -94,13 +94,13 @@ def _sums(folder: Path) -> dict[str, FileChecksum]:
         (_on_disk(stat), name, stat)
         for name, stat in ((name, path.stat()) for name, path in _files(folder).items())
     )
-    found, read = dict[str, FileChecksum](), 0
+    checksums, read = dict[str, FileChecksum](), 0
     for size, name, stat in stats:
         read += size
-        found[name] = FileChecksum(
+        checksums[name] = FileChecksum(
             stat.st_size, stat.st_mtime_ns, _sum(folder / name) if read <= MOST_BYTES else None
         )
-    return found
+    return checksums
 
 
 def _on_disk(stat: os.stat_result) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.memory import checksums, index_probe
+from orch.memory.edge import checksums, probe
 from orch.memory.edge_store import EdgeStore
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_command import orch
@@ -133,7 +133,7 @@ def test_an_index_that_hangs_the_engine_is_found_by_another_process(
 ) -> None:
     checksums.remove_checksums(folder / "index")
     turn_over(part(folder, "is_null/status.dat"), 5)
-    monkeypatch.setattr(index_probe, "MOST_S", 2.0)
+    monkeypatch.setattr(probe, "MOST_S", 2.0)
     count, notes = opened(folder)
     assert count == 0
     assert "the engine can't work with it" in notes[0]
