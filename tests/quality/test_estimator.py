@@ -285,6 +285,18 @@ def test_without_evidence_there_are_no_estimates_and_nothing_is_stored(known: Es
     assert known.stored is None
 
 
+def test_a_new_grade_refits_and_a_new_rating_is_stored(known: Estimates) -> None:
+    states = [state("m", 5.0)]
+    known.rate("m", 1.0)
+    once, first = known.of(states)["m"], known.stored
+    known.rate("m", 1.0, "better")
+    twice, second = known.of(states)["m"], known.stored
+    known.journal.feedback.add_grades([graded(1, "sort a list", "m", 0.0)])
+    third = known.of(states)["m"]
+    assert twice > third > once  # the grade is moved to the prior
+    assert first != second != known.stored
+
+
 def test_a_damaged_stored_model_is_fitted_again(known: Estimates) -> None:
     known.rate("m", 1.0)
     states = [state("m", 5.0)]

@@ -56,7 +56,7 @@ legal; illegal ilegal; automatic automatico; quantum cuantico; renewable renovab
 natural; artificial; square cuadrado; formal; informal; hidden oculto; dark oscuro; asynchronous
 async asincrono; synchronous sync sincrono; vegan vegano; vegetarian vegetariano; normal; common
 comun; different distinto diferente; same mismo; foreign foraneo; salty salado; chemical quimico;
-unit-ary unitario; round redondo; flat plano; sweet dulce; bitter amargo; cheap; heavy pesado;
+unit-ary unitario; round redondo; flat plano; sweet dulce; bitter amargo; heavy pesado;
 light-weight ligero; tired cansado; sad triste; happy feliz; sick enfermo; alive vivo; dead muerto;
 broken roto; clean-ed limpio; dirty sucio; wide ancho; thin fino; dry seco; wet mojado
 """

@@ -23,7 +23,7 @@ _HEADINGS = tuple(
         f"{name} |",
     )
 )
-"""How a table heading names a secret: in Markdown, in CSV, in an INSERT."""
+"""How a table heading names a secret, without quotes: in Markdown, in CSV, in an INSERT."""
 _COMMANDS = tuple(
     (
         b" -| /|passw|identified|login|net use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize("
@@ -106,7 +106,7 @@ def find_multiline_secrets(text: str) -> Iterator[Span]:
 def _has_table(text: str) -> bool:
     if not any(sign in text for sign in _RULES):
         return False
-    low = text.lower()
+    low = text.lower().replace('"', "").replace("'", "").replace("`", "")
     return any(heading in low for heading in _HEADINGS)
 
 

@@ -274,7 +274,7 @@ def _reads_as_words(value: str) -> bool:
 
 
 def _is_words(value: str) -> bool:
-    """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: every part is a word or a
+    """`llama3.1-8b-instruct`, `2024-01-15`, `10.0.0.1:80`: every part is a word or a
     number."""
     parts = [part for part in re.split(r"[-_./:@+=,]", value) if part]
     return all(_TOKEN_OF_WORDS.fullmatch(part) for part in parts) and len(parts) > 1

@@ -14,7 +14,7 @@ _INSERT = lazy_pattern(
     r"(?i)\binsert\s{1,4}into\s{1,4}[\w.`\"\[\]]{1,100}\s{0,4}\(([^()]{1,1000})\)\s{0,4}values\s{0,4}"
 )
 _VALUES = lazy_pattern(r"\s{0,40},?\s{0,40}\(((?:[^()'\n]|'(?:[^'\n]|'')*+')*+)\)")
-_FIELD = lazy_pattern(r"[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
+_FIELD = lazy_pattern(r"\s*+[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
 _NAME = lazy_pattern(r" ?[\"']?[A-Za-zñÑ_-]{1,40}[\"']? ?")
 HEADING_CHARS = 400
 
