@@ -241,6 +241,15 @@ def test_a_table_gives_the_reasons_on_80_columns_also_for_measured_models(
     assert any("installed" in line for line in lines[3:])
 
 
+def test_stats_cut_no_figure_and_no_head_on_80_columns(ollama: FakeOllama) -> None:
+    shown("run", TASK)
+    lines, _ = shown("stats")
+    heads, row = lines[0], next(line for line in lines if line.startswith(CODER))
+    assert re.split(r"\s{2,}|(?<=errors) ", heads.strip())[:3] == ["model", "runs", "errors"]
+    assert re.search(r"total p50 +tokens/s$", heads.strip())
+    assert re.search(r"\d\.\d\d s +(\d+\.\d|-)$", row.strip()), lines
+
+
 def test_an_error_is_printed_as_a_message(ollama: FakeOllama) -> None:
     Path("notes").mkdir()
     terminal = Terminal("run", "-f", "notes", "hi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -31,11 +32,13 @@ _HEADS = (
     "took over",
     "tokens",
     "TTFT p50",
-    "p95",
+    "TTFT p95",
     "total p50",
-    "p95",
+    "total p95",
     "tokens/s",
 )
+_DROPPABLE = ("TTFT p95", "total p95", "took over", "tokens", "TTFT p50", "fell back")
+"""Left out on a narrow terminal, the first one first."""
 
 
 @app.command()
@@ -68,17 +71,20 @@ def stats_command(
     elif not models:
         render.print_stdout("no runs yet" if not since else f"no runs since {since}")
     else:
-        render.print_table(
-            ("model", *_HEADS), [_row(name, figures) for name, figures in models.items()]
-        )
+        _print_table("model", models)
         render.print_stdout("")
-        render.print_table(
-            ("type", *_HEADS), [_row(name, figures) for name, figures in types.items()]
-        )
+        _print_table("type", types)
         if corrected:
             render.print_stdout(
                 f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}"
             )
+
+
+def _print_table(subject: str, rows: Mapping[str, dict[str, Any]]) -> None:
+    from orch.cli import render
+
+    cells = [_row(name, figures) for name, figures in rows.items()]
+    render.print_table((subject, *_HEADS), cells, drop=_DROPPABLE)
 
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
