@@ -22,8 +22,6 @@ from orch.errors import OrchError
 from orch.execution.results import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
 from orch.providers.stream_parsing import ThinkTagSplitter
-from orch.server.api.openai import schemas
-from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter
@@ -243,38 +241,6 @@ def test_blanks_alone_are_given_at_the_end() -> None:
 
 
 # ---------------------------------------------------------------- bodies
-
-
-def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parsed: list[bytes] = []
-    monkeypatch.setattr(schemas.ChatCompletionRequest, "model_validate_json", parsed.append)
-    said = (
-        b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":['
-        + b"1," * 300_000
-        + b"1]}"
-    )
-    answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
-    assert (answer.status_code, parsed) == (400, [])
-    assert "more than 200,000 values" in answer.json()["error"]["message"]
-
-
-def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
-    said = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
-    assert (
-        "fits no model"
-        in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"][
-            "message"
-        ]
-    )
-
-
-def test_a_conversation_is_known_by_the_beginning_of_its_texts_and_their_lengths() -> None:
-    texts = ["a" * 30_000, "a" * 30_001, "b" + "a" * 29_999]
-    assert (
-        len({conversation_of([{"role": "user", "content": text}], "", "") for text in texts}) == 3
-    )
 
 
 def test_a_line_without_end_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

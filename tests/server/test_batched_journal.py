@@ -182,3 +182,34 @@ def test_health_reports_pending_runs(url: str, home: Path, monkeypatch: pytest.M
         until(lambda: "1 run kept in memory" in httpx.get(f"{url}/orch/health").text)
     until(lambda: "kept in memory" not in httpx.get(f"{url}/orch/health").text)
     assert query(home, "SELECT task FROM runs") == [("hi",)]
+
+
+def test_an_unwritable_row_does_not_affect_others(url: str, ollama: FakeOllama, home: Path) -> None:
+    from orch.server.batched_journal import BatchedJournal
+    from orch.storage.journal import RunRecord
+    from orch.text.redact import Redactor
+
+    def row(name: str, tokens: int) -> RunRecord:
+        return RunRecord(
+            name,
+            1.0,
+            "t",
+            "ok",
+            "task",
+            None,
+            [],
+            "answer",
+            None,
+            None,
+            None,
+            (),
+            prompt_tokens=tokens,
+        )
+
+    journal = BatchedJournal(home / "other.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
+    for run in (row("a", 1), row("b", 10**30), row("c", 2)):
+        journal.record(run)
+    journal.flush()
+    assert [each["run_id"] for each in journal.history.runs()] == ["c", "a"]
+    assert "run b could not be written to the journal" in journal.warnings[0]
+    journal.close()

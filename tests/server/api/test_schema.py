@@ -224,14 +224,6 @@ def is_whole(path: str, body: bytes) -> bool:
     )
 
 
-def test_the_openapi_document_is_served(url: str) -> None:
-    given = httpx.get(f"{url}/openapi.json").json()
-    assert (given["paths"], given["components"]) == (
-        API.raw_schema["paths"],
-        API.raw_schema["components"],
-    )
-
-
 RUBBISH = {
     "nothing": b"",
     "no JSON": b"{",

@@ -8,10 +8,8 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from starlette.responses import Response
 
 from orch.providers.thinking import CANNOT_THINK
-from orch.server.api.handler import MAX_WARNING_CHARS, MAX_WARNING_HEADERS, with_warning_headers
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.responses import warnings_of
@@ -52,24 +50,6 @@ def test_auto_does_not_warn_about_ignored_options(url: str, path: str) -> None:
             httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False})
         )
         == []
-    )
-
-
-def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
-    response = with_warning_headers(Response(), ["a, b", "señal: 50 %\n", "a, b"])
-    assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [
-        b"a%2C%20b",
-        b"se%C3%B1al%3A%2050%20%25%0A",
-    ]
-
-
-def test_warnings_in_headers_are_limited() -> None:
-    values = with_warning_headers(
-        Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
-    ).headers.getlist("x-orch-warning")
-    assert (len(values), {len(unquote(value)) for value in values}) == (
-        MAX_WARNING_HEADERS,
-        {MAX_WARNING_CHARS + 1},
     )
 
 

@@ -26,7 +26,6 @@ from orch.server.http.rules import Rules
 from orch.server.local_client import request_json
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
-from tests.support.http_server import served
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 from tests.support.peers import Uids
@@ -34,7 +33,6 @@ from tests.support.peers import Uids
 LINUX = pytest.mark.skipif(
     not os.path.exists("/proc/net/tcp"), reason="the system does not say whose a socket is"
 )
-OTHER = os.geteuid() + 1
 
 
 def rules(uid: int | None) -> Rules:
@@ -175,58 +173,13 @@ def test_unreadable_socket_tables_give_no_user(monkeypatch: pytest.MonkeyPatch) 
     assert asyncio.run(SocketOwners(undiagnosed).uid_of(("127.0.0.1", 1), ("127.0.0.1", 2))) is None
 
 
-# ---------------------------------------------------------------- what others get of the chat
-# endpoints
+# ---------------------------------------------------------------- another account, really
+
 
 BODY: dict[str, Any] = {
     "model": CODER,
-    "temperature": 0,
     "messages": [{"role": "user", "content": "Write a Python function that sorts a list"}],
 }
-
-
-def test_another_account_gets_no_cached_answer_and_is_not_remembered(
-    ollama: FakeOllama, home: Path
-) -> None:
-    home.mkdir(exist_ok=True)
-    (home / "routing.yaml").write_text("version: 1\nmemory: {recall: true}\n")
-    uids = Uids(os.geteuid())
-    with served(Rules(uid_of=uids)) as url:
-        for uid in (os.geteuid(), OTHER):
-            uids.uid = uid
-            reply = httpx.post(
-                f"{url}/v1/chat/completions", json=BODY, headers={"x-orch-cache": "use"}
-            )
-            assert reply.status_code == 200
-        assert "only%20the%20account" in reply.headers["x-orch-warning"]
-        uids.uid = os.geteuid()
-        theirs, own = httpx.get(f"{url}/orch/runs").json()["runs"]
-    assert (own["client"], own["remember"], theirs["client"], theirs["remember"]) == (
-        "",
-        1,
-        f"uid {OTHER}",
-        0,
-    )
-    assert len(ollama.chats()) == 2
-
-
-@pytest.mark.parametrize(
-    ("uid", "asked"),
-    [(os.geteuid(), 1), (OTHER, 2), (None, 2)],
-    ids=["owner", "stranger", "unknown"],
-)
-def test_only_the_owner_gets_cached_answers(
-    ollama: FakeOllama, uid: int | None, asked: int
-) -> None:
-    uids = Uids(os.geteuid())
-    with served(Rules(uid_of=uids)) as url:
-        httpx.post(f"{url}/v1/chat/completions", json=BODY)
-        uids.uid = uid
-        httpx.post(f"{url}/v1/chat/completions", json=BODY)
-    assert len(ollama.chats()) == asked
-
-
-# ---------------------------------------------------------------- another account, really
 
 
 @LINUX

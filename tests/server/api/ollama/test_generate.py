@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES
 from tests.support.guarded_app import becomes_true
-from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"
 SAID = [{"role": "user", "content": TASK}]
@@ -88,70 +86,6 @@ def test_tools_are_passed_on(client: theirs.Client, ollama: FakeOllama) -> None:
     assert [(call.function.name, dict(call.function.arguments)) for call in calls] == [
         ("add", {"a": 1, "b": 2})
     ]
-
-
-def test_models_are_listed_shown_and_reported_as_loaded(client: theirs.Client, url: str) -> None:
-    assert {"auto", "auto:speed", CODER, LLAMA} <= {model.model for model in client.list().models}
-    assert "completion" in (client.show(LLAMA).capabilities or [])
-    assert "completion" in (client.show("auto").capabilities or [])
-    client.chat(model=LLAMA, messages=SAID)
-    assert httpx.get(f"{url}/api/version").json()["version"].count(".") == 2
-
-
-def test_a_model_is_listed_with_its_ollamas_fields(
-    client: theirs.Client, ollama: FakeOllama
-) -> None:
-    row = {each["model"]: each for each in client.list().model_dump()["models"]}[LLAMA]
-    model = ollama.models[LLAMA]
-    assert (row["digest"], row["size"], row["modified_at"].year) == (model.digest, model.size, 2025)
-    assert (row["details"]["parameter_size"], row["details"]["quantization_level"]) == (
-        "8.0B",
-        "Q4_K_M",
-    )
-
-
-def test_every_digest_is_long_enough_for_ollamas_command(client: theirs.Client) -> None:
-    assert all(len(model.digest or "") >= 12 for model in client.list().models)
-
-
-def test_a_loaded_model_is_reported_with_its_context(client: theirs.Client) -> None:
-    assert client.ps().models == []
-    client.generate(model=LLAMA)
-    (row,) = client.ps().models
-    assert (row.model, row.context_length, row.size, row.expires_at is not None) == (
-        LLAMA,
-        8192,
-        4_700_000_000,
-        True,
-    )
-
-
-def test_the_model_that_has_just_answered_is_reported_as_loaded(client: theirs.Client) -> None:
-    assert client.ps().models == []
-    client.chat(model=CODER, messages=SAID)
-    assert [row.model for row in client.ps().models] == [CODER]
-
-
-def test_a_model_is_shown_as_its_ollama_shows_it(client: theirs.Client) -> None:
-    assert client.show(LLAMA).modelfile == f"FROM {LLAMA}\n"
-    with pytest.raises(theirs.ResponseError, match="did you mean") as refused:
-        client.show("lama3.1:8b-instruct-q4_K_M")
-    assert refused.value.status_code == 404
-
-
-def test_auto_is_shown_with_the_capabilities_of_all_models(
-    client: theirs.Client, ollama: FakeOllama
-) -> None:
-    ollama.add(FakeModel("eyes", capabilities=["completion", "vision"], context_length=65_536))
-    shown = client.show("auto:latest")
-    assert (shown.capabilities, (shown.modelinfo or {})["orch.context_length"]) == (
-        ["completion", "vision"],
-        65_536,
-    )
-
-
-def test_ollamas_command_detects_the_server(url: str) -> None:
-    assert httpx.head(url).status_code == 200
 
 
 def test_a_model_is_loaded_for_as_long_as_is_asked(
@@ -276,15 +210,6 @@ def test_no_text_to_embed_loads_the_model(client: theirs.Client, ollama: FakeOll
 def test_the_legacy_endpoint_embeds_one_text(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     assert len(client.embeddings(model="nomic", prompt="a").embedding) == 8
-
-
-def test_a_model_as_memorys_embedder_is_queued(ollama: FakeOllama, home: Path) -> None:
-    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "routing.yaml").write_text("memory: {embedder: ollama/nomic}\n", encoding="utf-8")
-    with served() as url:
-        told = httpx.post(f"{url}/api/embed", json={"model": "auto", "input": ["a", "b"]}).json()
-    assert (told["model"], len(told["embeddings"])) == ("nomic:latest", 2)
 
 
 def test_an_unreachable_provider_is_reported(client: theirs.Client, ollama: FakeOllama) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from tests.conftest import CODER, LLAMA, ROOM
+from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES
 from tests.support.http_server import served
@@ -36,11 +35,6 @@ STATUS = {
     "rate_limited": 429,
 }
 """Of a pinned model that failed before anything was shown; 502 for the other faults."""
-
-
-def test_every_model_and_every_way_to_choose_is_listed(client: openai.OpenAI) -> None:
-    names = [model.id for model in client.models.list().data]
-    assert {"auto", "auto:coding", "auto:speed", "auto:quality", CODER, LLAMA} <= set(names)
 
 
 def test_auto_chooses_a_model_and_names_it(client: openai.OpenAI) -> None:
@@ -358,40 +352,6 @@ def test_a_pinned_model_that_fails_early_gives_an_error_status(
     assert caught.value.response.headers["x-orch-run-id"]
 
 
-def test_a_full_queue_allows_a_retry(home: Path, ollama: FakeOllama) -> None:
-    home.mkdir()
-    (home / "routing.yaml").write_text(f"{ROOM}serve: {{queue: 0}}\n")
-    (home / "models.yaml").write_text(
-        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel:"
-        " 1}}\n"
-    )
-    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
-    with (
-        served() as there,
-        openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked,
-    ):
-        first = asked.chat.completions.create(model=CODER, messages=SAID, stream=True)
-        next(first)
-        with pytest.raises(openai.RateLimitError) as caught:
-            asked.chat.completions.create(model=CODER, messages=SAID)
-        first.close()
-    assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == (
-        "rate_limit_exceeded",
-        True,
-    )
-
-
-def test_a_disconnect_ends_generation(url: str, ollama: FakeOllama) -> None:
-    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
-    with httpx.stream(
-        "POST",
-        f"{url}/v1/chat/completions",
-        json={"model": CODER, "messages": SAID, "stream": True},
-    ) as answer:
-        next(answer.iter_lines())
-    ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=1.0)
-
-
 def test_a_repeated_request_calls_the_model_again(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
@@ -442,13 +402,6 @@ def test_the_run_is_recorded(client: openai.OpenAI, url: str) -> None:
     )
 
 
-def test_without_a_provider_the_status_says_so(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    ollama.stop()
-    with pytest.raises(openai.APIStatusError) as caught:
-        client.chat.completions.create(model=CODER, messages=SAID)
-    assert caught.value.status_code == 503
-
-
 @pytest.mark.real
 def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
     with (
@@ -463,161 +416,3 @@ def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
         )
         text = "".join(event.choices[0].delta.content or "" for event in events if event.choices)
     assert len(text.split()) > 4
-
-
-def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
-    whole = client.completions.create(model=LLAMA, prompt="hello")
-    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("Hello world", "stop")
-    *_, end, cost = events = list(
-        client.completions.create(
-            model=LLAMA, prompt=["hello"], stream=True, stream_options={"include_usage": True}
-        )
-    )
-    assert "".join(event.choices[0].text for event in events if event.choices) == "Hello world"
-    assert (end.choices[0].finish_reason, cost.choices, cost.usage) == ("stop", [], whole.usage)
-
-
-def test_a_prompts_settings_reach_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    cut = client.completions.create(
-        model=LLAMA,
-        prompt="hello",
-        max_tokens=1,
-        stop="END",
-        seed=7,
-        user="me",
-        suffix="",
-        echo=False,
-    )
-    sent = ollama.chats()[-1].body
-    assert (cut.choices[0].text, cut.choices[0].finish_reason) == ("Hello", "length")
-    assert (
-        sent["options"]["stop"],
-        sent["options"]["seed"],
-        sent["user"],
-        {"suffix", "echo"} & sent.keys(),
-    ) == (["END"], 7, "me", set())
-
-
-@pytest.mark.parametrize("field", [{"suffix": "after"}, {"echo": True}], ids=str)
-def test_fields_without_an_equivalent_in_a_chat_are_rejected(
-    client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]
-) -> None:
-    with pytest.raises(
-        openai.BadRequestError, match=f"{next(iter(field))}: orch sends every prompt as a chat"
-    ):
-        client.completions.create(model=LLAMA, prompt="hello", **field)
-    assert not ollama.chats()
-
-
-@pytest.mark.parametrize(
-    ("prompt", "said"),
-    [
-        ([1, 2], "not tokens"),
-        ([[1], [2]], "not tokens"),
-        (["a", "b"], "one prompt at a time, not 2"),
-    ],
-)
-def test_tokens_and_several_prompts_are_rejected_with_a_clear_error(
-    client: openai.OpenAI, prompt: Any, said: str
-) -> None:
-    with pytest.raises(openai.BadRequestError, match=said):
-        client.completions.create(model=LLAMA, prompt=prompt)
-
-
-def test_an_interrupted_completion_never_ends_as_if_complete(
-    client: openai.OpenAI, ollama: FakeOllama
-) -> None:
-    ollama.models[LLAMA].faults += [Fault("cut", after=1)] * 2
-    texts: list[str] = []
-    with pytest.raises(openai.APIError):
-        texts.extend(
-            event.choices[0].text
-            for event in client.completions.create(model=LLAMA, prompt="hello", stream=True)
-        )
-    assert texts == ["Hello"]
-
-
-def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    # without a form the client asks for base64 and unpacks it
-    packed = client.embeddings.create(model="nomic", input=["a", "b"])
-    plain = client.embeddings.create(model="nomic", input=["a", "b"], encoding_format="float")
-    assert [row.index for row in plain.data] == [0, 1]
-    assert plain.data[0].embedding != plain.data[1].embedding
-    for left, right in zip(packed.data, plain.data, strict=True):
-        assert left.embedding == pytest.approx(right.embedding, rel=1e-6)
-    assert plain.usage.prompt_tokens > 0
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({"input": [1, 2]}, "not tokens"),
-        ({"input": []}, "0 texts"),
-        ({"dimensions": 4}, "vectors of 8"),
-        ({"model": CODER}, "does not embed"),
-    ],
-)
-def test_invalid_embedding_requests_are_rejected(
-    client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
-) -> None:
-    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    with pytest.raises(openai.BadRequestError, match=said):
-        client.embeddings.create(**{"model": "nomic", "input": "a"} | body)
-
-
-def test_orchs_own_embedder_evicts_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    assert len(client.embeddings.create(model="auto", input="hola").data[0].embedding) == 384
-    assert not ollama.resident
-
-
-@pytest.mark.parametrize(
-    ("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
-)
-def test_an_unknown_path_gives_an_error_in_its_apis_format(
-    url: str, path: str, told: str | None
-) -> None:
-    answer = httpx.get(url + path)
-    error = answer.json()["error"]
-    assert answer.status_code == 404
-    assert "there is no" in (error[told] if told else error)
-    assert httpx.delete(f"{url}/v1/models").status_code == 405
-
-
-def test_the_documentation_loads_nothing_from_other_machines(url: str) -> None:
-    page = httpx.get(f"{url}/docs").text
-    files = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert files
-    assert all(file.startswith("/") and httpx.get(url + file).status_code == 200 for file in files)
-    assert "/v1/chat/completions" in httpx.get(f"{url}/openapi.json").json()["paths"]
-
-
-def test_an_unwritable_row_does_not_affect_others(url: str, ollama: FakeOllama, home: Path) -> None:
-    from orch.server.batched_journal import BatchedJournal
-    from orch.storage.journal import RunRecord
-    from orch.text.redact import Redactor
-
-    def row(name: str, tokens: int) -> RunRecord:
-        return RunRecord(
-            name,
-            1.0,
-            "t",
-            "ok",
-            "task",
-            None,
-            [],
-            "answer",
-            None,
-            None,
-            None,
-            (),
-            prompt_tokens=tokens,
-        )
-
-    journal = BatchedJournal(home / "other.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
-    for run in (row("a", 1), row("b", 10**30), row("c", 2)):
-        journal.record(run)
-    journal.flush()
-    assert [each["run_id"] for each in journal.history.runs()] == ["c", "a"]
-    assert "run b could not be written to the journal" in journal.warnings[0]
-    journal.close()

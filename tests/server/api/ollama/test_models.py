@@ -1,0 +1,88 @@
+"""Ollama's lists of models, by Ollama's own client over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import ollama as theirs
+import pytest
+
+from tests.conftest import CODER, LLAMA
+from tests.support.fake_ollama import FakeModel, FakeOllama
+
+TASK = "Write a Python function that sorts a list"
+
+
+SAID = [{"role": "user", "content": TASK}]
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[theirs.Client]:
+    made = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
+    yield made
+    made._client.close()  # it has no word for it
+
+
+def test_models_are_listed_shown_and_reported_as_loaded(client: theirs.Client, url: str) -> None:
+    assert {"auto", "auto:speed", CODER, LLAMA} <= {model.model for model in client.list().models}
+    assert "completion" in (client.show(LLAMA).capabilities or [])
+    assert "completion" in (client.show("auto").capabilities or [])
+    client.chat(model=LLAMA, messages=SAID)
+    assert httpx.get(f"{url}/api/version").json()["version"].count(".") == 2
+
+
+def test_a_model_is_listed_with_its_ollamas_fields(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
+    row = {each["model"]: each for each in client.list().model_dump()["models"]}[LLAMA]
+    model = ollama.models[LLAMA]
+    assert (row["digest"], row["size"], row["modified_at"].year) == (model.digest, model.size, 2025)
+    assert (row["details"]["parameter_size"], row["details"]["quantization_level"]) == (
+        "8.0B",
+        "Q4_K_M",
+    )
+
+
+def test_every_digest_is_long_enough_for_ollamas_command(client: theirs.Client) -> None:
+    assert all(len(model.digest or "") >= 12 for model in client.list().models)
+
+
+def test_a_loaded_model_is_reported_with_its_context(client: theirs.Client) -> None:
+    assert client.ps().models == []
+    client.generate(model=LLAMA)
+    (row,) = client.ps().models
+    assert (row.model, row.context_length, row.size, row.expires_at is not None) == (
+        LLAMA,
+        8192,
+        4_700_000_000,
+        True,
+    )
+
+
+def test_the_model_that_has_just_answered_is_reported_as_loaded(client: theirs.Client) -> None:
+    assert client.ps().models == []
+    client.chat(model=CODER, messages=SAID)
+    assert [row.model for row in client.ps().models] == [CODER]
+
+
+def test_a_model_is_shown_as_its_ollama_shows_it(client: theirs.Client) -> None:
+    assert client.show(LLAMA).modelfile == f"FROM {LLAMA}\n"
+    with pytest.raises(theirs.ResponseError, match="did you mean") as refused:
+        client.show("lama3.1:8b-instruct-q4_K_M")
+    assert refused.value.status_code == 404
+
+
+def test_auto_is_shown_with_the_capabilities_of_all_models(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
+    ollama.add(FakeModel("eyes", capabilities=["completion", "vision"], context_length=65_536))
+    shown = client.show("auto:latest")
+    assert (shown.capabilities, (shown.modelinfo or {})["orch.context_length"]) == (
+        ["completion", "vision"],
+        65_536,
+    )
+
+
+def test_ollamas_command_detects_the_server(url: str) -> None:
+    assert httpx.head(url).status_code == 200

@@ -1,0 +1,225 @@
+"""What every API shares: the body's validation, the start of a response, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import openai
+import pydantic
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.errors import OrchError
+from orch.execution.events import Content, Fallback, RunEvent, RunWarning
+from orch.server.api.handler import (
+    MAX_WARNING_CHARS,
+    MAX_WARNING_HEADERS,
+    PendingResponse,
+    error_response,
+    response_headers,
+    validate_body,
+    with_error_envelope,
+    with_warning_headers,
+)
+from orch.server.api.openai import schemas
+from orch.server.http.disconnect import ClientDisconnected
+from orch.types import Attempt, ModelKey
+from tests.conftest import CODER, ROOM
+from tests.support.fake_ollama import FakeOllama
+from tests.support.http_server import served
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
+)
+def test_an_unknown_path_gives_an_error_in_its_apis_format(
+    url: str, path: str, told: str | None
+) -> None:
+    answer = httpx.get(url + path)
+    error = answer.json()["error"]
+    assert answer.status_code == 404
+    assert "there is no" in (error[told] if told else error)
+    assert httpx.delete(f"{url}/v1/models").status_code == 405
+
+
+def test_a_full_queue_allows_a_retry(home: Path, ollama: FakeOllama) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text(f"{ROOM}serve: {{queue: 0}}\n")
+    (home / "models.yaml").write_text(
+        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel:"
+        " 1}}\n"
+    )
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
+    with (
+        served() as there,
+        openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked,
+    ):
+        first = asked.chat.completions.create(model=CODER, messages=SAID, stream=True)
+        next(first)
+        with pytest.raises(openai.RateLimitError) as caught:
+            asked.chat.completions.create(model=CODER, messages=SAID)
+        first.close()
+    assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == (
+        "rate_limit_exceeded",
+        True,
+    )
+
+
+def test_a_disconnect_ends_generation(url: str, ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
+    with httpx.stream(
+        "POST",
+        f"{url}/v1/chat/completions",
+        json={"model": CODER, "messages": SAID, "stream": True},
+    ) as answer:
+        next(answer.iter_lines())
+    ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=1.0)
+
+
+def test_without_a_provider_the_status_says_so(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.stop()
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model=CODER, messages=SAID)
+    assert caught.value.status_code == 503
+
+
+TASK = "Write a Python function that sorts a list"
+
+
+SAID: list[Any] = [{"role": "user", "content": TASK}]
+
+
+def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
+    response = with_warning_headers(Response(), ["a, b", "señal: 50 %\n", "a, b"])
+    assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [
+        b"a%2C%20b",
+        b"se%C3%B1al%3A%2050%20%25%0A",
+    ]
+
+
+def test_warnings_in_headers_are_limited() -> None:
+    values = with_warning_headers(
+        Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
+    ).headers.getlist("x-orch-warning")
+    assert (len(values), {len(unquote(value)) for value in values}) == (
+        MAX_WARNING_HEADERS,
+        {MAX_WARNING_CHARS + 1},
+    )
+
+
+def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(schemas.ChatCompletionRequest, "model_validate_json", parsed.append)
+    said = (
+        b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":['
+        + b"1," * 300_000
+        + b"1]}"
+    )
+    answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
+    assert (answer.status_code, parsed) == (400, [])
+    assert "more than 200,000 values" in answer.json()["error"]["message"]
+
+
+def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
+    said = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
+    assert (
+        "fits no model"
+        in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"][
+            "message"
+        ]
+    )
+
+
+# ---------------------------------------------------------------- in process
+
+
+class Body(pydantic.BaseModel):
+    number: int
+    names: list[str] = []
+
+
+def test_every_fault_of_a_body_is_named_with_its_place() -> None:
+    assert validate_body(Body, b'{"number": 1}') == Body(number=1)
+    with pytest.raises(OrchError) as caught:
+        validate_body(Body, b'{"number": "x", "names": ["a", 5]}')
+    assert caught.value.code == "bad_input"
+    assert [fault.partition(":")[0] for fault in caught.value.message.split("; ")] == [
+        "number",
+        "names.1",
+    ]
+
+
+def test_an_error_has_the_status_of_its_code_and_the_apis_format() -> None:
+    response = error_response(OrchError("gone", code="model_not_found"), envelope)
+    assert (response.status_code, response.body) == (404, b'{"message":"gone"}')
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [(["busy", "rate_limited"], 429), (["busy", "cut"], 502), (["cut"], 502)],
+)
+def test_a_run_that_met_limits_alone_may_be_tried_again(codes: list[str], status: int) -> None:
+    error = OrchError("failed", code="all_failed", retry_after_s=2.6)
+    error.attempts = tuple(Attempt(code, "p", "failed", code=code) for code in codes)
+    response = error_response(error, envelope)
+    assert (response.status_code, response.headers.get("retry-after")) == (
+        status,
+        "3" if status == 429 else None,
+    )
+    assert response.headers["x-orch-fallback"] == str(len(codes) - 1)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (OrchError("no", code="bad_input"), 400),
+        (ClientDisconnected(), 499),
+        (ValueError("secret"), 500),
+    ],
+)
+async def test_whatever_an_endpoint_raises_becomes_a_response(
+    raised: Exception, status: int
+) -> None:
+    @with_error_envelope(envelope)
+    async def endpoint(request: Request) -> Response:
+        raise raised
+
+    response = await endpoint(Request({"type": "http"}))
+    assert (response.status_code, b"secret" in bytes(response.body)) == (status, False)
+
+
+def test_a_model_name_that_is_not_valid_in_a_header_is_percent_encoded() -> None:
+    assert response_headers("r", "señal:1b", "coding", 0)["x-orch-model"] == "se%C3%B1al%3A1b"
+    assert response_headers("r", "llama3.1:8b", "coding", 0)["x-orch-model"] == "llama3.1:8b"
+
+
+async def events_of(*events: RunEvent) -> AsyncGenerator[RunEvent]:
+    for event in events:
+        yield event
+
+
+async def test_a_response_begins_with_the_first_visible_event_and_notes_those_before() -> None:
+    switch = Fallback(ModelKey("p", "a"), ModelKey("p", "b"), "cut", "cut", 0)
+    pending = PendingResponse(
+        "r", events_of(RunWarning("slow"), switch, Content("a"), Content("b"))
+    )
+    await pending.wait_until_visible()
+    assert (pending.fallbacks, pending.warnings) == (1, ["slow"])
+    assert [event async for event in pending.events()] == [Content("a"), Content("b")]
+
+
+async def test_a_run_without_an_answer_has_no_result() -> None:
+    pending = PendingResponse("r", events_of(Content("a")))
+    with pytest.raises(OrchError, match="without an answer"):
+        await pending.result()
+
+
+def envelope(error: OrchError) -> dict[str, str]:
+    return {"message": error.message}
