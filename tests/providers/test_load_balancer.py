@@ -188,6 +188,31 @@ def test_when_all_cool_down_the_one_that_ends_first_is_tried(balancer: LoadBalan
     assert balancer.order() == [B, C, A]
 
 
+def test_an_answer_in_the_instant_of_a_failure_ends_the_cooldown(balancer: LoadBalancer) -> None:
+    ask(balancer, A, failed=True)
+    ask(balancer, A)  # all addresses may be cooling down, and one is asked nevertheless
+    assert (cooldown_of(balancer, A), balancer.status()[0]["failures"]) == (0, 0)
+
+
+def test_the_rest_of_a_cooldown_is_told_to_a_tenth_of_a_second(
+    balancer: LoadBalancer, clock: Clock
+) -> None:
+    ask(balancer, A, failed=True)
+    clock.now += 0.26
+    assert cooldown_of(balancer, A) == 0.7
+
+
+def test_the_fixed_order_is_the_configured_one_without_addresses_that_cool_down(
+    balancer: LoadBalancer, clock: Clock
+) -> None:
+    balancer.start(A)
+    assert balancer.fixed_order() == [A, B, C]
+    ask(balancer, A, failed=True)
+    assert balancer.fixed_order() == [B, C, A]
+    clock.now += 1
+    assert balancer.fixed_order() == [A, B, C]
+
+
 # ---------------------------------------------------------------- conversations
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import pytest
 
 from orch.storage.history import Conversation, History, is_turn
 from orch.storage.journal import Journal, RunRecord
-from orch.storage.schema import MIGRATIONS
 from orch.text.redact import Redactor
 from orch.types import Attempt, ModelKey
 
@@ -176,30 +173,68 @@ def test_a_failed_turn_that_was_asked_again_is_left_out(journal: Journal) -> Non
     assert [row["run_id"] for row in history.conversation("talk", 9).turns] == ["2", "3"]
 
 
-OLD = "018bcfe56800abcdef"
+# ---------------------------------------------------------------- since when, and how many
+
+
+def test_runs_and_attempts_since_a_time_leave_out_earlier_ones(journal: Journal) -> None:
+    def run(number: int) -> RunRecord:
+        attempts = (Attempt(f"m{number}", "p", "ok"),)
+        return replace(RUN, run_id=f"run {number}", at=float(number), attempts=attempts)
+
+    history = write(journal, *map(run, range(4)))
+    assert [row["run_id"] for row in history.runs(since=2.0)] == ["run 3", "run 2"]
+    assert [row["run_id"] for row in history.runs(limit=1)] == ["run 3"]
+    assert [row["run_id"] for row in history.runs()] == ["run 3", "run 2", "run 1", "run 0"]
+    assert [row["model"] for row in history.attempts(since=3.0)] == ["m3"]
+    assert [row["model"] for row in history.attempts()] == ["m0", "m1", "m2", "m3"]
+    assert len(history.outcomes(since=1.0)) == 3
+    assert len(history.outcomes()) == history.count() == 4
+
+
+def test_a_list_has_the_beginning_of_a_task(journal: Journal) -> None:
+    history = write(journal, replace(RUN, task="x" * 999))
+    assert [row["task"] for row in history.page(limit=1).rows] == ["x" * 200]
+
+
+def test_answers_of_the_cache_are_counted_since_a_time(journal: Journal) -> None:
+    history = write(
+        journal,
+        *(replace(RUN, run_id=str(n), at=float(n), source="cache") for n in range(3)),
+        replace(RUN, run_id="model", at=9.0),
+    )
+    assert (history.count_since(1.0), history.count_since(10.0)) == ((3, 2), (0, 0))
+
+
+def test_a_conversation_that_is_shown_whole_has_no_more(journal: Journal) -> None:
+    history = write(journal, *(replace(RUN, run_id=str(n), session="talk") for n in range(2)))
+    assert not history.conversation("talk", 2).has_more
+
+
+def test_a_file_that_can_not_be_read_gives_empty_results(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite3").mkdir()
+    history = Journal(tmp_path / "journal.sqlite3", Redactor({})).history
+    assert history.page(limit=9) == ([], 0, [])
+    assert (history.count_since(0.0), history.find_run("last"), history.turns("x", 9)) == (
+        (0, 0),
+        None,
+        [],
+    )
+    assert history.database.warnings
 
 
 @pytest.mark.parametrize(
-    ("recorded", "session", "alternative_to"),
+    ("status", "answer", "expected"),
     [
-        (f"talk/other/{OLD}/18f3a", "talk", OLD),
-        (f"work/other/ideas/other/{OLD}/18f3a", "work/other/ideas", OLD),
-        ("work/other/ideas", "work/other/ideas", None),
-        ("work/other/abc/def", "work/other/abc/def", None),
-        (f"talk/other/{OLD}/", f"talk/other/{OLD}/", None),
-        ("talk", "talk", None),
-        (None, None, None),
+        ("ok", "", True),
+        ("interrupted", "", True),
+        ("failed", "text", True),
+        ("failed", "", False),
+        ("note", "text", False),
     ],
 )
-def test_alternative_answers_of_an_older_orch_get_their_column(
-    tmp_path: Path, recorded: str | None, session: str | None, alternative_to: str | None
+def test_a_turn_is_a_run_that_gave_text_or_was_not_a_failure(
+    journal: Journal, status: str, answer: str, expected: bool
 ) -> None:
-    path = tmp_path / "journal.sqlite3"
-    dump = Path(__file__).parent / "schemas" / "journal-5.sql"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.executescript(dump.read_text(encoding="utf-8") + "PRAGMA user_version=5;")
-        connection.execute("UPDATE runs SET session = ?", (recorded,))
-        connection.commit()
-    (row,) = Journal(path, Redactor({})).history.runs()
-    assert (row["session"], row["alternative_to"]) == (session, alternative_to)
-    assert len(MIGRATIONS) >= 6
+    history = write(journal, replace(RUN, session="talk", status=status, answer=answer))
+    assert [is_turn(row) for row in history.runs()] == [expected]
+    assert bool(history.turns("talk", 9)) == expected

@@ -21,31 +21,22 @@ from orch.storage.schema import MIGRATIONS
 from orch.text.redact import Redactor
 from tests.support.fake_ollama import FakeOllama
 from tests.support.forked import COMMAND
-from tests.support.journal_file import answered_run, files_containing, query
+from tests.support.journal_file import (
+    JOURNAL,
+    SCHEMAS,
+    answered_run,
+    files_containing,
+    install_dump,
+    query,
+)
 from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 from tests.support.terminal import Terminal
-
-SCHEMAS = sorted((Path(__file__).parent / "schemas").glob("journal-*.sql"))
-"""Dumps of journals as each released schema version wrote them, one run each; never changed, only
-followed by another."""
-JOURNAL = "journal.sqlite3"
 
 
 def opened(home: Path) -> Journal:
     """The journal of a home."""
     return Journal(home / JOURNAL, Redactor({}))
-
-
-def install_dump(home: Path, dump: Path) -> int:
-    """Installs the journal of an older orch; returns its schema version."""
-    home.mkdir(exist_ok=True)
-    version = int(dump.stem.removeprefix("journal-"))
-    with contextlib.closing(sqlite3.connect(home / JOURNAL)) as connection:
-        connection.executescript(
-            dump.read_text(encoding="utf-8") + f"PRAGMA user_version={version};"
-        )
-    return version
 
 
 def tasks_in(file: Path) -> list[str]:
@@ -55,26 +46,6 @@ def tasks_in(file: Path) -> list[str]:
 
 
 # ---------------------------------------------------------------- upgrades
-
-
-def test_there_is_a_journal_of_each_released_schema() -> None:
-    assert [path.stem for path in SCHEMAS] == [
-        f"journal-{n}" for n in range(1, len(MIGRATIONS) + 1)
-    ]
-
-
-@pytest.mark.parametrize("dump", SCHEMAS, ids=lambda dump: dump.stem)
-def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump: Path) -> None:
-    install_dump(home, dump)
-    journal = opened(home)
-    assert journal.record(answered_run("new", 1.8e9))
-    assert [(run["task"], run["answer"]) for run in journal.history.runs()] == [
-        ("task", "answer"),
-        ("asked of old", "answered of old"),
-    ]
-    assert [attempt["model"] for attempt in journal.history.attempts()] == ["old:7b"]
-    journal.close()
-    assert query(home, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 
 
 @pytest.mark.parametrize("dump", SCHEMAS[:-1], ids=lambda dump: dump.stem)

@@ -9,6 +9,11 @@ from typing import Any
 
 from orch.storage.journal import RunRecord
 
+SCHEMAS = sorted((Path(__file__).parents[1] / "storage" / "schemas").glob("journal-*.sql"))
+"""Dumps of journals as each released schema version wrote them, one run each; never changed, only
+followed by another."""
+JOURNAL = "journal.sqlite3"
+
 
 def query(home: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Runs one statement on the journal of ORCH_HOME and commits it."""
@@ -35,3 +40,14 @@ def answered_run(run_id: str, at: float) -> RunRecord:
     return RunRecord(
         run_id, at, "library", "ok", "task", None, [], "answer", "simple", 1.0, None, ()
     )
+
+
+def install_dump(home: Path, dump: Path) -> int:
+    """Installs the journal of an older orch; returns its schema version."""
+    home.mkdir(exist_ok=True)
+    version = int(dump.stem.removeprefix("journal-"))
+    with closing(sqlite3.connect(home / JOURNAL)) as connection:
+        connection.executescript(
+            dump.read_text(encoding="utf-8") + f"PRAGMA user_version={version};"
+        )
+    return version

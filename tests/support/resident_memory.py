@@ -7,11 +7,13 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orch.config import paths, spec
+from orch.memory.journal_source import JournalSource
 from orch.memory.resident import ResidentMemory
 from orch.providers.ollama import OllamaClient
 from orch.storage.answers import AnswerStore
@@ -45,6 +47,13 @@ def kept() -> Iterator[AnswerStore]:
 
 
 @pytest.fixture
+def journal(home: Path) -> Iterator[Journal]:
+    """The journal of this ORCH_HOME."""
+    with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
+        yield journal
+
+
+@pytest.fixture
 async def held(kept: AnswerStore) -> AsyncIterator[ResidentMemory]:
     """The memory of this ORCH_HOME, closed at the end."""
     memory = memory_of(kept)
@@ -69,6 +78,13 @@ async def note(memory: ResidentMemory, text: str, **arguments: Any) -> str:
 async def fill(memory: ResidentMemory) -> None:
     """Imports `MANY`."""
     await ask(memory, "import", text="\n".join(map(json.dumps, MANY)))
+
+
+def write_rows(journal: Journal, count: int) -> None:
+    """Writes rows that no index has seen."""
+    JournalSource(journal.database, Redactor({})).add(
+        [{"run_id": f"w{number}", "task": f"note {number}"} for number in range(count)]
+    )
 
 
 class Halt:

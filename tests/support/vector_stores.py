@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,3 +58,82 @@ def makers(kind: str, folder: Path) -> Make:
     return lambda dimension: QdrantStore(
         name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY")
     )
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from tests.support.vector_stores import BATCH, DIMENSION, makers, point
+store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
+store.open()
+for seq in range(1, 100_000):
+    store.upsert([point(seq, part) for part in range(BATCH)])
+    print(seq, flush=True)
+    if seq % 7 == 0:
+        store.compact()
+"""
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from tests.support.vector_stores import DIMENSION, makers
+store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
+store.open()
+print("open", flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+def _python(script: str, *words: str) -> subprocess.Popen[str]:
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": root}
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+class Holder:
+    """Another process that holds the store open inside the block."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._process = _python(_HOLDER, kind, str(folder))
+
+    def __enter__(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "open\n"
+
+    def release(self) -> None:
+        """Lets it close the store and end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.__exit__(None, None, None)
+
+
+def kill_a_writer(kind: str, folder: Path, after_ms: int) -> int:
+    """Kills a process some time after its first batch; how many batches it had acknowledged."""
+    process = _python(_WRITER, kind, str(folder))
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    deadline = time.monotonic() + after_ms / 1000
+    while time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    rest, _ = process.communicate()
+    return int((first + rest).split()[-1])
+
+
+def fill(make: Make, rows: int, dimension: int = DIMENSION) -> None:
+    """Opens a store, writes some rows and closes it."""
+    store = make(dimension)
+    store.open()
+    if rows:
+        store.upsert([point(seq) for seq in range(1, rows + 1)])
+    store.close()

@@ -1,5 +1,5 @@
-"""A damaged index: whatever bit turned over, it is found before the engine meets it, or by another
-process that may hang in its place."""
+"""A damaged index: a flipped bit is detected before the engine reads it, or by another process that
+may hang in its place."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 
 from orch.memory.edge import checksums, probe
 from orch.memory.edge_store import EdgeStore
+from tests.support.damaged_index import flip_bit, index_file, write_index
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_command import orch
-from tests.support.vector_stores import DIMENSION, point
+from tests.support.vector_stores import DIMENSION
 
 PARTS = (
     "edge_config.json",
@@ -34,39 +35,22 @@ def store_in(folder: Path) -> EdgeStore:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of 20 points that was closed in order."""
-    folder = tmp_path_factory.mktemp("made")
-    store = store_in(folder)
-    store.open()
-    store.upsert([point(number) for number in range(1, 21)])
-    store.close()
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index that was closed in order."""
+    folder = tmp_path_factory.mktemp("original")
+    write_index(folder)
     return folder
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
+def folder(original: Path, tmp_path: Path) -> Path:
     """A copy of it, whose files are younger and have no holes."""
-    shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copyfile)
+    shutil.copytree(original, tmp_path / "copy", copy_function=shutil.copyfile)
     return tmp_path / "copy"
 
 
-def part(folder: Path, name: str) -> Path:
-    """The first file whose path ends so."""
-    return min(path for path in (folder / "index").rglob("*") if path.as_posix().endswith(name))
-
-
-def turn_over(path: Path, place: int = 0) -> None:
-    """Another bit at one place."""
-    with path.open("r+b") as file:
-        file.seek(place)
-        byte = file.read(1)[0]
-        file.seek(place)
-        file.write(bytes([byte ^ 4]))
-
-
 def opened(folder: Path) -> tuple[int, list[str]]:
-    """How many points are found, and what is said."""
+    """The number of points in an index, and the notes of opening it."""
     store = store_in(folder)
     store.open()
     count = store.count()
@@ -82,7 +66,7 @@ def test_a_copy_is_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_one_bit_is_found_before_the_engine_meets_it(folder: Path, name: str) -> None:
-    turn_over(part(folder, name), 1)
+    flip_bit(index_file(folder, name), 1)
     count, notes = opened(folder)
     assert count == 0
     assert f"{name} is not as it was written" in notes[0]
@@ -90,7 +74,7 @@ def test_one_bit_is_found_before_the_engine_meets_it(folder: Path, name: str) ->
 
 
 def test_a_bit_in_a_hole_is_found(folder: Path) -> None:
-    turn_over(part(folder, "payload_storage/page_0.dat"), 30 << 20)
+    flip_bit(index_file(folder, "payload_storage/page_0.dat"), 30 << 20)
     assert opened(folder)[0] == 0
 
 
@@ -100,7 +84,7 @@ def test_a_file_too_large_to_be_read_each_time_is_known_by_its_time(
     monkeypatch.setattr(checksums, "MOST_BYTES", 0)
     checksums.save_checksums(folder / "index")
     assert checksums.find_changed_file(folder / "index") is None
-    os.utime(part(folder, "chunk_0.mmap"), (0, 0))
+    os.utime(index_file(folder, "chunk_0.mmap"), (0, 0))
     assert checksums.find_changed_file(folder / "index") == ""
     assert opened(folder) == (20, [])
 
@@ -121,10 +105,10 @@ def test_what_is_written_down_is_bounded_in_what_is_read(
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"rubbish", b"[]", b'{"x": 3}', b'{"x": {"size": 1, "mtime_ns": 1, "sum": 1}}']
+    "content", [b"", b"rubbish", b"[]", b'{"x": 3}', b'{"x": {"size": 1, "mtime_ns": 1, "sum": 1}}']
 )
-def test_sums_that_can_not_be_read_are_no_damage(folder: Path, said: bytes) -> None:
-    checksums.checksums_path(folder / "index").write_bytes(said)
+def test_sums_that_can_not_be_read_are_no_damage(folder: Path, content: bytes) -> None:
+    checksums.checksums_path(folder / "index").write_bytes(content)
     assert opened(folder) == (20, [])
 
 
@@ -132,7 +116,7 @@ def test_an_index_that_hangs_the_engine_is_found_by_another_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checksums.remove_checksums(folder / "index")
-    turn_over(part(folder, "is_null/status.dat"), 5)
+    flip_bit(index_file(folder, "is_null/status.dat"), 5)
     monkeypatch.setattr(probe, "MOST_S", 2.0)
     count, notes = opened(folder)
     assert count == 0
@@ -141,7 +125,7 @@ def test_an_index_that_hangs_the_engine_is_found_by_another_process(
 
 def test_an_index_that_would_end_the_process_ends_another_one(folder: Path) -> None:
     checksums.remove_checksums(folder / "index")
-    os.truncate(part(folder, "payload_storage/page_0.dat"), 0)
+    os.truncate(index_file(folder, "payload_storage/page_0.dat"), 0)
     assert opened(folder)[0] in (0, 20)
 
 
@@ -150,7 +134,7 @@ def test_a_search_after_a_bit_has_turned_over_finds_what_the_journal_has(
 ) -> None:
     orch("memory", "add", "the staging server is called nemo")
     for status in (home / "memory").rglob("has_values/status.dat"):
-        turn_over(status, 5)
+        flip_bit(status, 5)
     done = orch("memory", "search", "--json", "nemo")
     assert json.loads(done.stdout)["hits"]
     assert b"status.dat is not as it was written): set aside" in done.stderr

@@ -29,9 +29,9 @@ SERVER = "the staging server is called nemo and stands in Helsinki"
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What is free on the disk: the last number."""
-    told = [1 << 40]
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": told[-1]}))
-    return told
+    sizes = [1 << 40]
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": sizes[-1]}))
+    return sizes
 
 
 def test_no_index_is_begun_without_room(tmp_path: Path, free: list[int]) -> None:

@@ -1,31 +1,20 @@
-"""The vector stores: one suite over Qdrant's engine in this process, the client's local mode and a
-server; then what the files must survive."""
+"""Every vector store: one suite over Qdrant's engine in this process, the client's local mode and a
+server; then what outlasts closing."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import signal
-import socket
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
-from orch.memory.edge_store import EdgeStore
-from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import Filter, Store, StoreError
 from tests.support.fake_qdrant import FakeQdrant
-from tests.support.vector_stores import BATCH, DIMENSION, Make, makers, point
+from tests.support.vector_stores import DIMENSION, Holder, Make, fill, makers, point
 
 EVERYTHING = Filter()
 KINDS = ["edge", "memory", "local", "server"]
@@ -37,15 +26,15 @@ LASTING = [kind for kind in KINDS if kind != "memory"]
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Make]:
-    made = makers(request.param, tmp_path / "stores")
+    make = makers(request.param, tmp_path / "stores")
     if request.param != "server":
-        yield made
+        yield make
         return
     with nullcontext() if "QDRANT_URL" in os.environ else FakeQdrant() as fake:
         if fake is not None:
             monkeypatch.setenv("QDRANT_URL", fake.url)
-        yield made
-        made(DIMENSION).drop()
+        yield make
+        make(DIMENSION).drop()
 
 
 @pytest.fixture
@@ -60,6 +49,25 @@ def lasting(test: Callable[..., None]) -> Callable[..., None]:
     """For the kinds that keep what they hold when closed."""
     marked: Callable[..., None] = pytest.mark.parametrize("make", LASTING, indirect=True)(test)
     return marked
+
+
+# ---------------------------------------------------------------- points and filters
+
+
+def test_the_payload_of_a_point_leaves_out_what_it_does_not_have() -> None:
+    assert replace(point(1), seq=None, session=None).payload() == {
+        "run_id": "run-1",
+        "part": 0,
+        "task_type": "coding",
+        "model": "coder",
+        "at": 1001.0,
+    }
+
+
+def test_a_filter_tells_its_exact_values_from_its_times() -> None:
+    where = Filter(session="s", since=0.0)
+    assert (where.exact_matches(), where.has_time_range()) == ({"session": "s"}, True)
+    assert (EVERYTHING.exact_matches(), EVERYTHING.has_time_range()) == ({}, False)
 
 
 # ---------------------------------------------------------------- what every store does
@@ -115,7 +123,7 @@ def test_only_points_that_share_a_term_are_lexical_hits(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "found"),
+    ("where", "seqs"),
     [
         (Filter(session="mine"), {2}),
         (Filter(task_type="writing"), {3}),
@@ -126,14 +134,14 @@ def test_only_points_that_share_a_term_are_lexical_hits(store: Store) -> None:
         (Filter(session="nobody's"), set()),
     ],
 )
-def test_filters_narrow_both_kinds_of_search(store: Store, where: Filter, found: set[int]) -> None:
+def test_filters_narrow_both_kinds_of_search(store: Store, where: Filter, seqs: set[int]) -> None:
     others = [
         replace(point(2), session="mine"),
         replace(point(3), task_type="writing"),
         replace(point(4), model="llama"),
     ]
     store.upsert([point(1), *others, replace(point(5), session=None, model=None, task_type=None)])
-    names = {f"run-{seq}" for seq in found}
+    names = {f"run-{seq}" for seq in seqs}
     assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 9, where)} == names
     assert {hit.run_id for hit in store.lexical({1: 1.0}, 9, where)} == names
 
@@ -262,15 +270,6 @@ def test_a_second_process_is_told_and_gets_its_turn_afterwards(kind: str, tmp_pa
     fill(make, 1)
 
 
-def test_a_second_process_waits_for_its_turn(tmp_path: Path) -> None:
-    holder = Holder("edge", tmp_path)
-    with holder:
-        holder.release()  # it still has the store to close
-        store = EdgeStore(tmp_path, "index", DIMENSION, patience_s=30)
-        store.open()
-        store.close()
-
-
 @pytest.mark.parametrize("kind", ["edge", "local"])
 def test_corrupt_files_are_set_aside_and_a_new_index_is_begun(kind: str, tmp_path: Path) -> None:
     make = makers(kind, tmp_path)
@@ -289,167 +288,5 @@ def test_corrupt_files_are_set_aside_and_a_new_index_is_begun(kind: str, tmp_pat
     assert len(list(tmp_path.glob("*.corrupt-*"))) == 1
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_killed_writer_leaves_whole_batches(seed: int, tmp_path: Path) -> None:
-    acknowledged = kill_a_writer("edge", tmp_path, 20 + random.Random(seed).randrange(400))
-    store = EdgeStore(tmp_path, "index", DIMENSION)
-    store.open()
-    batches = store.count() / BATCH
-    assert (store.notes, batches % 1) == ([], 0)
-    assert acknowledged <= batches <= acknowledged + 1
-    assert store.newest_seq() == batches
-    assert len(store.lexical({1: 1.0}, 100_000, EVERYTHING)) == store.count()
-    store.close()
-
-
-def test_a_killed_writer_of_the_local_mode_leaves_no_row_half_counted(tmp_path: Path) -> None:
-    acknowledged = kill_a_writer("local", tmp_path, 300)
-    store = makers("local", tmp_path)(DIMENSION)
-    store.open()
-    newest = store.newest_seq()
-    assert acknowledged <= newest <= acknowledged + 1
-    assert newest * BATCH <= store.count() < (newest + 1) * BATCH
-    store.close()
-
-
-# ---------------------------------------------------------------- servers
-
-
-def test_a_server_that_is_not_there_is_named() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(StoreError, match=url) as caught:
-        QdrantStore("index", DIMENSION, url=url).open()
-    assert (caught.value.code, "qdrant_url" in caught.value.hint) == ("unreachable", True)
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(401, "denied"), (403, "denied"), (404, "unreachable"), (200, "unreachable")],
-)
-def test_a_wrong_key_and_a_wrong_server_are_told_apart(
-    status: int, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # loopback must not go through it
-    with answering(status) as url, pytest.raises(StoreError) as caught:
-        QdrantStore("index", DIMENSION, url=url, api_key="wrong").open()
-    assert (caught.value.code, bool(caught.value.hint)) == (code, True)
-
-
-@pytest.mark.parametrize("url", ["", "nonsense://x", "http://"])
-def test_an_address_that_is_none_is_an_error_with_a_hint(url: str) -> None:
-    with pytest.raises(StoreError) as caught:
-        QdrantStore("index", DIMENSION, url=url).open()
-    assert caught.value.code == "unreachable"
-
-
-# ---------------------------------------------------------------- tools
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from tests.support.vector_stores import BATCH, DIMENSION, makers, point
-store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
-store.open()
-for seq in range(1, 100_000):
-    store.upsert([point(seq, part) for part in range(BATCH)])
-    print(seq, flush=True)
-    if seq % 7 == 0:
-        store.compact()
-"""
-HOLDER = """
-import sys
-from pathlib import Path
-from tests.support.vector_stores import DIMENSION, makers
-store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
-store.open()
-print("open", flush=True)
-sys.stdin.read()
-store.close()
-"""
-
-
-def python(script: str, *words: str) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parents[2])
-    env = {**os.environ, "PYTHONPATH": root}
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *words],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-class Holder:
-    """Another process that holds the store open inside the block."""
-
-    def __init__(self, kind: str, folder: Path) -> None:
-        self._process = python(HOLDER, kind, str(folder))
-
-    def __enter__(self) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "open\n"
-
-    def release(self) -> None:
-        """Lets it close the store and end."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-
-    def __exit__(self, *_: object) -> None:
-        self._process.__exit__(None, None, None)
-
-
-def kill_a_writer(kind: str, folder: Path, after_ms: int) -> int:
-    """Kills a process some time after its first batch; how many batches it had acknowledged."""
-    process = python(WRITER, kind, str(folder))
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    deadline = time.monotonic() + after_ms / 1000
-    while time.monotonic() < deadline:
-        time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
-    rest, _ = process.communicate()
-    return int((first + rest).split()[-1])
-
-
-def fill(make: Make, rows: int, dimension: int = DIMENSION) -> None:
-    """Opens a store, writes some rows and closes it."""
-    store = make(dimension)
-    store.open()
-    if rows:
-        store.upsert([point(seq) for seq in range(1, rows + 1)])
-    store.close()
-
-
 def holding(folder: Path, mark: bytes) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and mark in path.read_bytes()]
-
-
-class answering:
-    """A server on loopback that gives every request the same status and a page that is not
-    Qdrant's."""
-
-    def __init__(self, status: int) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps({"hello": "there"}).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-
-    def __enter__(self) -> str:
-        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
