@@ -28,7 +28,7 @@ WORDS = st.lists(
 ).map(" ".join)
 
 
-def found(question: str, document: str) -> float:
+def score(question: str, document: str) -> float:
     """What a document would score for a question if every word were equally rare."""
     weights = document_weights(document)
     return sum(
@@ -85,7 +85,7 @@ def test_one_word_alone_does_not_make_a_text_spanish() -> None:
 
 def test_a_question_in_english_finds_what_was_written_in_spanish_by_their_common_words() -> None:
     assert (
-        found(
+        score(
             "how do I restart the docker containers",
             "para reiniciar docker hay que escribir la orden",
         )
@@ -97,23 +97,23 @@ def test_a_question_in_english_finds_what_was_written_in_spanish_by_their_common
     "question", ["what happened on 3 May 2023", "qué pasó el 3 de mayo de 2023"]
 )
 def test_a_day_is_found_in_both_languages(question: str) -> None:
-    assert found(question, "[03 May 2023] lunch") > found(question, "[17 May 2022] lunch") > 0
+    assert score(question, "[03 May 2023] lunch") > score(question, "[17 May 2022] lunch") > 0
 
 
 def test_a_repeated_word_counts_more_but_is_saturated() -> None:
     once, twice, often = (
-        found("boat", " ".join(["boat"] * n + ["hill"] * (40 - n))) for n in (1, 2, 39)
+        score("boat", " ".join(["boat"] * n + ["hill"] * (40 - n))) for n in (1, 2, 39)
     )
     assert once < twice < often < K1 + 1
 
 
 def test_a_word_counts_more_in_a_short_text() -> None:
-    assert found("sea", "sea") > found("sea", "sea and " + "hills " * 200)
+    assert score("sea", "sea") > score("sea", "sea and " + "hills " * 200)
 
 
 def test_words_in_a_row_find_more_than_the_same_words_apart() -> None:
     apart, together = (
-        found("blue car", document) for document in ("car paint blue", "paint blue car")
+        score("blue car", document) for document in ("car paint blue", "paint blue car")
     )
     assert together == pytest.approx(apart * (1 + PAIR_WEIGHT / 2))
 
@@ -125,7 +125,7 @@ def test_tokens_are_the_same_in_every_process() -> None:
 @untimed
 @given(WORDS)
 def test_every_text_finds_itself_unless_it_has_stop_words_only(document: str) -> None:
-    assert (found(document, document) > 0) == bool(terms(document))
+    assert (score(document, document) > 0) == bool(terms(document))
 
 
 @untimed
@@ -144,14 +144,14 @@ def test_any_text_has_tokens_of_32_bits_with_finite_weights(any_text: str) -> No
     ],
 )
 def test_without_pystemmer_the_commonest_endings_go(one: str, other: str) -> None:
-    assert found(one, other) > 0
+    assert score(one, other) > 0
 
 
-# ---------------------------------------------------------------- who speaks
+# ---------------------------------------------------------------- the speaker
 
 
 @pytest.mark.parametrize(
-    ("line", "who"),
+    ("line", "speaker"),
     [
         ("Ana: see you at 8: bring wine", "Ana"),
         ("[1:56 pm on 8 May, 2023] María José: hola", "María José"),
@@ -161,5 +161,5 @@ def test_without_pystemmer_the_commonest_endings_go(one: str, other: str) -> Non
         ("", ""),
     ],
 )
-def test_a_transcripts_line_names_its_speaker(line: str, who: str) -> None:
-    assert transcript_speaker(line) == who
+def test_a_transcripts_line_names_its_speaker(line: str, speaker: str) -> None:
+    assert transcript_speaker(line) == speaker

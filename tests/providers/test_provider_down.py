@@ -27,12 +27,12 @@ COMMANDS = [
     ("models", "add", MINE),
     ("bench", MINE),
 ]
-SAID: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
+MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
-    ("/v1/chat/completions", {"messages": SAID}),
+    ("/v1/chat/completions", {"messages": MESSAGES}),
     ("/v1/responses", {"input": "hi"}),
     ("/v1/embeddings", {"input": "hi"}),
-    ("/api/chat", {"messages": SAID}),
+    ("/api/chat", {"messages": MESSAGES}),
     ("/api/generate", {"prompt": ""}),
     ("/api/show", {}),
     ("/api/embed", {"input": "hi"}),
