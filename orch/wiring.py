@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from orch.classifier.classifier import Classifier
 from orch.config import paths
+from orch.config.durations import duration_seconds
 from orch.config.load import Config
-from orch.config.spec import Memory, Models, Provider, duration_seconds
+from orch.config.spec import Memory, Models, Provider
 from orch.execution.answer_cache import AnswerCache
 from orch.execution.lifecycle import ModelLoader
 from orch.execution.runtime import Runtime

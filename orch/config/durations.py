@@ -1,12 +1,18 @@
-"""Parses durations and dates: `7d` ago, or 2026-11-01."""
+"""Parses durations such as `24h`, and the times that commands take: `7d` ago, or 2026-11-01."""
 
 from __future__ import annotations
 
 import re
 import time
 
-from orch.config.spec import duration_seconds
 from orch.errors import UsageError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def duration_seconds(duration: str) -> int:
+    """Seconds of a validated duration such as 24h."""
+    return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
 def parse_since(text: str, option: str = "--since") -> float:

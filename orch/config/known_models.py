@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orch.config.spec import key
+from orch.config.spec.keys import key
 from orch.types import TaskType
 
 _MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"

@@ -13,8 +13,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
+from orch.config.durations import duration_seconds
 from orch.config.load import Config
-from orch.config.spec import duration_seconds
 from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
 from orch.routing.admission import SlotRequest

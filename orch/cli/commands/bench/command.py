@@ -165,7 +165,7 @@ def _parse_list(option: str, text: str, pattern: str, hint: str) -> tuple[str, .
 
 
 def _parse_budget(text: str) -> float | None:
-    from orch.config.spec import duration_seconds
+    from orch.config.durations import duration_seconds
 
     if not text:
         return None
