@@ -8,6 +8,7 @@ from typing import Any
 from orch.config import regex_limits, spec
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
+from orch.text.lines import is_one_line
 from orch.text.redact import is_retired_pattern
 from orch.text.redact.vendor_keys import FORM_NAMES
 from orch.text.suggestion import did_you_mean
@@ -19,6 +20,7 @@ MAX_SECRET_CHARS = 200
 
 def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
     providers = data.get("providers", {})
+    yield from _check_shown_names(document, data)
     for name, provider in providers.items():
         yield from _check_provider(document, ("providers", name), provider)
     seen: dict[str, KeyPath] = {}
@@ -41,6 +43,25 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
                     key, f"{name!r} is already a name of {_model_id(data, seen[full])}"
                 )
             seen.setdefault(full, path)
+
+
+def _check_shown_names(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
+    """Names and words that reach terminals and logs must not control them."""
+    shown: list[tuple[KeyPath, str]] = [
+        (("providers", name), name) for name in data.get("providers", {})
+    ]
+    for index, model in enumerate(data.get("models", [])):
+        path: KeyPath = ("models", index)
+        shown += [((*path, key), model[key]) for key in ("id", "name") if key in model]
+        for key in ("aliases", "strengths", "weaknesses"):
+            shown += [((*path, key, at), word) for at, word in enumerate(model.get(key, []))]
+    for path, text in shown:
+        if not is_one_line(text):
+            yield document.problem(
+                path,
+                f"{text!r} holds a control character, a tab or a line break; write the name"
+                " without it",
+            )
 
 
 def _gguf_problem(gguf: str) -> str | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,7 +101,7 @@ def config_from_data(
     files, _ = find_sources(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
-            files[which] = SourceFile(which, Path(f"<{which}>"), "flag", json.dumps(data))
+            files[which] = SourceFile(which, Path(f"<{which}>"), "flag", _yaml_text(data))
     validated = _validate_and_cache(files, trusted_sources(files, env), env, "")
     filled = {which: interpolate(validated[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(validated, sort_keys=True).encode()).hexdigest()
@@ -112,6 +113,13 @@ def config_from_data(
         tuple(files.values()),
         **_own_and_shipped(validated),
     )
+
+
+def _yaml_text(data: dict[str, Any]) -> str:
+    """The data as JSON that is YAML too. JSON would write an emoji as two escapes, which YAML does
+    not put together, and YAML reads some characters above ASCII only as escapes."""
+    text = json.dumps(data, ensure_ascii=False)
+    return re.sub("[\x7f-\uffff]", lambda char: f"\\u{ord(char.group()):04x}", text)
 
 
 def _own_and_shipped(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,13 +27,13 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, map(one_line, str(error).splitlines())), type(error).__name__)
 
 
+def is_one_line(text: str) -> bool:
+    """Whether a text is a single line, without tabs, control and bidirectional characters."""
+    return text.splitlines() in ([], [text]) and "\t" not in text and sanitize_text(text) == text
+
+
 def is_valid_name(value: Any) -> bool:
     """Whether a value can be a name: a single line, neither empty nor too long."""
     if not isinstance(value, str) or len(value) > MOST_NAME_CHARS:
         return False
-    return (
-        value.splitlines() == [value]
-        and "\t" not in value
-        and sanitize_text(value) == value
-        and not value.isspace()
-    )
+    return bool(value) and is_one_line(value) and not value.isspace()

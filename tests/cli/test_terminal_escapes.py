@@ -69,13 +69,12 @@ def driving(text: str) -> list[str]:
 
 @pytest.fixture
 def evil(ollama: FakeOllama, home: Path) -> str:
-    """The id of a model that is hostile in all it says, and in the name that models.yaml gives
-    it."""
+    """The id of a model that is hostile in all it says."""
     name = "evil:7b"
     home.mkdir(exist_ok=True)
     (home / "models.yaml").write_text(
-        f'providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{{id: "{name}",'
-        f' name: "evil{IN_YAML}"}}]\n'
+        f"providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\n"
+        f"models: [{{id: '{name}'}}]\n"
     )
     call = {"function": {"name": f"f{EVIL}", "arguments": {f"a{EVIL}": EVIL}}}
     reply = [f"nemo {EVIL} [link](http://x/{EVIL}) &#x202e; ![image](http://y) answer"]

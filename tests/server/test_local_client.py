@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import socketserver
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.socket_path import is_private_folder, socket_path
+from orch.config.socket_path import socket_path
 from orch.server import local_client
 from orch.server.local_client import LocalConnection, NoServerError, StuckServerError, request_json
 
@@ -101,21 +100,3 @@ def test_a_missing_server_is_not_a_stuck_one() -> None:
     with pytest.raises(NoServerError) as none:
         request_json("GET", "/orch/server")
     assert not isinstance(none.value, StuckServerError)
-
-
-def test_a_folder_behind_another_users_link_is_not_private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own, link = tmp_path / "own", tmp_path / "link"
-    own.mkdir(mode=0o700)
-    link.symlink_to(own)
-    assert (is_private_folder(own), is_private_folder(link)) == (True, True)
-    lstat = os.lstat
-
-    def of_another(self: Path) -> os.stat_result:
-        facts = list(lstat(self))
-        facts[4] = os.getuid() + 1
-        return os.stat_result(facts)
-
-    monkeypatch.setattr(Path, "lstat", of_another)
-    assert not is_private_folder(link)

@@ -110,17 +110,6 @@ def test_a_failed_model_forges_no_line_on_stderr(ollama: FakeOllama, kind: str) 
     assert _forged(done.stderr) == []
 
 
-def test_a_name_in_models_yaml_forges_no_line_of_a_run(ollama: FakeOllama, home: Path) -> None:
-    home.mkdir(exist_ok=True)
-    named = json.dumps({"id": LLAMA, "name": f"x\n{FAKE}"})
-    (home / "models.yaml").write_text(
-        f"providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{named}]\n"
-    )
-    done = orch("run", "-m", LLAMA, "hi")
-    assert FAKE.encode() in done.stderr
-    assert _forged(done.stderr + orch("route", "hi").stdout) == []
-
-
 def test_a_key_of_a_configuration_forges_no_problem(home: Path) -> None:
     home.mkdir(exist_ok=True)
     (home / "models.yaml").write_text(
