@@ -21,7 +21,8 @@ def routes() -> str:
 
 
 def _about(path: str, endpoint: object) -> str:
-    about = (endpoint.__doc__ or "").strip().split("\n")[0].partition(": ")[2]
+    paragraph = " ".join((endpoint.__doc__ or "").strip().partition("\n\n")[0].split())
+    about = paragraph.partition(": ")[2]
     return (
         about[:1].upper() + about[1:]
         if about

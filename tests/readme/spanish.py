@@ -1,7 +1,7 @@
 """What each command does, in Spanish, for README.es.md."""
 
 COMMANDS = {
-    "run": "Responde una tarea con el modelo que antes la hará bien.",
+    "run": "Resuelve una tarea con el modelo que antes dará una buena respuesta.",
     "chat": "Conversa con tus modelos, turno a turno.",
     "route": "Muestra qué modelo tomaría una tarea y por qué; no ejecuta nada.",
     "classify": "Dice qué clase de tarea es un texto, o cada línea de un archivo JSONL.",
