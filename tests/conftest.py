@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.support.browser import Visit
+    from tests.support.own_models import Write
 
 CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
@@ -76,6 +77,31 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(work)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_core(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs a test of the real model on one core, as every worker does: llama.cpp's threads spin,
+    and on two busy cores they wait for one another for minutes."""
+    if "real" not in request.keywords or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
+
+
+@pytest.fixture
+def own(home: Path) -> Write:
+    """Writes the user's own models.yaml."""
+
+    def write(text: str) -> Path:
+        home.mkdir(exist_ok=True)
+        (home / "models.yaml").write_text(text)
+        return home / "models.yaml"
+
+    return write
 
 
 @pytest.fixture

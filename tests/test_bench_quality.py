@@ -4,12 +4,13 @@ decides."""
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,7 +19,7 @@ from orch.bench.suite import load_suite
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
 from tests.conftest import CODER, LLAMA
-from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
@@ -36,8 +37,49 @@ CAPITALS = (
 )
 
 
+SUITE = "suite.jsonl"
+BENCH = ("bench", "--quality", "--suite", SUITE)
+
+
+class Benched(NamedTuple):
+    """A finished bench of two models: its folders, its output, and how often a model was asked."""
+
+    home: Path
+    work: Path
+    done: subprocess.CompletedProcess[bytes]
+    asked: int
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Benched:
+    """A bench in which the coder is always right, the other model never."""
+    folder = tmp_path_factory.mktemp("benched")
+    models = [FakeModel(CODER, reply=["Paris"]), FakeModel(LLAMA, reply=["London"])]
+    with FakeOllama(models) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORCH_HOME", str(folder / "home"))
+        patch.setenv("OLLAMA_HOST", server.url)
+        (folder / "work").mkdir()
+        patch.chdir(folder / "work")
+        write_suite()
+        done = orch(*BENCH, "--json", "--svg", "curve.svg")
+        return Benched(folder / "home", folder / "work", done, len(server.chats()))
+
+
+@pytest.fixture
+def benched(finished: Benched, home: Path) -> Benched:
+    """That bench, in this test's own home."""
+    shutil.copytree(finished.home, home, ignore=shutil.ignore_patterns("*.sock"))
+    write_suite()
+    return finished
+
+
 @pytest.fixture
 def suite() -> Path:
+    """The suite, in this test's working directory."""
+    return write_suite()
+
+
+def write_suite() -> Path:
     """Ten simple questions whose right answer is always Paris."""
     tasks = [
         {
@@ -49,24 +91,18 @@ def suite() -> Path:
         }
         for name in CAPITALS
     ]
-    path = Path("suite.jsonl")
+    path = Path(SUITE)
     path.write_text("".join(json.dumps(task) + "\n" for task in tasks))
     return path
 
 
-def _says(ollama: FakeOllama, model: str, text: str) -> None:
-    ollama.models[model].reply = [text]
-
-
 def test_the_model_that_answers_right_is_chosen_from_then_on(
-    ollama: FakeOllama, suite: Path
+    ollama: FakeOllama, benched: Benched, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _says(ollama, CODER, "Paris")
-    _says(ollama, LLAMA, "London")
-    before = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
-    done = orch("bench", "--quality", "--suite", str(suite), "--json")
     after = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
-    assert done.returncode == 0, done.stderr.decode()
+    monkeypatch.setenv("ORCH_HOME", str(home.with_name("fresh")))
+    before = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
+    assert benched.done.returncode == 0, benched.done.stderr.decode()
     assert before["model"] == LLAMA
     assert after["model"] == CODER
     assert _provenance(after, CODER).startswith("measured")
@@ -81,41 +117,36 @@ def _provenance(decided: dict[str, Any], model: str) -> str:
     )
 
 
-def test_the_report_has_the_router_the_best_single_model_and_the_oracle(
-    ollama: FakeOllama, suite: Path
-) -> None:
-    _says(ollama, CODER, "Paris")
-    _says(ollama, LLAMA, "London")
-    told = json.loads(
-        orch("bench", "--quality", "--suite", str(suite), "--json", "--svg", "curve.svg").stdout
-    )
-    assert [(line["name"].split(":")[0], line["quality"]) for line in told["lines"]] == [
+def test_the_report_has_the_router_the_best_single_model_and_the_oracle(benched: Benched) -> None:
+    report = json.loads(benched.done.stdout)
+    assert [(line["name"].split(":")[0], line["quality"]) for line in report["lines"]] == [
         ("router", 1.0),
         ("best single", 1.0),
         ("oracle", 1.0),
     ]
-    assert told["best"] == CODER
-    assert "one model is enough" in told["sentence"]
-    assert len(told["curve"]) == 11
-    assert ET.parse("curve.svg").getroot().tag.endswith("svg")
+    assert report["best"] == CODER
+    assert "one model is enough" in report["sentence"]
+    assert len(report["curve"]) == 11
+    assert ET.parse(benched.work / "curve.svg").getroot().tag.endswith("svg")
 
 
-def test_answers_are_stored_and_not_requested_again(ollama: FakeOllama, suite: Path) -> None:
-    orch("bench", "--quality", "--suite", str(suite))
-    asked = len(ollama.chats())
-    orch("bench", "--quality", "--suite", str(suite))
-    assert len(ollama.chats()) == asked == 20
+def test_answers_are_stored_and_not_requested_again(ollama: FakeOllama, benched: Benched) -> None:
+    assert orch(*BENCH).returncode == 0
+    assert (benched.asked, len(ollama.chats())) == (20, 0)
 
 
-def test_the_report_is_the_same_while_the_provider_is_down(
-    ollama: FakeOllama, suite: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_report_is_the_same_while_the_provider_is_down(benched: Benched) -> None:
+    report = json.loads(orch("bench", "--report", "--suite", SUITE, "--json").stdout)
+    assert report["lines"] == json.loads(benched.done.stdout)["lines"]
+
+
+def test_regrading_calls_no_model_and_uses_the_present_graders(
+    ollama: FakeOllama, benched: Benched
 ) -> None:
-    _says(ollama, CODER, "Paris")
-    _says(ollama, LLAMA, "London")
-    orch("bench", "--quality", "--suite", str(suite))
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
-    told = json.loads(orch("bench", "--report", "--suite", str(suite), "--json").stdout)
-    assert [line["quality"] for line in told["lines"]] == [1.0, 1.0, 1.0]
+    Path(SUITE).write_text(Path(SUITE).read_text().replace('"Paris"', '"Rome"'))
+    done = orch("bench", "--regrade", "--suite", SUITE)
+    assert "10 scores changed" in done.stderr.decode()
+    assert not ollama.chats()
 
 
 def test_ctrl_c_keeps_the_grades_and_the_same_command_resumes(
@@ -140,18 +171,6 @@ def test_ctrl_c_keeps_the_grades_and_the_same_command_resumes(
     assert sqlite3.connect(home / "journal.sqlite3").execute(
         "SELECT count(*) FROM graded WHERE score IS NOT NULL"
     ).fetchone() == (20,)
-
-
-def test_regrading_calls_no_model_and_uses_the_present_graders(
-    ollama: FakeOllama, suite: Path
-) -> None:
-    _says(ollama, CODER, "Paris")
-    orch("bench", "--quality", "--suite", str(suite))
-    asked = len(ollama.chats())
-    suite.write_text(suite.read_text().replace('"Paris"', '"Rome"'))
-    done = orch("bench", "--regrade", "--suite", str(suite))
-    assert "10 scores changed" in done.stderr.decode()
-    assert len(ollama.chats()) == asked
 
 
 def test_a_failing_model_is_reported_and_the_others_continue(

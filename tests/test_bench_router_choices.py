@@ -49,9 +49,10 @@ def test_at_quality_the_model_with_the_better_grades_is_chosen(
     assert chosen(graded(right, 1.0) + graded(wrong, 0.0), 10) == {right.key}
 
 
-def test_at_speed_the_faster_model_is_chosen_although_it_is_worse() -> None:
+def test_the_dial_weighs_speed_against_quality() -> None:
     learn = graded(SMALL, 0.6) + graded(LARGE, 1.0)
     assert chosen(learn, 0) == {SMALL.key}
+    assert chosen(learn, 10) == {LARGE.key}
 
 
 def test_every_model_counts_as_installed_and_loaded() -> None:

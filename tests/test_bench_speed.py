@@ -315,26 +315,7 @@ def test_markdown_has_a_row_for_each_kind_of_cell_and_a_line_with_machine_date_a
 
 @pytest.mark.real
 def test_the_embedded_model_is_measured_cold_and_warm() -> None:
-    # on one core: on two that are busy otherwise, llama.cpp's threads wait for one another for
-    # minutes
-    code = (
-        "import os\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0,"
-        " [max(os.sched_getaffinity(0))])\nfrom orch.cli.main import main\nmain()"
-    )
-    words = [
-        sys.executable,
-        "-c",
-        code,
-        "bench",
-        "smollm2-135m-instruct",
-        "--json",
-        "-n",
-        "1",
-        *QUICK,
-    ]
-    done = subprocess.run(
-        words, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False
-    )
+    done = orch("bench", "smollm2-135m-instruct", "--json", "-n", "1", *QUICK)
     cells = json.loads(done.stdout)["cells"]
     assert [(cell["kind"], cell["error"], cell["timed_by"]) for cell in cells] == [
         (COLD, None, "provider"),

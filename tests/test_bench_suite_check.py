@@ -43,3 +43,10 @@ def test_a_schema_nested_too_deeply_is_a_fault_not_a_traceback() -> None:
     for _ in range(2000):
         schema = {"items": schema}
     assert list(schema_faults(schema)) == [((), "is nested too deeply")]
+
+
+def test_faults_have_their_paths_and_an_unknown_keyword_its_likely_name() -> None:
+    schema = {"items": {"typ": "string"}, "anyOf": [{"minItems": -1}]}
+    faults = {path: message for path, message in schema_faults(schema)}
+    assert faults.keys() == {("items", "typ"), ("anyOf", 0, "minItems")}
+    assert faults["items", "typ"].startswith("unknown keyword, did you mean type?; allowed: ")

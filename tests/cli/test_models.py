@@ -4,7 +4,6 @@ task could be answered."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +16,7 @@ from orch.execution.pulling import pull_model
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
-
-PROVIDERS = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
-OWN = f"""# my models
-version: 1
-
-providers:   # where they live
-  ollama: {{kind: ollama, base_url: http://127.0.0.1:11434}}
-
-models:
-  # the quick one
-  - id: {LLAMA}
-    name: 'Quick'    # quotes stay
-    strengths: [simple, "exploration"]
-    speed_rating: 9.50
-
-  # the last comment
-"""
-Write = Callable[[str], Path]
-
-
-@pytest.fixture
-def own(home: Path) -> Write:
-    """Writes the user's own models.yaml."""
-
-    def write(text: str) -> Path:
-        home.mkdir(exist_ok=True)
-        (home / "models.yaml").write_text(text)
-        return home / "models.yaml"
-
-    return write
+from tests.support.own_models import OWN, PROVIDERS, Write
 
 
 def listed() -> dict[str, dict[str, Any]]:

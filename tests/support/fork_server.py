@@ -85,7 +85,7 @@ def _fork() -> int:
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> None:
-    """What a process has before its first line: words, environment, folder and streams."""
+    """What a process has before its first line: words, environment, folder, streams and cores."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -93,6 +93,8 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
         new = _reopened(number, getattr(sys, name))
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, request["cores"])
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

@@ -59,7 +59,12 @@ class Forked(subprocess.Popen[Any]):
             given[20],
         )
         request = json.dumps(
-            {"words": args[len(COMMAND) :], "env": dict(env), "cwd": str(cwd)}
+            {
+                "words": args[len(COMMAND) :],
+                "env": dict(env),
+                "cwd": str(cwd),
+                "cores": sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [],
+            }
         ).encode()
         if (
             sys.platform != "linux"

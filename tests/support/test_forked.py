@@ -54,6 +54,20 @@ def test_it_is_forked_from_what_has_imported_orch(monkeypatch: pytest.MonkeyPatc
     assert b"fork_server" in words
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python starts anew")
+def test_it_runs_on_the_cores_of_its_caller() -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        with Forked("serve", "--port", "0", stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert os.sched_getaffinity(process.pid) == {max(cores)}
+            process.kill()
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def test_a_signal_ends_it_and_its_parent_knows() -> None:
     with Forked("serve", "--port", "0", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,7 @@ from orch.config.load import load_config
 from orch.errors import ConfigError
 from orch.types import ModelKey
 from tests.conftest import LLAMA
-
-PROVIDERS = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
-OWN = f"""# my models
-version: 1
-
-providers:   # where they live
-  ollama: {{kind: ollama, base_url: http://127.0.0.1:11434}}
-
-models:
-  # the quick one
-  - id: {LLAMA}
-    name: 'Quick'    # quotes stay
-    strengths: [simple, "exploration"]
-    speed_rating: 9.50
-
-  # the last comment
-"""
-Write = Callable[[str], Path]
-
-
-@pytest.fixture
-def own(home: Path) -> Write:
-    """Writes the user's own models.yaml."""
-
-    def write(text: str) -> Path:
-        home.mkdir(exist_ok=True)
-        (home / "models.yaml").write_text(text)
-        return home / "models.yaml"
-
-    return write
-
+from tests.support.own_models import OWN, PROVIDERS, Write
 
 HELD = f"""# my models
 version: 1
