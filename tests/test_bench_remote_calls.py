@@ -79,6 +79,16 @@ def test_a_list_that_the_other_side_changes_is_changed_here(side: SimpleNamespac
     assert items == ["before", 3]
 
 
+@pytest.mark.parametrize("number", [-1, 1, "0", None])
+def test_only_a_number_that_was_handed_out_names_an_object(
+    side: SimpleNamespace, number: Any
+) -> None:
+    given = object()
+    assert side.link.local_object(side.link.number(given)) is given
+    with pytest.raises(LinkBroken):
+        side.link.local_object(number)
+
+
 def test_a_side_that_is_gone_is_a_broken_link() -> None:
     reading, writing = os.pipe()
     os.close(writing)

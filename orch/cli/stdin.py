@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64_000_000
 WAIT_NOTICE_S = 2.0
 _CHUNK = 1 << 16
-# UTF-32's first: that of UTF-16 is the beginning of it
+# UTF-32 first: its mark begins with that of UTF-16
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

@@ -67,7 +67,8 @@ async def _pull(name: str, provider: str, runtime: Runtime, show: ShowStep) -> N
 
 
 def _download(name: str, sha256: str, config_dir: Path | None, show: ShowStep) -> str:
-    """Downloads the file, tries it and adds it to models.yaml, whose problems are found first."""
+    """Downloads the file, tests it and adds it to models.yaml, whose problems are reported before
+    the download."""
     artifact = model_library.find_artifact(name, sha256)
     target = models_dir().absolute() / model_library.file_name(name, artifact)
     model_id = target.stem.rpartition("-")[0] if model_library.is_url(name) else name

@@ -40,10 +40,10 @@ class Artifact:
 
 
 def download_file(artifact: Artifact, target: Path, progress: ReportBytes) -> None:
-    """Brings the file to `target`, readable by its owner alone. What came of it stands beside it as
-    `.part`, and the next call goes on from there.
+    """Downloads the file to `target`, readable by its owner alone.
 
-    Raises OrchError; on Ctrl-C with the code `interrupted`.
+    A partial download is kept beside it as `.part`, and the next call resumes it. Raises OrchError;
+    on Ctrl-C with the code `interrupted`.
     """
     if (
         target.is_file()
@@ -146,8 +146,8 @@ def _download_rest(part: _PartialFile, artifact: Artifact, progress: ReportBytes
 
 
 def _receive(part: _PartialFile, artifact: Artifact, progress: ReportBytes) -> bool:
-    """The rest of the file by one connection; False where the server knows no such rest, and it
-    must be begun anew."""
+    """Downloads the rest of the file over one connection; False where the server can't continue it,
+    so that it must be restarted."""
     with open_url(artifact.url, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
         if response.status_code == 416 and artifact.size_bytes is None:
             return True  # nothing is missing; its SHA-256 tells whether it is the file

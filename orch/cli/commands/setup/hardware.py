@@ -17,8 +17,8 @@ _PROBE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is, in bytes: memory in all and still free (None where the system does not say),
-    of GPUs, and what a second reads of it."""
+    """Memory in bytes: in total, free (None where the system does not report it) and of GPUs; and
+    the bytes that are read per second."""
 
     memory_bytes: int | None
     free_bytes: int | None

@@ -41,8 +41,8 @@ def is_url(name: str) -> bool:
 
 
 def registry_path(name: str, env: Mapping[str, str] = os.environ) -> RegistryPath:
-    """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises
-    UsageError."""
+    """The place in a registry of a name as Ollama parses it: `qwen3:4b`, `someone/model`,
+    `hf.co/OWNER/REPO:TAG`. Raises UsageError."""
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise UsageError(
@@ -60,8 +60,7 @@ def registry_path(name: str, env: Mapping[str, str] = os.environ) -> RegistryPat
 
 
 def find_artifact(name: str, sha256: str = "", env: Mapping[str, str] = os.environ) -> Artifact:
-    """The file of a model: asks the registry for its manifest; of an address nothing is asked.
-    Raises OrchError."""
+    """The file of a model, from the registry's manifest; a URL is not queried. Raises OrchError."""
     if is_url(name):
         if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
             raise UsageError(
@@ -124,7 +123,7 @@ def _weights(manifest: Any, name: str) -> tuple[str, int]:
 
 
 def file_name(name: str, artifact: Artifact) -> str:
-    """What its file is called here: its name and the beginning of its SHA-256, so that a newer one
-    is another file."""
+    """The name of its local file: its name and the beginning of its SHA-256, so that a newer
+    version is another file."""
     last = name.rpartition("/")[2].removesuffix(".gguf") if is_url(name) else name
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', last)[:80]}-{artifact.sha256[:12]}.gguf"

@@ -99,7 +99,7 @@ class MachineSurvey:
 
 
 def make_offers(survey: MachineSurvey) -> list[Offer]:
-    """In the order in which they are worth doing; of models the recommended one first."""
+    """The offers in the order in which to carry them out; the recommended model first."""
     offers = [
         _server_offer(server)
         for server in survey.servers
@@ -156,8 +156,8 @@ def _fitting(
 def _best_choices(
     survey: MachineSurvey, choices: Sequence[StarterModel], action: Action
 ) -> list[StarterModel]:
-    """Those that are better than all faster ones that are no larger, and than what is there: the
-    recommended one first, then the others, best first."""
+    """The choices that are better than every faster one that is not larger, and than the installed
+    models: the recommended one first, then the others, best first."""
     seconds = {each.name: expected_s(each, survey.machine, action) for each in choices}
     worth = {
         each.name: _estimated_quality(survey.qualities(each.name), each.params_b)
@@ -214,7 +214,7 @@ def _model_offer(choice: StarterModel, survey: MachineSurvey, action: Action) ->
 
 
 def mean_quality(qualities: Mapping[TaskType, float] | None) -> float | None:
-    """Over the types, to two digits."""
+    """The mean over the task types, to two digits."""
     return round(fmean(qualities.values()), 2) if qualities else None
 
 

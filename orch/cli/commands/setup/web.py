@@ -34,7 +34,7 @@ def open_url(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
 
 
 def _client(url: str, headers: Mapping[str, str]) -> Any:
-    """One for each address on the way: another host may have another proxy, or none."""
+    """The HTTP client for one URL: each host on the way may have another proxy, or none."""
     httpx = import_httpx()
     try:
         return httpx.Client(
@@ -47,7 +47,7 @@ def _client(url: str, headers: Mapping[str, str]) -> Any:
 
 
 def _follow_redirects(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
-    """The answer behind all redirects."""
+    """The response after all redirects."""
     httpx, at = import_httpx(), url
     for _ in range(MAX_REDIRECTS + 1):
         check_url(at, may_be_here=is_local_url(url))
@@ -71,8 +71,8 @@ def _follow_redirects(clients: ExitStack, url: str, headers: Mapping[str, str]) 
 
 
 def check_url(url: str, *, may_be_here: bool) -> None:
-    """Raises OrchError for an address that a download does not go to: not HTTPS, or with a user in
-    it. From the web nothing leads to this machine."""
+    """Raises OrchError for a URL that downloads don't use: not HTTPS, or with a user. A redirect
+    from the web never leads to this machine."""
     httpx = import_httpx()
     try:
         asked = httpx.URL(url)
