@@ -110,6 +110,7 @@ def test_a_terminal_shows_rendered_markdown_with_header_and_time(screen: Console
 def test_a_fallback_without_text_starts_afresh_on_a_terminal(screen: Console) -> None:
     shown = on_screen(screen, content("gone"), FALLBACK | {"offset": 0}, content("kept\n\n"))
     assert shown.rstrip().endswith("kept")
+    assert "gonekept" not in shown
 
 
 def test_a_line_too_long_for_markdown_is_shown_as_it_is(

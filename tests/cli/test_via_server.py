@@ -78,7 +78,11 @@ def test_a_run_is_written_as_it_comes(
 
 @pytest.mark.parametrize(
     "connection",
-    [Connection({}, status=409), Connection({"error": {}}, status=503), NoServerError("none")],
+    [
+        Connection({"v": 1} | ERROR, status=409),
+        Connection({"error": {}}, status=503),
+        NoServerError("none"),
+    ],
 )
 def test_a_server_that_can_not_take_it_leaves_the_run_to_this_process(
     monkeypatch: pytest.MonkeyPatch, connection: Connection | Exception
