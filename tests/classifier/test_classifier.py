@@ -31,19 +31,19 @@ PLAIN = "What is the capital of France?"
     ],
 )
 def test_plain_tasks_are_classified(text: str, wanted: str) -> None:
-    found = classify(text)
-    assert found.task_type == wanted
-    assert sum(found.scores.values()) == pytest.approx(1)
+    result = classify(text)
+    assert result.task_type == wanted
+    assert sum(result.scores.values()) == pytest.approx(1)
 
 
 def test_a_keyword_of_the_users_own_is_a_strong_vote_and_evidence() -> None:
     own = {TaskType.ANALYSIS: TaskTypeRule(keywords=Keywords(en=("frobnicate",)))}
-    without, found = (
+    without, result = (
         classify("frobnicate the budget"),
         Classifier(own).classify("frobnicate the budget"),
     )
-    assert found.scores[TaskType.ANALYSIS] > without.scores[TaskType.ANALYSIS]
-    assert ("keyword", "frobnicate") in [(each.kind, each.feature) for each in found.evidence]
+    assert result.scores[TaskType.ANALYSIS] > without.scores[TaskType.ANALYSIS]
+    assert ("keyword", "frobnicate") in [(each.kind, each.feature) for each in result.evidence]
 
 
 def test_two_own_rules_outvote_the_trained_classifier() -> None:

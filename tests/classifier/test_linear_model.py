@@ -40,19 +40,19 @@ def test_a_shortened_file_is_refused() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_gets_a_complete_classification(text: str) -> None:
-    found = LEARNED.classify(text)
-    assert math.isclose(sum(found.scores.values()), 1.0, abs_tol=1e-9)
-    assert set(found.scores) == set(TaskType)
-    assert 0.0 <= found.confidence <= 1.0
-    assert found == LEARNED.classify(text)
+    result = LEARNED.classify(text)
+    assert math.isclose(sum(result.scores.values()), 1.0, abs_tol=1e-9)
+    assert set(result.scores) == set(TaskType)
+    assert 0.0 <= result.confidence <= 1.0
+    assert result == LEARNED.classify(text)
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t ", "\x00\x01\x02", "?!?", "😀😀😀", "\ud800"])
 def test_a_text_without_evidence_is_simple_and_unsure(text: str) -> None:
-    found = LEARNED.classify(text)
-    assert found.task_type is TaskType.SIMPLE
-    assert found.unsure
-    assert not found.evidence
+    result = LEARNED.classify(text)
+    assert result.task_type is TaskType.SIMPLE
+    assert result.unsure
+    assert not result.evidence
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_text_without_evidence_is_simple_and_unsure(text: str) -> None:
     ],
 )
 def test_a_text_in_an_unknown_language_is_unsure(text: str) -> None:
-    found = LEARNED.classify(text)
-    assert found.unsure
-    assert found.confidence < 0.3
+    result = LEARNED.classify(text)
+    assert result.unsure
+    assert result.confidence < 0.3
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_the_previous_turn_is_a_vote_for_a_short_text_only() -> None:
 
 
 def test_the_evidence_names_words_of_the_text() -> None:
-    found = LEARNED.classify("write a haiku about rain")
+    result = LEARNED.classify("write a haiku about rain")
     assert any(
-        "haiku" in each.feature for each in found.evidence if each.task_type is found.task_type
+        "haiku" in each.feature for each in result.evidence if each.task_type is result.task_type
     )
 
 

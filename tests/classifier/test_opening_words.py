@@ -37,8 +37,8 @@ TOO_ALIKE = 0.7
 
 
 def test_the_words_type_is_first_or_second_in_95_of_100() -> None:
-    found = placed()
-    assert share(found) >= GOAL, [each.sentence.text for each in found if not each.right]
+    results = placed()
+    assert share(results) >= GOAL, [each.sentence.text for each in results if not each.right]
 
 
 def test_no_single_word_fails() -> None:
@@ -131,9 +131,9 @@ def test_keeping_a_type_second_never_makes_it_first() -> None:
 
 def test_an_own_keyword_counts_the_same_after_an_opening_word() -> None:
     own = Classifier({TaskType.CODING: TaskTypeRule(keywords=Keywords(en=("cellar",)))})
-    found = own.classify("Investigate the cellar")
-    assert found.task_type is TaskType.CODING
-    assert EVIDENCE_KIND not in {each.kind for each in found.evidence}
+    result = own.classify("Investigate the cellar")
+    assert result.task_type is TaskType.CODING
+    assert EVIDENCE_KIND not in {each.kind for each in result.evidence}
 
 
 def test_no_sentence_is_trained_on() -> None:

@@ -69,18 +69,20 @@ def in_a_new_process(code: str, **env: str) -> str:
 
 
 def test_without_answers_the_rating_is_the_estimate() -> None:
-    found = QualityModel.fit([], models=MODELS, priors={"small": 0.3, "large": 0.8}).predict(
+    predicted = QualityModel.fit([], models=MODELS, priors={"small": 0.3, "large": 0.8}).predict(
         "anything"
     )
-    assert [(found[model].mean, found[model].n, found[model].source) for model in MODELS] == [
+    assert [
+        (predicted[model].mean, predicted[model].n, predicted[model].source) for model in MODELS
+    ] == [
         (0.3, 0, "rated"),
         (0.8, 0, "rated"),
     ]
 
 
 def test_without_a_rating_the_mean_of_the_others_is_assumed() -> None:
-    found = QualityModel.fit([], models=MODELS, priors={"large": 0.8}).predict("anything")
-    assert (found["small"].mean, found["small"].source) == (0.8, "assumed")
+    predicted = QualityModel.fit([], models=MODELS, priors={"large": 0.8}).predict("anything")
+    assert (predicted["small"].mean, predicted["small"].source) == (0.8, "assumed")
 
 
 def test_without_any_evidence_a_half_is_assumed() -> None:
@@ -88,28 +90,28 @@ def test_without_any_evidence_a_half_is_assumed() -> None:
 
 
 def test_an_assumption_has_a_larger_deviation_than_a_rating() -> None:
-    found = QualityModel.fit([], models=MODELS, priors={"large": 0.8}).predict("anything")
-    assert found["small"].sd > found["large"].sd
+    predicted = QualityModel.fit([], models=MODELS, priors={"large": 0.8}).predict("anything")
+    assert predicted["small"].sd > predicted["large"].sd
 
 
 # ---------------------------------------------------------------- evidence
 
 
 def test_one_answer_moves_a_rating_only_a_little() -> None:
-    found = QualityModel.fit(
+    predicted = QualityModel.fit(
         [("hello", "", "small", 1.0)], models=MODELS, priors={"small": 0.4}
     ).predict("hello")["small"]
-    assert 0.4 < found.mean < 0.6
-    assert found.source == "measured and rated (n=1)"
+    assert 0.4 < predicted.mean < 0.6
+    assert predicted.source == "measured and rated (n=1)"
 
 
 def test_many_answers_outweigh_a_rating() -> None:
     rows: list[Row] = [(f"question {at}", None, "small", 0.9) for at in range(200)]
-    found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.1}).predict("question 7")[
+    predicted = QualityModel.fit(rows, models=MODELS, priors={"small": 0.1}).predict("question 7")[
         "small"
     ]
-    assert found.mean > 0.8
-    assert found.source == "measured (n=200)"
+    assert predicted.mean > 0.8
+    assert predicted.source == "measured (n=200)"
 
 
 def test_evidence_reduces_the_deviation() -> None:
@@ -124,10 +126,10 @@ def test_evidence_reduces_the_deviation() -> None:
 
 def test_a_kind_with_few_answers_is_shrunk_towards_the_models_mean() -> None:
     rows: list[Row] = [(f"sum {at}", "sum", "small", 0.8) for at in range(50)]
-    found = QualityModel.fit(
+    predicted = QualityModel.fit(
         [*rows, ("a poem", "poem", "small", 0.0)], models=["small"], priors={}
     ).predict("a poem")["small"]
-    assert found.mean > 0.5
+    assert predicted.mean > 0.5
 
 
 def test_learns_which_model_is_good_at_which_kind(fitted: QualityModel) -> None:
@@ -136,10 +138,10 @@ def test_learns_which_model_is_good_at_which_kind(fitted: QualityModel) -> None:
 
 
 def test_estimates_are_close_to_the_scores_of_the_kind(fitted: QualityModel) -> None:
-    found = fitted.predict("What is 11 plus 4 times 9?")
-    assert found["small"].mean > 0.7
-    assert found["large"].mean < 0.4
-    assert found["small"].n == pytest.approx(30, abs=3)
+    predicted = fitted.predict("What is 11 plus 4 times 9?")
+    assert predicted["small"].mean > 0.7
+    assert predicted["large"].mean < 0.4
+    assert predicted["small"].n == pytest.approx(30, abs=3)
 
 
 def test_a_text_unlike_all_others_gets_the_models_mean(fitted: QualityModel) -> None:
@@ -310,8 +312,8 @@ def test_any_text_is_answered_within_bounds(fitted_bytes: bytes, text: str) -> N
     )
 )
 def test_any_rows_can_be_fitted(rows: list[Row]) -> None:
-    found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}).predict("a")
-    assert all(0 <= each.mean <= 1 and math.isfinite(each.sd) for each in found.values())
+    predicted = QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}).predict("a")
+    assert all(0 <= each.mean <= 1 and math.isfinite(each.sd) for each in predicted.values())
 
 
 ALIKE = st.sampled_from(
@@ -356,7 +358,8 @@ def test_indistinguishable_answers_can_be_fitted(
     )
     for text in ("a", "", "something else?"):
         assert all(
-            0 <= found.mean <= 1 and 0 < found.sd < 1 for found in model.predict(text).values()
+            0 <= predicted.mean <= 1 and 0 < predicted.sd < 1
+            for predicted in model.predict(text).values()
         )
 
 
@@ -474,14 +477,14 @@ def test_each_kind_is_shrunk_towards_its_own_prior() -> None:
         for kind, score in (("sum", 0.9), ("poem", 0.3))
         for n in range(4)
     ]
-    found = QualityModel.fit(rows, models=MODELS, priors=BY_KIND, kinds=given_kind)
-    assert [found.predict(text)["small"].mean for text in ("sum x", "poem x")] == pytest.approx(
+    predicted = QualityModel.fit(rows, models=MODELS, priors=BY_KIND, kinds=given_kind)
+    assert [predicted.predict(text)["small"].mean for text in ("sum x", "poem x")] == pytest.approx(
         [0.9, 0.3], abs=0.01
     )
-    found.update("poem y", "small", 1.0)
+    predicted.update("poem y", "small", 1.0)
     assert (
-        found.predict("poem x")["small"].mean - 0.3
-        > 2 * (found.predict("sum x")["small"].mean - 0.9)
+        predicted.predict("poem x")["small"].mean - 0.3
+        > 2 * (predicted.predict("sum x")["small"].mean - 0.9)
         > 0
     )
 

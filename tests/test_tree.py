@@ -1,0 +1,101 @@
+"""The tree of the repository: where tests stand, how many entries a folder holds, how long a file
+is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ("routing", "execution", "classifier", "quality", "providers", "storage")
+MOST_ENTRIES, MOST_LINES = 25, 350
+TOP_LEVEL = {
+    *"bench classifier cli config execution memory providers quality routing server".split(),
+    *"storage text errors.py orchestrator.py types.py wiring.py".split(),
+    *"__init__.py py.typed locale".split(),
+}
+"""Twelve packages and four modules, the face of the library, and data."""
+FULL_FOLDERS = {
+    "tests": (52, "what tests orch/bench is test_bench_*.py here, beside the tests of the whole"),
+    "tests/support": (33, "helpers of all packages, which every test imports by these paths"),
+}
+"""Folders that may hold more entries: how many, and the reason."""
+WITHOUT_A_TEST_FILE = {
+    "classifier/train/__main__": "a command; tests/evals/classifier.py measures its result",
+    "execution/runtime": "types: a dataclass of the parts, which wiring.py constructs",
+    "routing/known_models/identity": "types: a dataclass of what identifies a model",
+}
+"""Core modules without a test file of their own name, each with the reason."""
+LONG_DATA = {
+    "types.py": "data: the values that all packages share, and their form as dictionaries",
+}
+"""Files of more than 350 lines, each with the reason."""
+
+
+def core_modules() -> list[str]:
+    """The modules of the core, by their path below orch/ without the suffix."""
+    paths = (path for package in CORE for path in (ROOT / "orch" / package).rglob("*.py"))
+    names = (path.relative_to(ROOT / "orch").with_suffix("") for path in paths)
+    return sorted(name.as_posix() for name in names if name.name != "__init__")
+
+
+def test_each_core_module_has_a_test_file_of_its_own_name() -> None:
+    missing = []
+    for module in core_modules():
+        package, _, _ = module.partition("/")
+        name = f"test_{module.rpartition('/')[2].strip('_')}.py"
+        if module not in WITHOUT_A_TEST_FILE and not any((ROOT / "tests" / package).rglob(name)):
+            missing.append(f"tests/{package}/**/{name}")
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "folder"), [(WITHOUT_A_TEST_FILE, "orch/{}.py"), (LONG_DATA, "orch/{}")]
+)
+def test_every_exception_is_a_file_and_has_its_reason(listed: dict[str, str], folder: str) -> None:
+    assert [name for name in listed if not (ROOT / folder.format(name)).is_file()] == []
+    assert all(listed.values())
+
+
+def entries(folder: Path) -> set[str]:
+    """What git would list of a folder: no caches, no files of an editor."""
+    return {
+        path.name for path in folder.iterdir() if path.name[0] != "." and path.name != "__pycache__"
+    }
+
+
+@pytest.mark.parametrize("tree", ["orch", "tests"])
+def test_no_folder_holds_more_than_25_entries(tree: str) -> None:
+    folders = [ROOT / tree, *(path for path in (ROOT / tree).rglob("*/") if path.is_dir())]
+    counts = {
+        folder.relative_to(ROOT).as_posix(): len(entries(folder))
+        for folder in folders
+        if not {"__pycache__", "node_modules"} & set(folder.parts)
+    }
+    limits = {name: most for name, (most, _) in FULL_FOLDERS.items()}
+    over = [name for name, count in counts.items() if count > limits.get(name, MOST_ENTRIES)]
+    assert over == []
+
+
+def test_the_top_level_of_orch_is_twelve_packages_and_four_modules() -> None:
+    assert entries(ROOT / "orch") == TOP_LEVEL
+
+
+def test_every_package_says_what_it_owns() -> None:
+    silent = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "orch").rglob("__init__.py")
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_only_data_is_longer_than_350_lines() -> None:
+    lengths = {
+        path.relative_to(ROOT / "orch").as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in (ROOT / "orch").rglob("*.py")
+    }
+    long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
+    assert {name: lines for name, lines in long.items() if name not in LONG_DATA} == {}
