@@ -88,6 +88,12 @@ def test_spliced_prompts_are_distinct_and_of_written_words() -> None:
     assert spliced(rows, 20, seed=1) == texts != spliced(rows, 20, seed=2)
 
 
+def test_a_spliced_prompt_is_cut() -> None:
+    numbered = [row(" ".join(f"{at}{n:03}" for n in range(75))) for at in "abc"]
+    texts = spliced([*numbered, *ESCRITAS], 200, seed=1)
+    assert max(map(len, texts)) == LONGEST_SPLICED
+
+
 def test_a_long_prompt_is_not_spliced() -> None:
     long = row("lengthy " * LONGEST_SPLICED)
     assert not of_words(spliced([*WRITTEN, *ESCRITAS, long], 20, seed=1)) & {"lengthy"}

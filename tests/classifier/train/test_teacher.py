@@ -17,12 +17,11 @@ def test_prompts_have_the_embedders_vectors_in_order(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(teacher.os, "cpu_count", lambda: 1)  # type: ignore[attr-defined]
     monkeypatch.setattr(teacher, "_PORTION", 2)
     monkeypatch.setattr(teacher, "_engines", [])
-    long = "a list of words " * (READ_CHARS // 16)
-    assert len(long) == READ_CHARS
-    vectors = embed_prompts(["sort a list", "ordena una lista", "a poem", long, f"{long} and more"])
-    assert vectors.shape == (5, DIMENSION)
+    poem = f"a poem{' ' * READ_CHARS}"
+    vectors = embed_prompts(["sort a list", "ordena una lista", poem, f"{poem}about a list"])
+    assert vectors.shape == (4, DIMENSION)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
-    assert (vectors[3] == vectors[4]).all()
+    assert (vectors[2] == vectors[3]).all()
     assert len(teacher._engines) == 1
 
 
