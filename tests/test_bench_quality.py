@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sqlite3
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -21,6 +20,7 @@ from orch.routing.model_state import ModelState
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
+from tests.support.journal_file import query
 from tests.support.orch_command import orch
 
 CAPITALS = (
@@ -168,9 +168,7 @@ def test_ctrl_c_keeps_the_grades_and_the_same_command_resumes(
         False,
     )
     assert orch("bench", "--quality", "--suite", str(suite)).returncode == 0
-    assert sqlite3.connect(home / "journal.sqlite3").execute(
-        "SELECT count(*) FROM graded WHERE score IS NOT NULL"
-    ).fetchone() == (20,)
+    assert query(home, "SELECT count(*) FROM graded WHERE score IS NOT NULL") == [(20,)]
 
 
 def test_a_failing_model_is_reported_and_the_others_continue(
@@ -182,12 +180,8 @@ def test_a_failing_model_is_reported_and_the_others_continue(
     done = orch("bench", "--quality", "--suite", str(suite))
     assert done.returncode == 0
     assert f"! {CODER}: " in done.stderr.decode()
-    rows = (
-        sqlite3.connect(home / "journal.sqlite3")
-        .execute(
-            "SELECT model, count(score), count(error) FROM graded GROUP BY model ORDER BY model"
-        )
-        .fetchall()
+    rows = query(
+        home, "SELECT model, count(score), count(error) FROM graded GROUP BY model ORDER BY model"
     )
     assert rows == [(LLAMA, 10, 0), (CODER, 0, 3)]
 

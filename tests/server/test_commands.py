@@ -54,7 +54,7 @@ def faces(home: Path) -> list[str]:
     """The faces of the recorded runs."""
     import sqlite3
 
-    with sqlite3.connect(home / "journal.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(home / "journal.sqlite3")) as connection:
         return [row[0] for row in connection.execute("SELECT face FROM runs ORDER BY seq")]
 
 
