@@ -353,7 +353,8 @@ def test_adding_a_model_writes_no_rating_that_nobody_gave(ollama: FakeOllama, ho
 OWN = """version: 1
 models:
   - {name: mine-8b, family: mine, params_b: 8,
-     modes: {on: {coding: 9, reasoning: 9, exploration: 9, writing: 9, simple: 9, analysis: 9, creative: 9, research: 9}}}
+     modes: {on: {coding: 9, reasoning: 9, exploration: 9, writing: 9, simple: 9, analysis: 9,
+                  creative: 9, research: 9}}}
 """
 
 

@@ -221,9 +221,7 @@ def test_an_equal_score_goes_to_the_better_model() -> None:
     assert ranked[0].model_id == "good"
 
 
-def test_a_loaded_model_wins_where_the_other_is_little_better_and_loses_where_it_is_much_better() -> (
-    None
-):
+def test_a_loaded_model_wins_unless_the_other_one_is_much_better() -> None:
     weights = shipped().weights.as_dict()
     warm, cold = state("warm", resident=True), {"memory_gb": 9.0}
     assert (

@@ -181,9 +181,7 @@ async def test_where_free_memory_is_not_known_there_is_no_limit(
 # ---------------------------------------------------------------- what is guessed
 
 
-def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_stays_within_bounds() -> (
-    None
-):
+def test_guessed_speeds_meet_the_shipped_ratings_and_stay_within_bounds() -> None:
     assert [guess_speed_rating(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [
         7.8,
         6.5,
@@ -198,7 +196,7 @@ async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOl
     assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == guess_speed_rating(3.6)
 
 
-async def test_a_guess_of_speed_reads_the_weights_as_they_are_quantised_and_of_a_mixture_the_active_part(
+async def test_a_speed_is_guessed_from_the_bytes_of_the_active_weights(
     server: FakeOllama,
 ) -> None:
     for name, size, gigabytes in (

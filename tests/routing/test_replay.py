@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from orch.routing.replay import DecisionReplayer, NewDecision, Replay, known_mea
 from orch.types import Candidate, Classification, ModelKey, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.journal_rows import journal_row
 from tests.support.orch_command import orch
 
 CODE, CAPITAL = "Write a Python function that sorts a list", "What is the capital of France?"
@@ -324,40 +325,6 @@ def test_a_journal_that_is_off_is_exit_2_and_one_that_would_be_is_not(
 # ---------------------------------------------------------------- the core
 
 
-def _journal_row(**other: Any) -> dict[str, Any]:
-    candidates = [asdict(Candidate(name, name, "there")) for name in ("a", "b")]
-    decision = {
-        "candidates": candidates,
-        "task_type": "coding",
-        "confidence": 0.9,
-        "profile": "balanced",
-        "weights": {},
-        "prompt_tokens": 7,
-        "pinned": False,
-    }
-    row = {
-        "run_id": "1",
-        "at": 1.0,
-        "task": "a task",
-        "messages": None,
-        "decision": json.dumps(decision),
-        "session": None,
-        "status": "ok",
-        "answer": "",
-    }
-    return (
-        row
-        | {
-            "source": "model",
-            "face": "cli",
-            "task_type": "coding",
-            "provider": "there",
-            "model": "a",
-        }
-        | other
-    )
-
-
 def _b_takes_all(past: RecordedDecision) -> NewDecision:
     candidates = (
         Candidate("b", "B", "there", expected_s=2.0, reason="it is b"),
@@ -373,7 +340,7 @@ def _again(rows: list[dict[str, Any]]) -> Replay:
 
 
 def test_both_choices_are_weighed_by_what_is_known_now() -> None:
-    [again] = _again([_journal_row()]).changes
+    [again] = _again([journal_row()]).changes
     assert (again.before, again.after, again.quality, again.seconds, again.reason) == (
         "a",
         "b",
@@ -381,44 +348,6 @@ def test_both_choices_are_weighed_by_what_is_known_now() -> None:
         (5.0, 2.0),
         "it is b",
     )
-
-
-def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
-    messages = [
-        {"role": "user", "content": "first"},
-        {"role": "assistant", "content": "yes"},
-        {"role": "user", "content": "then"},
-    ]
-    assert [
-        each.task
-        for each in _again([_journal_row(task="", messages=json.dumps(messages))]).decisions
-    ] == ["then"]
-
-
-def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted() -> None:
-    seen: list[TaskType | None] = []
-
-    def note(past: RecordedDecision) -> NewDecision:
-        seen.append(past.previous_type)
-        return _b_takes_all(past)
-
-    types = (("simple", "ok"), ("writing", "failed"), ("creative", "interrupted"), ("coding", "ok"))
-    rows = [_journal_row(session="s", task_type=kind, status=status) for kind, status in types]
-    replay_decisions(recorded_decisions([*rows, _journal_row()]), note)
-    assert seen == [TaskType.CREATIVE, TaskType.CREATIVE, TaskType.CODING, None, None]
-
-
-@pytest.mark.parametrize("fact", [True, False])
-def test_a_recorded_fact_tells_whether_the_type_was_forced(fact: bool) -> None:
-    decision = json.loads(_journal_row()["decision"]) | {"confidence": 1.0, "type_forced": fact}
-    [recorded] = recorded_decisions([_journal_row(decision=json.dumps(decision))]).decisions
-    assert recorded.type_forced is fact
-
-
-def test_an_older_decision_with_confidence_1_counts_as_forced() -> None:
-    decision = json.loads(_journal_row()["decision"]) | {"confidence": 1.0}
-    [recorded] = recorded_decisions([_journal_row(decision=json.dumps(decision))]).decisions
-    assert recorded.type_forced
 
 
 def test_a_type_that_is_sure_but_not_forced_is_classified_again(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orch import Orchestrator
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue
 from orch.wiring import Wiring
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 Json = dict[str, Any]
+TASK = "Tell me about the sea"
 
 
 def fake(*names: str) -> FakeOllama:
@@ -41,3 +45,16 @@ def over(
         config,
         wiring=Wiring(gate),
     )
+
+
+async def planned_order(orchestrator: Orchestrator, **params: Any) -> list[tuple[str, str]]:
+    """The models that would be asked for `TASK`, with the reason for each."""
+    plan = await orchestrator.runtime.router.plan(build_task(TASK, **params))
+    return [(candidate.model_id, candidate.reason) for candidate in plan.order]
+
+
+async def refusal(orchestrator: Orchestrator, text: str = TASK, **params: Any) -> OrchError:
+    """The error of a task that no model can take."""
+    with pytest.raises(OrchError) as caught:
+        await orchestrator.runtime.router.plan(build_task(text, **params))
+    return caught.value

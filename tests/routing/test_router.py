@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from orch import OrchError, Orchestrator
+from orch import Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
 from orch.text.prompt import Attachment, estimate_tokens
-from orch.types import ModelKey, Reason, TaskType
+from orch.types import Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
-from tests.support.orchestrators import Json, fake, over
+from tests.support.orchestrators import TASK, Json, fake, over, planned_order, refusal
 
-TASK = "Tell me about the sea"
 A, B = "a:1b", "b:1b"
 CLEAR = "Write a poem about the sea"
 IMAGE = [
@@ -45,64 +44,7 @@ class FullGate(NoQueue):
         return Reason("slot_in_use") if request.model.model == A else None
 
 
-async def order(orchestrator: Orchestrator, **wishes: Any) -> list[tuple[str, str]]:
-    """The models that would be asked, with the reason for each."""
-    made = await orchestrator.runtime.router.plan(build_task(TASK, **wishes))
-    return [(candidate.model_id, candidate.reason) for candidate in made.order]
-
-
-async def refusal(orchestrator: Orchestrator, text: str = TASK, **wishes: Any) -> OrchError:
-    """Why no model can take it."""
-    with pytest.raises(OrchError) as caught:
-        await orchestrator.runtime.router.plan(build_task(text, **wishes))
-    return caught.value
-
-
 # ---------------------------------------------------------------- conversations
-
-
-async def gap(server: FakeOllama) -> float:
-    """How much better the first model scores than the second."""
-    async with over({"ollama": server}) as orchestrator:
-        first, second = (await orchestrator.decide_task(build_task(TASK))).candidates
-    return first.score - second.score
-
-
-@pytest.mark.parametrize(("more", "first"), [(0.001, B), (-0.001, A)])
-async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_than_session_margin(
-    server: FakeOllama, more: float, first: str
-) -> None:
-    margin = await gap(server) + more
-    async with over({"ollama": server}, session_margin=margin) as orchestrator:
-        found = await order(orchestrator, stay_with=("ollama", B))
-    assert found[0][0] == first
-    assert ("stays with this conversation" in found[0][1]) == (first == B)
-    assert len(found) == 2
-
-
-async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(
-    server: FakeOllama,
-) -> None:
-    server.resident = {A: 8_192, B: 8_192}
-    async with over({"ollama": server}, session_margin=1) as orchestrator:
-        await orchestrator.execute(TASK, session="s", model=B)
-        again = await orchestrator.execute("And the lakes?", session="s")
-        other = await orchestrator.execute("And the lakes?", session="t")
-    assert [again.decision.model_id, other.decision.model_id] == [B, A]
-
-
-async def test_a_conversation_s_model_is_known_by_its_provider_too() -> None:
-    with fake(A) as one, fake(A) as two:
-        async with over({"one": one, "two": two}, models=[], session_margin=1) as orchestrator:
-            made = await orchestrator.runtime.router.plan(
-                build_task(TASK, stay_with=ModelKey("two", A))
-            )
-    assert [candidate.provider for candidate in made.order] == ["two", "one"]
-
-
-async def test_a_named_model_goes_before_the_conversation_s(server: FakeOllama) -> None:
-    async with over({"ollama": server}, session_margin=1) as orchestrator:
-        assert await order(orchestrator, stay_with=("ollama", B), model=A) == [(A, "named by you")]
 
 
 # ---------------------------------------------------------------- memory that is taken
@@ -117,20 +59,20 @@ async def test_a_loaded_model_goes_before_one_that_would_wait_for_memory(
         gate=FullGate(),
         weights={"fit": 0, "quality": 1, "speed": 0, "confidence": 0},
     ) as orchestrator:
-        found = await order(orchestrator)
+        found = await planned_order(orchestrator)
     assert [name for name, _ in found] == [B, A]
     assert found[0][1].endswith("a:1b would wait for memory: its slot is in use")
 
 
 async def test_nobody_goes_before_it_where_no_other_model_is_loaded(server: FakeOllama) -> None:
     async with over({"ollama": server}, gate=FullGate()) as orchestrator:
-        assert [name for name, _ in await order(orchestrator)] == [A, B]
+        assert [name for name, _ in await planned_order(orchestrator)] == [A, B]
 
 
 async def test_a_named_model_waits_for_its_memory(server: FakeOllama) -> None:
     server.resident[B] = 8_192
     async with over({"ollama": server}, gate=FullGate()) as orchestrator:
-        assert await order(orchestrator, model=A) == [(A, "named by you")]
+        assert await planned_order(orchestrator, model=A) == [(A, "named by you")]
 
 
 # ---------------------------------------------------------------- names
@@ -149,14 +91,15 @@ async def test_a_name_is_an_id_then_an_alias_then_provider_and_id_then_a_display
     server: FakeOllama, name: str, model: str
 ) -> None:
     async with over({"ollama": server}, models=NAMES) as orchestrator:
-        assert (await order(orchestrator, model=name))[0] == (model, "named by you")
+        assert (await planned_order(orchestrator, model=name))[0] == (model, "named by you")
 
 
 async def test_latest_is_the_tag_of_a_name_without_one() -> None:
     with fake("plain") as server:
         async with over({"ollama": server}, models=[{"id": "plain"}]) as orchestrator:
             assert [
-                (await order(orchestrator, model=name))[0][0] for name in ("plain", "plain:latest")
+                (await planned_order(orchestrator, model=name))[0][0]
+                for name in ("plain", "plain:latest")
             ] == ["plain", "plain"]
 
 
@@ -212,7 +155,9 @@ async def test_a_named_model_is_replaced_only_where_the_caller_wishes_it(
     server: FakeOllama, fallback: bool | None, found: list[str]
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        assert [name for name, _ in await order(orchestrator, model=A, fallback=fallback)] == found
+        assert [
+            name for name, _ in await planned_order(orchestrator, model=A, fallback=fallback)
+        ] == found
 
 
 async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_nobody(
@@ -225,60 +170,14 @@ async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_
         "models": [{"id": A}],
     }
     async with Orchestrator(data, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
-        assert [name for name, _ in await order(orchestrator)] == [A]
-        assert [name for name, _ in await order(orchestrator, model="c:1b")] == ["c:1b"]
-        assert [name for name, _ in await order(orchestrator, model=A, fallback=True)] == [A]
+        assert [name for name, _ in await planned_order(orchestrator)] == [A]
+        assert [name for name, _ in await planned_order(orchestrator, model="c:1b")] == ["c:1b"]
+        assert [name for name, _ in await planned_order(orchestrator, model=A, fallback=True)] == [
+            A
+        ]
 
 
 # ---------------------------------------------------------------- nobody
-
-
-async def test_a_task_that_fits_no_model_is_told_with_numbers(server: FakeOllama) -> None:
-    async with over({"ollama": server}) as orchestrator:
-        error = await refusal(orchestrator, "word " * 100_000)
-    assert (error.code, error.exit_code) == ("context_overflow", 5)
-    assert f"{A} needs" in error.message
-
-
-async def test_a_task_that_no_model_has_the_means_for_says_what_is_lacking(
-    server: FakeOllama,
-) -> None:
-    async with over({"ollama": server}) as orchestrator:
-        error = await refusal(orchestrator, "", messages=IMAGE)
-    assert (error.code, error.exit_code) == ("unable", 7)
-    assert f"{A}: it has no vision" in error.message
-
-
-async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> None:
-    with FakeOllama() as server:
-        async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
-            error = await refusal(orchestrator)
-    assert (error.code, error.exit_code, error.hint) == (
-        "model_not_found",
-        4,
-        f"orch setup finds the models that would serve here; orch models pull {A} fetches this one",
-    )
-
-
-async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> (
-    None
-):
-    with FakeOllama() as empty:
-        down = fake(A)
-        down.stop()
-        async with over({"empty": empty, "down": down}, models=[]) as orchestrator:
-            error = await refusal(orchestrator)
-    assert (error.code, error.exit_code) == ("no_provider", 3)
-    assert "down: " in error.message
-
-
-async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
-    server = fake(A)
-    server.stop()
-    async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
-        error = await refusal(orchestrator)
-    assert (error.code, error.exit_code) == ("no_provider", 3)
-    assert "ollama serve" in error.hint
 
 
 # ---------------------------------------------------------------- what is put before the question

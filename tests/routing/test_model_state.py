@@ -3,6 +3,7 @@ reservation."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,18 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.execution.request import MIN_ANSWER_TOKENS, build_chat_request
-from orch.routing.model_state import ModelState, answer_room, choose_num_ctx, required_context
+from orch.routing.model_state import (
+    ModelState,
+    answer_room,
+    choose_num_ctx,
+    required_context,
+    required_memory,
+)
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.text.prompt import Task
 from orch.types import ChatRequest, Need
+from tests.support.scoring import state
 
 ANY = Policy({}, {})
 MOST_TOKENS = st.none() | st.integers(1, 1_000_000)
@@ -226,3 +234,13 @@ def test_nobody_gets_less_context_than_was_asked_for(
 ) -> None:
     state = model(window, resident=resident is not None, resident_ctx=resident)
     assert min(wish, window) <= choose_num_ctx(state, Need(prompt, num_ctx=wish)) <= window
+
+
+def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
+    cached = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=100_000)
+    assert required_memory(cached, 10_000) == 6 * 10**9
+    assert (
+        required_memory(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000)
+        == 7 * 10**9
+    )
+    assert required_memory(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)

@@ -54,9 +54,7 @@ def measured(**more: Any) -> SpeedStats:
 # ---------------------------------------------------------------- answer lengths
 
 
-def test_an_answer_is_as_long_as_the_model_s_answers_of_its_type_were_as_far_as_there_are_some() -> (
-    None
-):
+def test_the_expected_length_is_that_of_the_model_s_own_answers_of_the_type() -> None:
     plain = state(
         "a",
         resident=True,
@@ -107,9 +105,7 @@ def test_the_length_is_that_of_all_likely_types() -> None:
 # ---------------------------------------------------------------- the pace of this machine
 
 
-def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_measured_ones_are() -> (
-    None
-):
+def test_an_unmeasured_model_is_as_much_slower_than_rated_as_the_measured_ones_are() -> None:
     new = state("new", resident=True)
     slow = [
         state(
@@ -157,9 +153,7 @@ def test_a_model_that_nobody_rated_is_as_fast_as_its_weights_can_be_read() -> No
 # ---------------------------------------------------------------- the load that is spread
 
 
-def test_where_nothing_is_loaded_the_load_is_spread_over_the_tasks_to_come_and_expected_s_is_not() -> (
-    None
-):
+def test_if_nothing_is_loaded_the_score_spreads_the_load_over_the_next_tasks() -> None:
     found = ranked(sized("a", 12.0))["a"]
     rest = found.seconds["prefill"] + found.seconds["decode"]
     assert found.expected_s == pytest.approx(loads(12.0) + rest)

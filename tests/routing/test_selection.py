@@ -64,9 +64,7 @@ def test_a_model_that_is_not_loaded_takes_no_place_by_that() -> None:
     )
 
 
-def test_a_loaded_model_too_is_left_for_a_loaded_one_that_is_sooner_and_no_worse_until_none_is() -> (
-    None
-):
+def test_a_loaded_model_is_left_for_a_loaded_one_that_is_sooner_and_no_worse() -> None:
     slow, middle, fast = (
         one(name, 0.9 - n / 10, resident=True, expected_s=9.0 - n)
         for n, name in enumerate(("slow", "middle", "fast"))

@@ -1,0 +1,41 @@
+"""Names of models, parsed."""
+
+from __future__ import annotations
+
+import pytest
+
+from orch.routing.known_models.names import parse_name, quantization_bits
+
+
+@pytest.mark.parametrize(
+    ("quantization", "count"),
+    [
+        ("Q4_K_M", 4),
+        ("IQ3_XXS", 3),
+        ("Q2_K", 2),
+        ("TQ1_0", 1),
+        ("F16", 16),
+        ("MXFP4", 4),
+        ("unknown", None),
+        ("", None),
+    ],
+)
+def test_a_quantisation_tells_its_bits(quantization: str, count: int | None) -> None:
+    assert quantization_bits(quantization) == count
+
+
+def test_names_are_taken_apart() -> None:
+    it = parse_name("hf.co/x/Meta-Llama-3.1-8B-Instruct-GGUF:IQ3_XXS")
+    assert (it.stem, it.size, it.size_b, it.quantization, it.tuned) == (
+        "llama3.1",
+        "8b",
+        8.0,
+        "iq3",
+        frozenset({"instruct"}),
+    )
+    assert parse_name("qwen2.5-14b-instruct-1m").size_b == 14
+    assert (parse_name("m:30b-a3b").active_b, parse_name("granite3-moe:1b-a400m").active_b) == (
+        3.0,
+        0.4,
+    )
+    assert parse_name("smollm2:135m").size_b == 0.135

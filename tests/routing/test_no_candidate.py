@@ -1,0 +1,78 @@
+"""The errors of tasks that no model can take, each with what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.fake_ollama import FakeOllama
+from tests.support.orchestrators import fake, over, refusal
+
+IMAGE = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "what is it?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        ],
+    }
+]
+
+A, B = "a:1b", "b:1b"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """Two models on one server, the first one rated best."""
+    with fake(A, B) as running:
+        yield running
+
+
+async def test_a_task_that_fits_no_model_is_told_with_numbers(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        error = await refusal(orchestrator, "word " * 100_000)
+    assert (error.code, error.exit_code) == ("context_overflow", 5)
+    assert f"{A} needs" in error.message
+    assert error.hint == "shorten the input, or add a model with a larger context"
+
+
+async def test_a_task_that_no_model_has_the_means_for_says_what_is_lacking(
+    server: FakeOllama,
+) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        error = await refusal(orchestrator, "", messages=IMAGE)
+    assert (error.code, error.exit_code) == ("unable", 7)
+    assert f"{A}: it has no vision" in error.message
+
+
+async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> None:
+    with FakeOllama() as server:
+        async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
+            error = await refusal(orchestrator)
+    assert (error.code, error.exit_code, error.hint) == (
+        "model_not_found",
+        4,
+        f"orch setup finds the models that would serve here; orch models pull {A} fetches this one",
+    )
+
+
+async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> (
+    None
+):
+    with FakeOllama() as empty:
+        down = fake(A)
+        down.stop()
+        async with over({"empty": empty, "down": down}, models=[]) as orchestrator:
+            error = await refusal(orchestrator)
+    assert (error.code, error.exit_code) == ("no_provider", 3)
+    assert "down: " in error.message
+
+
+async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
+    server = fake(A)
+    server.stop()
+    async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
+        error = await refusal(orchestrator)
+    assert (error.code, error.exit_code) == ("no_provider", 3)
+    assert "ollama serve" in error.hint
