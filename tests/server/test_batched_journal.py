@@ -92,9 +92,11 @@ def journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchedJour
     """A journal that fails and retries after a short time."""
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(server_journal, "RETRY_S", 0.01)
-    made = BatchedJournal(home / "journal.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
-    yield made
-    made.close()
+    journal = BatchedJournal(
+        home / "journal.sqlite3", Redactor({}), "full", 10**9, lambda run: None
+    )
+    yield journal
+    journal.close()
 
 
 @contextlib.contextmanager

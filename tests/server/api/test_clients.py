@@ -1,5 +1,5 @@
-"""Clients that other people wrote, as their registries have them, against the server: the embedded
-model answers, a fake Ollama calls tools and fails."""
+"""Third-party clients, as their registries publish them, against the server: the embedded model
+answers; a fake Ollama calls tools and fails."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ Node = Callable[..., Any]
 
 @pytest.fixture
 def embedded() -> Iterator[str]:
-    """A server with the embedded model alone."""
+    """A server whose only model is the embedded one."""
     with served() as there:
         yield there
 
 
 @pytest.fixture
 def caller(ollama: FakeOllama) -> FakeModel:
-    """A model that adds with a tool, and then says what it got."""
+    """A model that calls a tool to add, and answers with its result."""
     model = FakeModel(
         CALLER, reply=["It is ", "3"], capabilities=["completion", "tools"], tool_calls=[CALL]
     )
@@ -62,7 +62,7 @@ def caller(ollama: FakeOllama) -> FakeModel:
 
 
 def answered(url: str, *, face: str) -> str:
-    """What the embedded model said in the only run, as the journal has it."""
+    """The answer of the embedded model in the only run of the journal."""
     (run,) = httpx.get(f"{url}/orch/runs").json()["runs"]
     assert (run["status"], run["model"], run["task"], run["face"]) == ("ok", SMALL, TASK, face)
     assert "mutex" in run["answer"]
@@ -70,7 +70,7 @@ def answered(url: str, *, face: str) -> str:
 
 
 def result_of_the_tool(ollama: FakeOllama) -> str:
-    """What the model was told in the second of two turns."""
+    """The result of the tool that was sent to the model in the second of two turns."""
     first, second = ollama.chats()
     assert [tool["function"]["name"] for tool in first.body["tools"]] == ["add"]
     *_, called, result = second.body["messages"]
@@ -85,7 +85,7 @@ def result_of_the_tool(ollama: FakeOllama) -> str:
 def llm(
     url: str, home: Path, model: str, *words: str, kind: str = "chat"
 ) -> subprocess.CompletedProcess[str]:
-    """A run of `llm` with one model, which is the server's."""
+    """Runs `llm` with one model, of the server."""
     home.mkdir(exist_ok=True)
     entry = {
         "model_id": "orch",
@@ -132,8 +132,8 @@ def test_llm_shows_what_openais_other_apis_say(embedded: str, tmp_path: Path, ki
 @pytest.mark.real
 def test_llm_gets_an_object_of_its_schema(embedded: str, tmp_path: Path) -> None:
     shown = llm(embedded, tmp_path / "llm", "auto", "--schema", "name, age int", "Invent a dog")
-    made = json.loads(shown.stdout)
-    assert (made.keys(), type(made["name"]), type(made["age"])) == ({"name", "age"}, str, int)
+    dog = json.loads(shown.stdout)
+    assert (dog.keys(), type(dog["name"]), type(dog["age"])) == ({"name", "age"}, str, int)
 
 
 @pytest.mark.parametrize(("kind", "words"), [("chat", ()), ("chat", WHOLE), ("responses", ())])
@@ -171,15 +171,15 @@ def test_llm_reports_a_truncated_answer(url: str, ollama: FakeOllama, tmp_path: 
 
 @pytest.fixture
 def chat() -> Iterator[Callable[..., ChatOllama]]:
-    """Makes ChatOllamas, and closes their connections, for which it has no word."""
-    made: list[ChatOllama] = []
+    """Creates ChatOllamas, and closes their connections, for which they have no method."""
+    clients: list[ChatOllama] = []
 
     def make(url: str, model: str = "auto", **more: Any) -> ChatOllama:
-        made.append(ChatOllama(model=model, base_url=url, **more))
-        return made[-1]
+        clients.append(ChatOllama(model=model, base_url=url, **more))
+        return clients[-1]
 
     yield make
-    for each in made:
+    for each in clients:
         each._client._client.close()
 
 
@@ -193,14 +193,14 @@ def add(a: int, b: int) -> int:
 
 @pytest.mark.real
 def test_langchain_gets_a_message_with_its_tokens(embedded: str, chat: Make) -> None:
-    said = chat(embedded, num_predict=24, validate_model_on_init=True).invoke(TASK)
-    assert said.content == answered(embedded, face="ollama")
-    assert (said.response_metadata["model"], said.response_metadata["done_reason"]) == (
+    reply = chat(embedded, num_predict=24, validate_model_on_init=True).invoke(TASK)
+    assert reply.content == answered(embedded, face="ollama")
+    assert (reply.response_metadata["model"], reply.response_metadata["done_reason"]) == (
         SMALL,
         "length",
     )
-    assert said.usage_metadata is not None
-    assert (said.usage_metadata["output_tokens"], said.usage_metadata["input_tokens"] > 0) == (
+    assert reply.usage_metadata is not None
+    assert (reply.usage_metadata["output_tokens"], reply.usage_metadata["input_tokens"] > 0) == (
         24,
         True,
     )
@@ -222,10 +222,10 @@ def test_langchain_gets_an_object_of_its_schema(embedded: str, chat: Make) -> No
         "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
         "required": ["name", "age"],
     }
-    made: Any = (
+    dog: Any = (
         chat(embedded).with_structured_output(form, method="json_schema").invoke("Invent a dog")
     )
-    assert (made.keys(), type(made["name"]), type(made["age"])) == ({"name", "age"}, str, int)
+    assert (dog.keys(), type(dog["name"]), type(dog["age"])) == ({"name", "age"}, str, int)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -241,10 +241,10 @@ def test_langchain_calls_a_tool_and_brings_its_result(
     assert isinstance(called, AIMessage)
     (call,) = called.tool_calls
     assert (call["name"], call["args"]) == ("add", {"a": 1, "b": 2})
-    said = able.invoke(
+    reply = able.invoke(
         [asked, called, ToolMessage(str(add(**call["args"])), tool_call_id=call["id"])]
     )
-    assert (said.content, said.tool_calls) == ("It is 3", [])
+    assert (reply.content, reply.tool_calls) == ("It is 3", [])
     assert result_of_the_tool(ollama) == "3"
 
 
@@ -422,9 +422,9 @@ def test_ollama_for_node_reads_streamed_calls(url: str, caller: FakeModel, node:
 
 
 def test_openai_for_node_reports_an_unknown_model(url: str, ollama: FakeOllama, node: Node) -> None:
-    told = node("openai", "refused", url, "llama3.1:8b-instruct-q4_K_X")
-    assert f"did you mean {LLAMA}" in told.pop("message")
-    assert told == {
+    error = node("openai", "refused", url, "llama3.1:8b-instruct-q4_K_X")
+    assert f"did you mean {LLAMA}" in error.pop("message")
+    assert error == {
         "error": "NotFoundError",
         "name": "Error",
         "status": 404,
@@ -436,9 +436,9 @@ def test_openai_for_node_reports_an_unknown_model(url: str, ollama: FakeOllama, 
 
 
 def test_ollama_for_node_reports_an_unknown_model(url: str, ollama: FakeOllama, node: Node) -> None:
-    told = node("ollama", "refused", url, "llama3.1:8b-instruct-q4_K_X")
-    assert f"did you mean {LLAMA}" in told.pop("message")
-    assert told == {"error": "ResponseError", "status": 404}
+    error = node("ollama", "refused", url, "llama3.1:8b-instruct-q4_K_X")
+    assert f"did you mean {LLAMA}" in error.pop("message")
+    assert error == {"error": "ResponseError", "status": 404}
     assert not ollama.chats()
 
 

@@ -21,5 +21,5 @@ def test_a_model_as_memorys_embedder_is_queued(ollama: FakeOllama, home: Path) -
     home.mkdir(parents=True, exist_ok=True)
     (home / "routing.yaml").write_text("memory: {embedder: ollama/nomic}\n", encoding="utf-8")
     with served() as url:
-        told = httpx.post(f"{url}/api/embed", json={"model": "auto", "input": ["a", "b"]}).json()
-    assert (told["model"], len(told["embeddings"])) == ("nomic:latest", 2)
+        result = httpx.post(f"{url}/api/embed", json={"model": "auto", "input": ["a", "b"]}).json()
+    assert (result["model"], len(result["embeddings"])) == ("nomic:latest", 2)

@@ -35,15 +35,15 @@ from tests.support.http_server import served
 
 
 @pytest.mark.parametrize(
-    ("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
+    ("path", "field"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
 )
 def test_an_unknown_path_gives_an_error_in_its_apis_format(
-    url: str, path: str, told: str | None
+    url: str, path: str, field: str | None
 ) -> None:
     answer = httpx.get(url + path)
     error = answer.json()["error"]
     assert answer.status_code == 404
-    assert "there is no" in (error[told] if told else error)
+    assert "there is no" in (error[field] if field else error)
     assert httpx.delete(f"{url}/v1/models").status_code == 405
 
 
@@ -59,10 +59,10 @@ def test_a_full_queue_allows_a_retry(home: Path, ollama: FakeOllama) -> None:
         served() as there,
         openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked,
     ):
-        first = asked.chat.completions.create(model=CODER, messages=SAID, stream=True)
+        first = asked.chat.completions.create(model=CODER, messages=MESSAGES, stream=True)
         next(first)
         with pytest.raises(openai.RateLimitError) as caught:
-            asked.chat.completions.create(model=CODER, messages=SAID)
+            asked.chat.completions.create(model=CODER, messages=MESSAGES)
         first.close()
     assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == (
         "rate_limit_exceeded",
@@ -75,7 +75,7 @@ def test_a_disconnect_ends_generation(url: str, ollama: FakeOllama) -> None:
     with httpx.stream(
         "POST",
         f"{url}/v1/chat/completions",
-        json={"model": CODER, "messages": SAID, "stream": True},
+        json={"model": CODER, "messages": MESSAGES, "stream": True},
     ) as answer:
         next(answer.iter_lines())
     ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=1.0)
@@ -84,14 +84,14 @@ def test_a_disconnect_ends_generation(url: str, ollama: FakeOllama) -> None:
 def test_without_a_provider_the_status_says_so(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.stop()
     with pytest.raises(openai.APIStatusError) as caught:
-        client.chat.completions.create(model=CODER, messages=SAID)
+        client.chat.completions.create(model=CODER, messages=MESSAGES)
     assert caught.value.status_code == 503
 
 
 TASK = "Write a Python function that sorts a list"
 
 
-SAID: list[Any] = [{"role": "user", "content": TASK}]
+MESSAGES: list[Any] = [{"role": "user", "content": TASK}]
 
 
 def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
@@ -117,21 +117,21 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
 ) -> None:
     parsed: list[bytes] = []
     monkeypatch.setattr(schemas.ChatCompletionRequest, "model_validate_json", parsed.append)
-    said = (
+    body = (
         b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":['
         + b"1," * 300_000
         + b"1]}"
     )
-    answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
+    answer = httpx.post(f"{url}/v1/chat/completions", content=body, timeout=60)
     assert (answer.status_code, parsed) == (400, [])
     assert "more than 200,000 values" in answer.json()["error"]["message"]
 
 
 def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
-    said = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
+    body = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
     assert (
         "fits no model"
-        in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"][
+        in httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()["error"][
             "message"
         ]
     )

@@ -1,5 +1,5 @@
-"""Logprobs: what the model's server tells of its tokens comes out in the form of the API that
-asked, and where it can't, that is said."""
+"""Logprobs of a model's server are returned in the form of the API that requested them; where that
+is impossible, a warning says so."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"
-SAID: list[Any] = [{"role": "user", "content": TASK}]
+MESSAGES: list[Any] = [{"role": "user", "content": TASK}]
 NOBODY = "http://127.0.0.1:9"
 TOKENS = ["def ", "f(): ", "pass"]
-ASKED: dict[str, Any] = {"model": CODER, "messages": SAID, "logprobs": True, "top_logprobs": 1}
+ASKED: dict[str, Any] = {"model": CODER, "messages": MESSAGES, "logprobs": True, "top_logprobs": 1}
 
 
 @pytest.fixture(params=["ollama", "openai"])
 def url(request: pytest.FixtureRequest, ollama: FakeOllama, home: Path) -> Iterator[str]:
-    """A server in front of the fake, which is asked by its own API or by OpenAI's."""
+    """A server in front of the fake, whose own API or OpenAI's is used."""
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
     models = {
@@ -45,13 +45,13 @@ def url(request: pytest.FixtureRequest, ollama: FakeOllama, home: Path) -> Itera
         yield there
 
 
-def tokens_of(told: list[Any]) -> list[str]:
+def tokens_of(entries: list[Any]) -> list[str]:
     """The tokens of OpenAI's entries, each with everything that OpenAI's client reads of it."""
-    for entry in told:
+    for entry in entries:
         assert entry.logprob == -0.5
         assert all(top.token == entry.token for top in entry.top_logprobs)
         assert entry.bytes in (None, list(entry.token.encode()))
-    return [entry.token for entry in told]
+    return [entry.token for entry in entries]
 
 
 # ---------------------------------------------------------------- passed on
@@ -85,14 +85,14 @@ def test_ollamas_client_gets_logprobs_beside_the_message(url: str) -> None:
         ]
         asked = {"model": CODER, "prompt": TASK, "logprobs": True, "stream": False}
         generated = theirs.GenerateResponse(**http.post(f"{url}/api/generate", json=asked).json())
-    assert [[each.token for each in said.logprobs or ()] for said in (whole, generated)] == [
+    assert [[each.token for each in choice.logprobs or ()] for choice in (whole, generated)] == [
         TOKENS
     ] * 2
     assert [each.token for line in lines for each in line.logprobs or ()] == TOKENS
 
 
 def test_logprobs_are_only_sent_on_request(url: str) -> None:
-    asked = {"model": CODER, "messages": SAID, "stream": False}
+    asked = {"model": CODER, "messages": MESSAGES, "stream": False}
     assert (
         httpx.post(f"{url}/v1/chat/completions", json=asked).json()["choices"][0]["logprobs"]
         is None
@@ -114,7 +114,7 @@ def test_a_cached_answer_with_logprobs_is_not_used_without(
 
 
 def entry(token: str) -> dict[str, Any]:
-    """What a server tells of a token."""
+    """The logprobs of a token as a server sends them."""
     return {"token": token, "logprob": -0.5}
 
 
@@ -139,7 +139,7 @@ LINES = {
 
 @pytest.mark.parametrize("case", LINES)
 async def test_logprobs_are_kept_if_their_text_arrives_separately(case: str) -> None:
-    told = [
+    lines = [
         {"message": {"content": text}, "logprobs": tokens, "done": done}
         for text, tokens, done in LINES[case]
     ]
@@ -150,7 +150,7 @@ async def test_logprobs_are_kept_if_their_text_arrives_separately(case: str) -> 
     with respx.mock(base_url=NOBODY) as router:
         router.get("/api/tags").respond(json={"models": [{"name": CODER}]})
         router.get("/api/ps").respond(json={"models": []})
-        router.post("/api/chat").respond(text="".join(json.dumps(line) + "\n" for line in told))
+        router.post("/api/chat").respond(text="".join(json.dumps(line) + "\n" for line in lines))
         async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
             chunks = [
                 chunk
@@ -171,7 +171,9 @@ async def test_logprobs_of_another_shape_are_a_bad_response() -> None:
         router.route().respond(json=event)
         with pytest.raises(ProviderError) as caught:
             await anext(
-                OpenAIClient(Provider(kind="openai", base_url=NOBODY)).chat(ChatRequest("m", SAID))
+                OpenAIClient(Provider(kind="openai", base_url=NOBODY)).chat(
+                    ChatRequest("m", MESSAGES)
+                )
             )
     assert caught.value.code == "bad_response"
 

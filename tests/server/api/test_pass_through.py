@@ -1,5 +1,5 @@
-"""What a client sent reaches the model's server: in that server's own words, and without what orch
-itself says."""
+"""Parameters of a client reach the model's server under that server's own names, and without those
+that orch adds for itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 Backends = type[OllamaClient] | type[OpenAIClient]
 Json = dict[str, Any]
-SAID: list[Json] = [{"role": "user", "content": "hi"}]
+MESSAGES: list[Json] = [{"role": "user", "content": "hi"}]
 TOOLS: list[Json] = [
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 ]
@@ -31,7 +31,7 @@ both = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["ollam
 async def backend_at(
     kind: Backends, url: str, **provider: Any
 ) -> AsyncIterator[OllamaClient | OpenAIClient]:
-    """A backend, closed at the end."""
+    """A provider client, closed at the end."""
     backend = kind(Provider(kind="ollama", base_url=url, **provider))
     try:
         yield backend
@@ -40,9 +40,9 @@ async def backend_at(
 
 
 async def bodies(
-    kind: Backends, *faults: Fault, messages: list[Json] = SAID, **wishes: Any
+    kind: Backends, *faults: Fault, messages: list[Json] = MESSAGES, **wishes: Any
 ) -> list[Json]:
-    """What a server is sent for a chat with these wishes, each time it is asked."""
+    """The body of each request to a server for a chat with these options."""
     with FakeOllama(
         [
             FakeModel(
@@ -56,7 +56,7 @@ async def bodies(
 
 
 async def body(kind: Backends, **wishes: Any) -> Json:
-    """What it is sent, asked once."""
+    """The body of the only request."""
     (only,) = await bodies(kind, **wishes)
     return only
 
@@ -84,7 +84,7 @@ async def test_a_client_never_overrides_what_orch_sets(kind: Backends) -> None:
     sent = await body(kind, extra=extra, tools=TOOLS, num_ctx=4_096, max_tokens=99)
     assert (sent["model"], sent["messages"], sent["stream"], sent["tools"]) == (
         "m",
-        SAID,
+        MESSAGES,
         True,
         TOOLS,
     )
@@ -155,13 +155,13 @@ NO_DEGREE, NO_THINKING = (
 )
 
 
-def refusals(*said: str) -> list[Fault]:
+def refusals(*messages: str) -> list[Fault]:
     """Answers with status 400."""
-    return [Fault("status", status=400, message=each) for each in said]
+    return [Fault("status", status=400, message=message) for message in messages]
 
 
 @pytest.mark.parametrize(
-    ("wish", "said", "sent"),
+    ("wish", "messages", "sent"),
     [
         ({"options": {"reasoning_effort": "high"}}, [NO_DEGREE], ["high", True]),
         ({"options": {"think": "high"}}, [NO_DEGREE, NO_THINKING], ["high", True, None]),
@@ -171,10 +171,10 @@ def refusals(*said: str) -> list[Fault]:
     ],
 )
 async def test_thinking_options_that_a_model_rejects_are_dropped(
-    wish: Json, said: list[str], sent: list[Any]
+    wish: Json, messages: list[str], sent: list[Any]
 ) -> None:
     assert [
-        body.get("think") for body in await bodies(OllamaClient, *refusals(*said), **wish)
+        body.get("think") for body in await bodies(OllamaClient, *refusals(*messages), **wish)
     ] == sent
 
 
@@ -187,11 +187,13 @@ async def test_an_effort_that_an_openai_server_rejects_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str
+    ("wishes", "message"),
+    [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)],
+    ids=str,
 )
-async def test_other_rejections_are_reported(wishes: Json, said: str) -> None:
-    with pytest.raises(ProviderError, match=said):
-        await bodies(OllamaClient, *refusals(said), **wishes)
+async def test_other_rejections_are_reported(wishes: Json, message: str) -> None:
+    with pytest.raises(ProviderError, match=message):
+        await bodies(OllamaClient, *refusals(message), **wishes)
 
 
 # ---------------------------------------------------------------- messages
@@ -200,7 +202,7 @@ async def test_other_rejections_are_reported(wishes: Json, said: str) -> None:
 @both
 async def test_calls_and_answers_of_tools_are_sent_in_the_servers_form(kind: Backends) -> None:
     talk = [
-        *SAID,
+        *MESSAGES,
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "c9", "content": "2"},
     ]
@@ -295,7 +297,7 @@ async def test_keep_alive_comments_are_not_tokens() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        request = ChatRequest("m", SAID, first_token_timeout_s=20, token_timeout_s=0.2)
+        request = ChatRequest("m", MESSAGES, first_token_timeout_s=20, token_timeout_s=0.2)
         assert await _said(OpenAIClient, url, request) == "Hi"
 
 

@@ -1,5 +1,5 @@
-"""Every operation of /openapi.json, called with what it asks for and with what it does not: nothing
-breaks, and each API tells errors in its own form."""
+"""Every operation of /openapi.json, called with valid and invalid requests: nothing fails, and each
+API reports errors in its own form."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _filled(case: Case[Any], names: dict[str, str]) -> st.SearchStrategy[Case[An
 
 
 def _fields(case: Case[Any]) -> list[tuple[str, bool]]:
-    """The fields of a body, each with whether it must be there."""
+    """The fields of a body, each with whether it is required."""
     if "name" in case.path_parameters:
         operation = OPERATIONS.get(case.path_parameters["name"])
         arguments = (
@@ -139,7 +139,7 @@ def _fields(case: Case[Any]) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """One that always answers well, whatever it is asked for: tools, images, JSON, vectors."""
+    """A fake Ollama that always answers: with tools, images, JSON and vectors."""
     reply, able = ['{"a', '": 1}'], ["completion", "tools", "vision"]
     models = [
         FakeModel(CODER, reply, capabilities=[*able, "thinking"]),
@@ -175,7 +175,7 @@ def test_every_request_gets_a_response_of_the_documented_form(case: Case[Any], a
 
 
 def _allow_time(given: Any, name: str, seconds: object) -> None:
-    """No model can keep to 5e-324 s, and a 504 is the right answer to it."""
+    """Raises tiny timeouts: no model answers within 5e-324 s, and a 504 would be right."""
     try:
         if 0 < float(given[name]) < 60:
             given[name] = seconds
@@ -184,10 +184,10 @@ def _allow_time(given: Any, name: str, seconds: object) -> None:
 
 
 def check(path: str, status: int, kind: str, body: bytes) -> None:
-    """Errors are in the API's own form, and what succeeds is whole."""
+    """Checks that errors have their API's own form, and that successful responses are complete."""
     if status != 200:
-        told = json.loads(body)
-        assert (status, kind, in_own_form(path, told)) == (status, "application/json", True), told
+        error = json.loads(body)
+        assert (status, kind, in_own_form(path, error)) == (status, "application/json", True), error
     elif kind == "application/json":
         assert isinstance(json.loads(body), dict)
     elif kind.startswith(("text/event-stream", "application/x-ndjson")):
@@ -196,21 +196,21 @@ def check(path: str, status: int, kind: str, body: bytes) -> None:
         assert (path, kind.startswith("text/plain")) == ("/metrics", True)
 
 
-def in_own_form(path: str, told: dict[str, Any]) -> bool:
-    """Whether an error is told as OpenAI, Ollama or orch tells it."""
-    error = told["error"]
+def in_own_form(path: str, body: dict[str, Any]) -> bool:
+    """Whether an error has the form of OpenAI, Ollama or orch."""
+    error = body["error"]
     if path.startswith("/api/"):
-        return told.keys() == {"error"} and isinstance(error, str) and error != ""
+        return body.keys() == {"error"} and isinstance(error, str) and error != ""
     message = error["message"] != "" and {type(error[name]) for name in ("message", "code")} == {
         str
     }
     if path.startswith("/v1/"):
-        return message and told.keys() == {"error"} and isinstance(error["type"], str)
-    return message and (told["v"], told["ok"]) == (1, False) and isinstance(error["hint"], str)
+        return message and body.keys() == {"error"} and isinstance(error["type"], str)
+    return message and (body["v"], body["ok"]) == (1, False) and isinstance(error["hint"], str)
 
 
 def is_whole(path: str, body: bytes) -> bool:
-    """Whether a stream came to its end, and not to an error that is the server's."""
+    """Whether a stream is complete, or ended with an error that is not the server's."""
     lines = [line for line in body.split(b"\n") if line]
     if path in ("/v1/chat/completions", "/v1/completions"):
         return lines[-1] == b"data: [DONE]"

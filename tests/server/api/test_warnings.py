@@ -1,5 +1,4 @@
-"""`x-orch-warning`: what is to be said of an answer, in every API, whole or streamed, as a program
-reads it back."""
+"""`x-orch-warning`: the warnings about an answer, in every API, whole or streamed."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.responses import warnings_of
 
-SAID = [{"role": "user", "content": "hi"}]
+MESSAGES = [{"role": "user", "content": "hi"}]
 CAN_NOT = f"{CODER} {CANNOT_THINK}"
 ASKED: dict[str, dict[str, Any]] = {
-    "/v1/chat/completions": {"messages": SAID, "reasoning_effort": "high"},
+    "/v1/chat/completions": {"messages": MESSAGES, "reasoning_effort": "high"},
     "/v1/responses": {"input": "hi", "reasoning": {"effort": "high"}},
     "/v1/completions": {"prompt": "hi", "reasoning_effort": "high"},
-    "/api/chat": {"messages": SAID, "think": True},
+    "/api/chat": {"messages": MESSAGES, "think": True},
     "/api/generate": {"prompt": "hi", "think": True},
     "/orch/run": {"text": "hi", "options": {"think": True}},
     "/orch/route": {"text": "hi", "options": {"think": True}},
@@ -38,7 +37,7 @@ def test_a_response_warns_about_ignored_options(url: str, path: str, stream: boo
 
 def test_rejected_options_are_reported_before_the_first_byte(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].tells_capabilities = False
-    body = {"model": CODER, "messages": SAID, "think": True, "stream": True}
+    body = {"model": CODER, "messages": MESSAGES, "think": True, "stream": True}
     with httpx.stream("POST", f"{url}/api/chat", json=body) as response:
         assert warnings_of(response) == [CAN_NOT]
 
@@ -56,7 +55,8 @@ def test_auto_does_not_warn_about_ignored_options(url: str, path: str) -> None:
 def test_a_failed_response_has_warning_headers_too(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = []
     response = httpx.post(
-        f"{url}/api/chat", json={"model": CODER, "messages": SAID, "think": True, "stream": False}
+        f"{url}/api/chat",
+        json={"model": CODER, "messages": MESSAGES, "think": True, "stream": False},
     )
     assert (
         response.status_code,

@@ -58,7 +58,7 @@ def test_the_owner_has_64_reserved_connections(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "opening",
     [
         b"",
         b"GET / HT",
@@ -67,16 +67,16 @@ def test_the_owner_has_64_reserved_connections(tmp_path: Path) -> None:
     ],
     ids=["silent", "head", "kept", "body"],
 )
-def test_the_connection_awaited_longest_is_evicted_for_a_new_one(said: bytes) -> None:
+def test_the_connection_awaited_longest_is_evicted_for_a_new_one(opening: bytes) -> None:
     with (
         run_guarded(bounds=ConnectionLimits(max_connections=4)) as there,
         contextlib.ExitStack() as stack,
     ):
         held(there, 1, stack)
         first, *others = [
-            stack.enter_context(RawClient(there.address)).send(said) for _ in range(3)
+            stack.enter_context(RawClient(there.address)).send(opening) for _ in range(3)
         ]
-        if said.endswith(b"\r\n\r\n"):
+        if opening.endswith(b"\r\n\r\n"):
             assert [client.receive().status for client in (first, *others)] == [200] * 3
         assert becomes_true(lambda: len(there.server.server_state.connections) == 4)
         assert there.get("Host: localhost").status == 200

@@ -51,7 +51,7 @@ def test_each_api_has_its_own_format() -> None:
 def test_statuses_of_errors_are_in_the_table_only() -> None:
     """A dictionary with error statuses in another module would be a second table."""
     statuses = {error.status for error in (*ERRORS.values(), UNKNOWN)}
-    found = [
+    places = [
         path.relative_to(SERVER)
         for path in SERVER.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
@@ -59,7 +59,7 @@ def test_statuses_of_errors_are_in_the_table_only() -> None:
         for value in (*node.values, *node.keys)
         if isinstance(value, ast.Constant) and value.value in statuses
     ]
-    assert found == []
+    assert places == []
 
 
 def test_an_errors_location_does_not_quote_its_message() -> None:

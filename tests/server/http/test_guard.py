@@ -108,7 +108,7 @@ async def test_web_sockets_pass_the_same_checks(
 
 
 async def owners(*_: object) -> int:
-    """Says that every socket is the owner's."""
+    """Reports the owner as the user of every socket."""
     return os.geteuid()
 
 

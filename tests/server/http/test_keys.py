@@ -56,7 +56,7 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no key"),
         ("# none", "no key"),
@@ -71,18 +71,18 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_key_file_is_rejected_without_showing_keys(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     file = tmp_path / "keys"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o600)
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         ApiKeys.read(str(file), {})
     assert KEY not in caught.value.message + caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("short", "shorter"),
         (f"a={KEY},b={KEY}", "same key"),
@@ -90,8 +90,8 @@ def test_an_invalid_key_file_is_rejected_without_showing_keys(
         ("é" * 20, "ASCII"),
     ],
 )
-def test_an_invalid_key_variable_is_rejected_without_showing_keys(value: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
+def test_an_invalid_key_variable_is_rejected_without_showing_keys(value: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         ApiKeys.read("TEAM", {"TEAM": value})
     assert KEY not in str(caught.value)
 

@@ -160,10 +160,10 @@ async def test_concurrent_lookups_share_a_reading_and_missing_rows_are_retried()
         return TABLE if len(readings) > 2 else b""
 
     sockets, server = SocketOwners(undiagnosed, read), ("127.0.0.1", 11_435)
-    found = await asyncio.gather(
+    uids = await asyncio.gather(
         *(sockets.uid_of(("127.0.0.1", 40_000), server) for _ in range(500))
     )
-    assert (set(found), len(readings)) == ({1001}, 4)
+    assert (set(uids), len(readings)) == ({1001}, 4)
     assert await sockets.uid_of(("127.0.0.1", 9), server) is None
     assert len(readings) == 4 + 2 * 3
 
@@ -216,8 +216,8 @@ def test_another_account_can_neither_read_nor_delete(ollama: FakeOllama) -> None
             ["/openapi.json"],
             ["/orch/page", "-d", "{}"],
         ):
-            said, _, status = nobody(there.url + words[0], *words[1:])
-            assert (status, "sorts a list" in said) == ("403", False)
+            body, _, status = nobody(there.url + words[0], *words[1:])
+            assert (status, "sorts a list" in body) == ("403", False)
         asks = (
             "Connection: Upgrade",
             "Upgrade: websocket",
@@ -293,5 +293,5 @@ def test_orch_page_says_what_is_missing(home: Path, monkeypatch: pytest.MonkeyPa
             True,
         )
         assert b"no browser" in shown.stderr
-        status, told = request_json("POST", "/orch/page", {})
-        assert (status, told["url"]) == (200, f"{there.url}/")
+        status, page = request_json("POST", "/orch/page", {})
+        assert (status, page["url"]) == (200, f"{there.url}/")

@@ -35,13 +35,13 @@ def server() -> Iterator[GuardedServer]:
 # ---------------------------------------------------------------- heads
 
 
-@pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nHost: local", b"\r\n\r\n"])
-def test_a_missing_head_times_out(said: bytes) -> None:
+@pytest.mark.parametrize("start", [b"", b"G", b"GET / HTTP/1.1\r\nHost: local", b"\r\n\r\n"])
+def test_a_missing_head_times_out(start: bytes) -> None:
     with (
         run_guarded(bounds=ConnectionLimits(head_timeout_s=0.1)) as there,
         RawClient(there.address) as client,
     ):
-        assert client.send(said).receive_rest() == b""
+        assert client.send(start).receive_rest() == b""
 
 
 def test_a_missing_second_head_times_out() -> None:

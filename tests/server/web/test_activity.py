@@ -295,11 +295,11 @@ def test_an_empty_journal_says_what_to_do(site: str, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "message"),
     [("off", "runs are not recorded"), ("meta", "The texts of this run are not stored.")],
 )
 def test_a_journal_without_runs_or_texts_says_so(
-    home: Path, ollama: FakeOllama, visit: Visit, mode: str, said: str
+    home: Path, ollama: FakeOllama, visit: Visit, mode: str, message: str
 ) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}journal: {{mode: {mode}}}\n")
@@ -309,4 +309,4 @@ def test_a_journal_without_runs_or_texts_says_so(
         if mode == "meta":
             expect(rows(page)).to_contain_text("(text not stored)")
             rows(page).get_by_role("link").click()
-        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_text(message)).to_be_visible()

@@ -119,9 +119,9 @@ def rows(query: str) -> list[tuple[Any, ...]]:
 def eventually(page: Page, query: str, count: int) -> list[tuple[Any, ...]]:
     """The rows of a query, as soon as there are that many."""
     for _ in range(200):
-        found = rows(query)
-        if len(found) >= count:
-            return found
+        result = rows(query)
+        if len(result) >= count:
+            return result
         page.wait_for_timeout(25)
     raise AssertionError(f"{query}: {rows(query)}")
 

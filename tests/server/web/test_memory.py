@@ -133,7 +133,7 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(site: str, visit: Visit) -> N
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ("journal: {mode: meta}", "memory is made of the journal's texts, and it keeps none"),
         (
@@ -143,13 +143,13 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(site: str, visit: Visit) -> N
     ],
 )
 def test_disabled_memory_says_so(
-    home: Path, ollama: FakeOllama, visit: Visit, rule: str, said: str
+    home: Path, ollama: FakeOllama, visit: Visit, rule: str, message: str
 ) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}{rule}\n")
     with orch_serve() as (url, _):
         page = visit(f"{url}/memory")
-        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_text(message)).to_be_visible()
 
 
 def test_a_missing_library_says_what_to_install(

@@ -25,12 +25,12 @@ def list_conversations(history: History) -> list[ConversationSummary]:
 
 def load_turns(history: History, conversation: str) -> ConversationTurns:
     """The last turns of a conversation."""
-    found = history.conversation(conversation, MAX_TURNS)
+    stored = history.conversation(conversation, MAX_TURNS)
     turns = [
-        [_answer(history, each) for each in (row, *found.alternatives.get(row["run_id"], ()))]
-        for row in found.turns
+        [_answer(history, each) for each in (row, *stored.alternatives.get(row["run_id"], ()))]
+        for row in stored.turns
     ]
-    return ConversationTurns(turns, found.has_more)
+    return ConversationTurns(turns, stored.has_more)
 
 
 def _answer(history: History, row: dict[str, Any]) -> ChatAnswer:

@@ -17,19 +17,19 @@ from tests.support.faults import FAULTS, NAMES
 from tests.support.guarded_app import becomes_true
 
 TASK = "Write a Python function that sorts a list"
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 
 
 @pytest.fixture
 def client(url: str) -> Iterator[theirs.Client]:
-    made = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
-    yield made
-    made._client.close()  # it has no word for it
+    client = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
+    yield client
+    client._client.close()  # it has no method for it
 
 
 def test_auto_chats(client: theirs.Client) -> None:
-    answer = client.chat(model="auto", messages=SAID)
+    answer = client.chat(model="auto", messages=MESSAGES)
     assert (answer.model, answer.message.content, answer.done, answer.done_reason) == (
         CODER,
         "def f(): pass",
@@ -40,7 +40,7 @@ def test_auto_chats(client: theirs.Client) -> None:
 
 
 def test_a_stream_ends_with_done(client: theirs.Client) -> None:
-    parts = list(client.chat(model="auto:coding", messages=SAID, stream=True))
+    parts = list(client.chat(model="auto:coding", messages=MESSAGES, stream=True))
     assert "".join(part.message.content or "" for part in parts) == "def f(): pass"
     assert [part.done for part in parts][-2:] == [False, True]
 
@@ -61,7 +61,7 @@ def test_options_and_what_orch_does_not_know_reach_the_model(
 ) -> None:
     client.chat(
         model=CODER,
-        messages=SAID,
+        messages=MESSAGES,
         options={"temperature": 0.5, "mirostat": 1},
         keep_alive="7m",
         think=False,
@@ -82,7 +82,7 @@ def test_tools_are_passed_on(client: theirs.Client, ollama: FakeOllama) -> None:
             },
         }
     ]
-    calls = client.chat(model="auto", messages=SAID, tools=tools).message.tool_calls or []
+    calls = client.chat(model="auto", messages=MESSAGES, tools=tools).message.tool_calls or []
     assert [(call.function.name, dict(call.function.arguments)) for call in calls] == [
         ("add", {"a": 1, "b": 2})
     ]
@@ -107,7 +107,7 @@ def test_a_request_without_a_prompt_loads_the_model(
 
 
 def unloads(ollama: FakeOllama) -> list[Any]:
-    """The models that were asked to leave memory."""
+    """The models that the provider was told to unload."""
     return [
         each.body["model"]
         for each in ollama.requests
@@ -134,7 +134,7 @@ def test_a_model_is_unloaded_after_its_answer_if_not_needed(
     model = "nomic:latest" if "embed" in path else CODER
     body = {
         "model": model,
-        "messages": SAID,
+        "messages": MESSAGES,
         "prompt": TASK,
         "input": TASK,
         "keep_alive": keep_alive,
@@ -150,10 +150,12 @@ def test_a_model_is_unloaded_after_its_answer_if_not_needed(
 
 def test_a_model_used_by_others_stays_loaded(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
-    stream: Any = client.chat(model=CODER, messages=SAID, stream=True)
+    stream: Any = client.chat(model=CODER, messages=MESSAGES, stream=True)
     with closing(stream) as others:
         next(others)
-        answer = client.chat(model=CODER, messages=SAID, options={"num_predict": 1}, keep_alive=0)
+        answer = client.chat(
+            model=CODER, messages=MESSAGES, options={"num_predict": 1}, keep_alive=0
+        )
         assert (answer.done, client.generate(model=CODER, keep_alive=0).done_reason) == (
             True,
             "load",
@@ -224,13 +226,13 @@ def test_an_unreachable_provider_is_reported(client: theirs.Client, ollama: Fake
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"model": "nope", "messages": SAID}, 404),
+        ({"model": "nope", "messages": MESSAGES}, 404),
         ({"model": CODER, "messages": [{"role": "king", "content": "x"}]}, 400),
-        ({"model": CODER, "messages": SAID, "stream": "perhaps"}, 400),
-        ({"model": CODER, "messages": SAID, "format": "xml"}, 400),
-        ({"model": "auto", "messages": [{**SAID[0], "images": ["aGk="]}]}, 400),
-        ({"model": CODER, "messages": [{**SAID[0], "images": ["aGk="]}]}, 400),
-        ([SAID], 400),
+        ({"model": CODER, "messages": MESSAGES, "stream": "perhaps"}, 400),
+        ({"model": CODER, "messages": MESSAGES, "format": "xml"}, 400),
+        ({"model": "auto", "messages": [{**MESSAGES[0], "images": ["aGk="]}]}, 400),
+        ({"model": CODER, "messages": [{**MESSAGES[0], "images": ["aGk="]}]}, 400),
+        ([MESSAGES], 400),
     ],
 )
 def test_bad_input_gives_ollamas_error_and_reaches_no_model(
@@ -248,18 +250,18 @@ def test_malformed_json_is_rejected(url: str) -> None:
 
 @pytest.mark.parametrize("path", ["chat", "generate"])
 def test_null_fields_are_ignored(url: str, path: str) -> None:
-    said = {"messages": SAID} if path == "chat" else {"prompt": TASK}
+    content = {"messages": MESSAGES} if path == "chat" else {"prompt": TASK}
     nothing = dict.fromkeys(
         ("stream", "options", "format", "keep_alive", "tools", "images", "system")
     )
-    answer = httpx.post(f"{url}/api/{path}", json={**nothing, "model": CODER, **said})
+    answer = httpx.post(f"{url}/api/{path}", json={**nothing, "model": CODER, **content})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
     assert json.loads(answer.text.splitlines()[-1])["done"]
 
 
 def test_thinking_is_separate_from_the_answer(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.models[CODER].thinking = ["Let me ", "see"]
-    assert client.chat(model=CODER, messages=SAID).message.thinking == "Let me see"
+    assert client.chat(model=CODER, messages=MESSAGES).message.thinking == "Let me see"
     assert (
         "".join(
             part.thinking or "" for part in client.generate(model=CODER, prompt=TASK, stream=True)
@@ -275,7 +277,7 @@ def test_a_format_reaches_the_model_as_it_was(
     client: theirs.Client, ollama: FakeOllama, form: Any
 ) -> None:
     ollama.models[CODER].reply = ['{"a":', "1}"]
-    assert client.chat(model=CODER, messages=SAID, format=form).message.content == '{"a":1}'
+    assert client.chat(model=CODER, messages=MESSAGES, format=form).message.content == '{"a":1}'
     assert ollama.chats()[-1].body["format"] == form
 
 
@@ -295,11 +297,11 @@ def test_a_failure_falls_back_silently_until_something_was_sent(
     if stream:
         text = "".join(
             part.message.content or ""
-            for part in client.chat(model="auto", messages=SAID, stream=True)
+            for part in client.chat(model="auto", messages=MESSAGES, stream=True)
         )
         assert text == ("def " if fault.after else "") + "Hello world"
     else:
-        assert client.chat(model="auto", messages=SAID).message.content == "Hello world"
+        assert client.chat(model="auto", messages=MESSAGES).message.content == "Hello world"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -311,7 +313,7 @@ def test_an_interrupted_answer_never_ends_as_if_complete(
     done: list[bool | None] = []
 
     def ask() -> None:
-        answer = client.chat(model=CODER, messages=SAID, stream=stream)  # type: ignore[call-overload]  # by a variable
+        answer = client.chat(model=CODER, messages=MESSAGES, stream=stream)  # type: ignore[call-overload]  # by a variable
         done.extend(part.done for part in (answer if stream else (answer,)))
 
     with pytest.raises(theirs.ResponseError):

@@ -14,21 +14,21 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 TASK = "Write a Python function that sorts a list"
 
 
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 
 
 @pytest.fixture
 def client(url: str) -> Iterator[theirs.Client]:
-    made = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
-    yield made
-    made._client.close()  # it has no word for it
+    client = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
+    yield client
+    client._client.close()  # it has no method for it
 
 
 def test_models_are_listed_shown_and_reported_as_loaded(client: theirs.Client, url: str) -> None:
     assert {"auto", "auto:speed", CODER, LLAMA} <= {model.model for model in client.list().models}
     assert "completion" in (client.show(LLAMA).capabilities or [])
     assert "completion" in (client.show("auto").capabilities or [])
-    client.chat(model=LLAMA, messages=SAID)
+    client.chat(model=LLAMA, messages=MESSAGES)
     assert httpx.get(f"{url}/api/version").json()["version"].count(".") == 2
 
 
@@ -62,7 +62,7 @@ def test_a_loaded_model_is_reported_with_its_context(client: theirs.Client) -> N
 
 def test_the_model_that_has_just_answered_is_reported_as_loaded(client: theirs.Client) -> None:
     assert client.ps().models == []
-    client.chat(model=CODER, messages=SAID)
+    client.chat(model=CODER, messages=MESSAGES)
     assert [row.model for row in client.ps().models] == [CODER]
 
 

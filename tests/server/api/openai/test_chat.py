@@ -16,7 +16,7 @@ from tests.support.faults import FAULTS, NAMES
 from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"
-SAID: list[Any] = [{"role": "user", "content": TASK}]
+MESSAGES: list[Any] = [{"role": "user", "content": TASK}]
 SOON = {"x-orch-timeout": "1.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
@@ -38,7 +38,7 @@ STATUS = {
 
 
 def test_auto_chooses_a_model_and_names_it(client: openai.OpenAI) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
+    raw = client.chat.completions.with_raw_response.create(model="auto", messages=MESSAGES)
     answer = raw.parse()
     assert (answer.model, answer.choices[0].message.content, answer.choices[0].finish_reason) == (
         CODER,
@@ -57,14 +57,14 @@ def test_auto_chooses_a_model_and_names_it(client: openai.OpenAI) -> None:
 
 
 def test_a_type_can_be_given_with_the_name(client: openai.OpenAI) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="auto:research", messages=SAID)
+    raw = client.chat.completions.with_raw_response.create(model="auto:research", messages=MESSAGES)
     assert raw.headers["x-orch-task-type"] == "research"
 
 
 def test_a_stream_reports_usage_on_request(client: openai.OpenAI) -> None:
     events = list(
         client.chat.completions.create(
-            model="auto", messages=SAID, stream=True, stream_options={"include_usage": True}
+            model="auto", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
         )
     )
     assert (
@@ -79,7 +79,7 @@ def test_a_stream_reports_usage_on_request(client: openai.OpenAI) -> None:
 def test_a_tool_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
     answer = client.chat.completions.create(
-        model="auto", messages=SAID, tools=TOOLS, tool_choice="auto"
+        model="auto", messages=MESSAGES, tools=TOOLS, tool_choice="auto"
     )
     choice = answer.choices[0]
     calls = choice.message.tool_calls or []
@@ -94,12 +94,12 @@ def test_a_tool_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOll
         2,
         {"a": 1, "b": 2},
     )
-    told: list[Any] = [
-        *SAID,
+    messages: list[Any] = [
+        *MESSAGES,
         choice.message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": calls[0].id, "content": "3"},
     ]
-    client.chat.completions.create(model="auto", messages=told, tools=TOOLS)
+    client.chat.completions.create(model="auto", messages=messages, tools=TOOLS)
     sent = ollama.chats()[-1].body
     assert sent["messages"][-2]["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
     assert sent["messages"][-1]["tool_name"] == "add"
@@ -107,7 +107,9 @@ def test_a_tool_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOll
 
 def test_tool_choice_none_offers_no_tools(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"]))
-    client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, tool_choice="none")
+    client.chat.completions.create(
+        model="caller", messages=MESSAGES, tools=TOOLS, tool_choice="none"
+    )
     assert "tools" not in ollama.chats()[-1].body
 
 
@@ -116,7 +118,7 @@ def test_several_calls_of_a_stream_have_their_own_places(
 ) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
     events = list(
-        client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, stream=True)
+        client.chat.completions.create(model="caller", messages=MESSAGES, tools=TOOLS, stream=True)
     )
     calls = [
         call
@@ -134,7 +136,7 @@ def test_calls_of_two_turns_have_ids_of_their_own(
 ) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL]))
     turns = [
-        client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS)
+        client.chat.completions.create(model="caller", messages=MESSAGES, tools=TOOLS)
         .choices[0]
         .message.tool_calls
         or []
@@ -145,7 +147,7 @@ def test_calls_of_two_turns_have_ids_of_their_own(
 
 def test_unknown_fields_reach_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     client.chat.completions.create(
-        model=CODER, messages=SAID, seed=7, stop="END", extra_body={"weird": {"a": 1}}
+        model=CODER, messages=MESSAGES, seed=7, stop="END", extra_body={"weird": {"a": 1}}
     )
     sent = ollama.chats()[-1].body
     assert (sent["weird"], sent["options"]["seed"], sent["options"]["stop"]) == (
@@ -156,24 +158,26 @@ def test_unknown_fields_reach_the_model(client: openai.OpenAI, ollama: FakeOllam
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "content"),
     [
-        ("chat/completions", {"messages": SAID}),
+        ("chat/completions", {"messages": MESSAGES}),
         ("completions", {"prompt": TASK}),
         ("responses", {"input": TASK}),
     ],
 )
 def test_the_options_of_ollama_reach_an_ollama(
-    url: str, ollama: FakeOllama, path: str, said: dict[str, Any]
+    url: str, ollama: FakeOllama, path: str, content: dict[str, Any]
 ) -> None:
     options = {"num_ctx": 16_384, "top_k": 3, "temperature": 0.1, "num_predict": 2}
     answer = httpx.post(
-        f"{url}/v1/{path}", json={"model": CODER, "temperature": 0.5, "options": options, **said}
+        f"{url}/v1/{path}", json={"model": CODER, "temperature": 0.5, "options": options, **content}
     )
     assert answer.status_code == 200
     assert ollama.chats()[-1].body["options"] == {**options, "temperature": 0.5}
     assert (
-        httpx.post(f"{url}/v1/{path}", json={"model": CODER, "options": "many", **said}).status_code
+        httpx.post(
+            f"{url}/v1/{path}", json={"model": CODER, "options": "many", **content}
+        ).status_code
         == 400
     )
 
@@ -222,7 +226,7 @@ def test_a_truncated_tool_call_is_reported_as_truncated(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     ollama.models[CODER].faults.append(Fault("length", after=1))
-    answer = client.chat.completions.create(model=CODER, messages=SAID)
+    answer = client.chat.completions.create(model=CODER, messages=MESSAGES)
     assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == (
         "length",
         "def ",
@@ -230,7 +234,7 @@ def test_a_truncated_tool_call_is_reported_as_truncated(
 
 
 @pytest.mark.parametrize(
-    ("body", "error", "said"),
+    ("body", "error", "message"),
     [
         ({"model": "llama3.1:8b-instruct-q4_K_X"}, openai.NotFoundError, "did you mean"),
         ({"model": "auto:nonsense"}, openai.NotFoundError, "auto:coding"),
@@ -260,11 +264,11 @@ def test_bad_input_is_rejected_and_reaches_no_model(
     ollama: FakeOllama,
     body: Any,
     error: type[openai.APIStatusError],
-    said: str,
+    message: str,
 ) -> None:
     with pytest.raises(error) as caught:
-        client.chat.completions.create(**{"model": CODER, "messages": SAID} | body)
-    assert said in caught.value.message
+        client.chat.completions.create(**{"model": CODER, "messages": MESSAGES} | body)
+    assert message in caught.value.message
     assert not ollama.chats()
 
 
@@ -281,7 +285,7 @@ def test_a_failure_falls_back_silently_until_something_was_sent(
 ) -> None:
     ollama.models[CODER].faults.append(fault)
     raw: Any = client.chat.completions.with_raw_response.create(
-        model="auto", messages=SAID, stream=stream, extra_headers=SOON
+        model="auto", messages=MESSAGES, stream=stream, extra_headers=SOON
     )
     if not stream:
         assert (raw.headers["x-orch-model"], raw.headers["x-orch-fallback"]) == (LLAMA, "1")
@@ -300,7 +304,7 @@ def test_an_interrupted_answer_never_ends_as_if_complete(
 
     def ask() -> None:
         events = client.chat.completions.create(
-            model=CODER, messages=SAID, stream=True, extra_headers=SOON
+            model=CODER, messages=MESSAGES, stream=True, extra_headers=SOON
         )
         finishes.extend(event.choices[0].finish_reason for event in events)
 
@@ -320,7 +324,7 @@ def test_a_failure_in_mid_stream_is_its_last_event(
     ollama.models[CODER].faults += [fault, fault]
     body = httpx.post(
         f"{url}/v1/chat/completions",
-        json={"model": CODER, "messages": SAID, "stream": True},
+        json={"model": CODER, "messages": MESSAGES, "stream": True},
         headers=SOON,
     ).text
     last = json.loads(body.strip().rpartition("data: ")[2])
@@ -345,7 +349,7 @@ def test_a_pinned_model_that_fails_early_gives_an_error_status(
     ollama.models[CODER].faults += [fault, fault]
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(
-            model=CODER, messages=SAID, stream=stream, extra_headers=SOON
+            model=CODER, messages=MESSAGES, stream=stream, extra_headers=SOON
         )
     assert caught.value.status_code == STATUS.get(code, 502)
     assert ("retry-after" in caught.value.response.headers) == (code == "rate_limited")
@@ -356,10 +360,10 @@ def test_a_repeated_request_calls_the_model_again(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     for _ in range(2):
-        client.chat.completions.create(model="auto", messages=SAID)
+        client.chat.completions.create(model="auto", messages=MESSAGES)
     assert len(ollama.chats()) == 2
     for _ in range(2):
-        client.chat.completions.create(model="auto", messages=SAID, temperature=0)
+        client.chat.completions.create(model="auto", messages=MESSAGES, temperature=0)
     assert len(ollama.chats()) == 3
 
 
@@ -368,7 +372,8 @@ def test_identical_concurrent_requests_both_call_the_model(
 ) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
     streams = [
-        client.chat.completions.create(model=CODER, messages=SAID, stream=True) for _ in range(2)
+        client.chat.completions.create(model=CODER, messages=MESSAGES, stream=True)
+        for _ in range(2)
     ]
     for stream in streams:
         next(stream)
@@ -379,10 +384,10 @@ def test_identical_concurrent_requests_both_call_the_model(
 
 
 def test_a_conversation_stays_with_its_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    first = client.chat.completions.create(model="auto", messages=SAID)
+    first = client.chat.completions.create(model="auto", messages=MESSAGES)
     next_turn = {"role": "user", "content": "now explain how it works"}
     after: list[Any] = [
-        *SAID,
+        *MESSAGES,
         {"role": "assistant", "content": first.choices[0].message.content},
         next_turn,
     ]
@@ -392,7 +397,7 @@ def test_a_conversation_stays_with_its_model(client: openai.OpenAI, ollama: Fake
 
 
 def test_the_run_is_recorded(client: openai.OpenAI, url: str) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
+    raw = client.chat.completions.with_raw_response.create(model="auto", messages=MESSAGES)
     run = httpx.get(f"{url}/orch/runs/{raw.headers['x-orch-run-id']}").json()["run"]
     assert (run["task"], run["answer"], run["face"], run["model"]) == (
         TASK,

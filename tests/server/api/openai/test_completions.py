@@ -56,7 +56,7 @@ def test_fields_without_an_equivalent_in_a_chat_are_rejected(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "message"),
     [
         ([1, 2], "not tokens"),
         ([[1], [2]], "not tokens"),
@@ -64,9 +64,9 @@ def test_fields_without_an_equivalent_in_a_chat_are_rejected(
     ],
 )
 def test_tokens_and_several_prompts_are_rejected_with_a_clear_error(
-    client: openai.OpenAI, prompt: Any, said: str
+    client: openai.OpenAI, prompt: Any, message: str
 ) -> None:
-    with pytest.raises(openai.BadRequestError, match=said):
+    with pytest.raises(openai.BadRequestError, match=message):
         client.completions.create(model=LLAMA, prompt=prompt)
 
 

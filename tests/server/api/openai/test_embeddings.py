@@ -24,7 +24,7 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"input": [1, 2]}, "not tokens"),
         ({"input": []}, "0 texts"),
@@ -33,8 +33,8 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ],
 )
 def test_invalid_embedding_requests_are_rejected(
-    client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
+    client: openai.OpenAI, ollama: FakeOllama, body: Any, message: str
 ) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    with pytest.raises(openai.BadRequestError, match=said):
+    with pytest.raises(openai.BadRequestError, match=message):
         client.embeddings.create(**{"model": "nomic", "input": "a"} | body)

@@ -116,7 +116,7 @@ def test_a_function_call_makes_the_round_trip(client: openai.OpenAI, ollama: Fak
 
 
 class Sum(BaseModel):
-    """What a model is made to answer."""
+    """The schema of an answer."""
 
     total: int
 
@@ -289,7 +289,7 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id: orch is stateless"),
         ({"conversation": "conv_1"}, "conversation: orch is stateless"),
@@ -327,11 +327,11 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
     ],
 )
 def test_unsupported_requests_are_rejected_and_reach_no_model(
-    client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
+    client: openai.OpenAI, ollama: FakeOllama, body: Any, message: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(**{"model": CODER, "input": TASK} | body)
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert not ollama.chats()
 
 

@@ -1,5 +1,5 @@
-"""Tools of every kind that clients send: functions are handed on, a namespace's too and back, the
-others left out with a word."""
+"""Tools of every kind that clients send: functions are passed on, with their namespace; the others
+are ignored with a warning."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ LEFT_OUT = [
     "typeless",
     "custom patch",
 ]
-SAID = [f"the tool {each} was ignored: orch supports functions only" for each in LEFT_OUT]
+WARNINGS = [f"the tool {each} was ignored: orch supports functions only" for each in LEFT_OUT]
 
 
 def caller(ollama: FakeOllama, name: str) -> None:
-    """A model that calls that function."""
+    """Adds a model that calls that function."""
     ollama.add(
         FakeModel(
             "caller",
@@ -65,7 +65,7 @@ def caller(ollama: FakeOllama, name: str) -> None:
 
 
 def names_sent(ollama: FakeOllama) -> list[str]:
-    """Those of the tools that the model was told of."""
+    """The names of the tools that were sent to the model."""
     return [tool["function"]["name"] for tool in ollama.chats()[-1].body.get("tools", [])]
 
 
@@ -75,7 +75,7 @@ def names_sent(ollama: FakeOllama) -> list[str]:
 def test_functions_stay_namespaces_are_flattened_and_other_tools_are_named() -> None:
     tools = tools_from_responses([ADD, *FOREIGN, AGENTS])
     assert tools.names == {"add", "agents__spawn"}
-    assert list(tools.warnings) == SAID
+    assert list(tools.warnings) == WARNINGS
 
 
 @pytest.mark.parametrize("called", ["agents__spawn", "agents.spawn", "spawn"])
@@ -108,17 +108,17 @@ def test_a_bare_name_matches_a_namespaced_function_only_if_unambiguous() -> None
     ],
 )
 def test_a_tool_choice_is_passed_on_if_its_function_exists(choice: Any, value: str | None) -> None:
-    found = parse_tool_choice(choice, tools_from_responses([ADD, *FOREIGN, AGENTS]).names)
+    parsed = parse_tool_choice(choice, tools_from_responses([ADD, *FOREIGN, AGENTS]).names)
     assert (
-        found.value["function"]["name"] if isinstance(found.value, dict) else found.value
+        parsed.value["function"]["name"] if isinstance(parsed.value, dict) else parsed.value
     ) == value
-    assert bool(found.warnings) == (value is None and choice is not None)
+    assert bool(parsed.warnings) == (value is None and choice is not None)
 
 
-@pytest.mark.parametrize(("choice", "said"), [("auto", 0), ("none", 0), ("required", 1)])
-def test_without_functions_the_tool_choice_is_dropped(choice: str, said: int) -> None:
-    found = parse_tool_choice(choice, ())
-    assert (found.value, len(found.warnings)) == (None, said)
+@pytest.mark.parametrize(("choice", "count"), [("auto", 0), ("none", 0), ("required", 1)])
+def test_without_functions_the_tool_choice_is_dropped(choice: str, count: int) -> None:
+    parsed = parse_tool_choice(choice, ())
+    assert (parsed.value, len(parsed.warnings)) == (None, count)
 
 
 def test_other_tools_of_a_chat_are_dropped() -> None:
@@ -153,7 +153,7 @@ def test_responses_accept_every_tool_and_call_namespaced_functions_by_name(
     response = httpx.post(f"{url}/v1/responses", json=body)
     *_, call = response.json()["output"]
     assert (call["type"], call["namespace"], call["name"]) == ("function_call", "agents", "spawn")
-    assert (names_sent(ollama), warnings_of(response)) == (["add", "agents__spawn"], SAID)
+    assert (names_sent(ollama), warnings_of(response)) == (["add", "agents__spawn"], WARNINGS)
 
 
 def test_a_streamed_namespaced_call_makes_the_round_trip(url: str, ollama: FakeOllama) -> None:
@@ -212,5 +212,5 @@ def test_a_model_without_tools_answers_if_no_tool_remains(
     url: str, ollama: FakeOllama, path: str, body: dict[str, Any]
 ) -> None:
     response = httpx.post(f"{url}{path}", json={"model": CODER, **body})
-    assert SAID[0] in warnings_of(response)
+    assert WARNINGS[0] in warnings_of(response)
     assert not {"tools", "tool_choice"} & ollama.chats()[-1].body.keys()
