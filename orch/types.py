@@ -88,8 +88,7 @@ class EstimateBasis(StrEnum):
     MEASURED_AND_GUESSED = "measured and guessed"
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The expected quality of a model's answer, 0 to 1; `sd` is the uncertainty of the mean, `n`
     the number of graded answers to similar texts."""
 
@@ -141,8 +140,7 @@ class Prior:
         return math.fsum(self.quality.values()) / len(self.quality)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What a task requires of a model: context for prompt and answer, and capabilities (vision,
     tools)."""
 
@@ -303,8 +301,7 @@ class RunResult:
         return self.response.cut
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """The end of a model's stream: its reason, tokens, and the provider's own timings in seconds
     (None if it reports none)."""
 
@@ -316,8 +313,7 @@ class Completion:
     decode_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """One piece of a model's stream; only the last one has a `completion`."""
 
     content: str = ""
@@ -350,8 +346,7 @@ class ChatRequest:
     token_timeout_s: float = TOKEN_TIMEOUT_S
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledModel:
+class InstalledModel(NamedTuple):
     """A model that a provider has. `resident_ctx` is the context length that it is loaded with,
     None if it is not loaded."""
 
@@ -369,8 +364,7 @@ class InstalledModel:
     """The machine on which its server runs it, if that is another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
+class ModelInfo(NamedTuple):
     """What a provider reports about a model. `capabilities` is None if it does not say."""
 
     capabilities: tuple[str, ...] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orch.bench.suite import SuiteTask
 from orch.config.spec import Routing
@@ -46,8 +46,7 @@ class RouterOnSuite:
             classification = self.classify(task.prompt)
             judged = by_key(model.predict(task.prompt))
             states = [
-                replace(
-                    state,
+                state._replace(
                     estimate=judged.get(state.key),
                     unavailable=None,
                     resident=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orch.errors import OrchError, UsageError
 from orch.execution.request import MIN_ANSWER_TOKENS, PROMPT_MARGIN
@@ -227,7 +227,7 @@ def bench_num_ctx(state: ModelState, sizes: Iterable[str]) -> int:
 
     What happens to be loaded is ignored, so that a resumed bench measures the same.
     """
-    plain = replace(state, resident_ctx=None, measured=None)
+    plain = state._replace(resident_ctx=None, measured=None)
     limit = plain.num_ctx if state.fixed_ctx else state.context_window
     longest = max(
         (context_for_size(size) for size in (SHORT, *sizes) if context_for_size(size) <= limit),

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from orch.classifier.spelling import Vocabulary
 from orch.text.language import detect_language, fold
@@ -99,8 +99,7 @@ _STARTS = frozenset(
 _ODD = re.compile(r"[{}\[\]()<>=;|/\\_#$%*+@~^`]|\d|,(?=\S)")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestParts:
+class RequestParts(NamedTuple):
     """A request and the material pasted beside it, both folded."""
 
     asked: str

@@ -7,9 +7,9 @@ import json
 import math
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from orch.classifier.features import BUCKETS, features, hash_features
 from orch.classifier.opening_words import READ_WORDS, TYPE_OF, keep_second, opening_votes
@@ -178,8 +178,7 @@ class LinearClassifier:
         return float(min(max(ys[after - 1] + share * (ys[after] - ys[after - 1]), 0.0), MOST_SURE))
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureGroup:
+class FeatureGroup(NamedTuple):
     """One group of a text's features: names, positions of their weights, and the value of each."""
 
     names: list[str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from orch.config import files, paths
 from orch.errors import ConfigError
@@ -21,8 +21,7 @@ twenty times the size of the shipped ones."""
 _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_types")}
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """One file as read. `origin` is one of flag, environment, directory, user, package."""
 
     which: str

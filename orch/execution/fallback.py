@@ -151,11 +151,11 @@ class FallbackChain:
             return False
         plan = self._plan
         tokens = estimated_prompt_tokens(plan.need, run.text_before)
-        need = replace(plan.need, prompt_tokens=tokens)
+        need = plan.need._replace(prompt_tokens=tokens)
         corrected = state_for_retry(call.state, need, call.request, failure)
         if corrected is None:
             return False
-        self._plan = replace(plan, states={**plan.states, candidate.key: corrected})
+        self._plan = plan._replace(states={**plan.states, candidate.key: corrected})
         run.plan = self._plan
         self._queue = [candidate, *self._queue]
         self._calls_left += 1

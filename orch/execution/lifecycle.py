@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orch.errors import RUN_CODES, OrchError, ProviderError
 from orch.providers import Loads, ProviderClient
@@ -26,8 +26,7 @@ def unloads_after_answer(keep_alive: object) -> bool:
     return is_duration and _ZERO_DURATION.fullmatch(str(keep_alive)) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelLoader:
+class ModelLoader(NamedTuple):
     """Finds a model by name, loads it into memory or unloads it."""
 
     registry: Registry

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orch.routing.model_state import ModelState, answer_room, choose_num_ctx
 from orch.routing.thinking import supported_fields
 from orch.text.prompt import Task, estimate_text_tokens
@@ -21,7 +19,7 @@ def build_chat_request(
     task: Task, messages: list[Message], need: Need, state: ModelState, partial: str = ""
 ) -> ChatRequest:
     """The request for one model; `partial` is the text of a failed model that it continues."""
-    need = replace(need, prompt_tokens=estimated_prompt_tokens(need, partial))
+    need = need._replace(prompt_tokens=estimated_prompt_tokens(need, partial))
     num_ctx = choose_num_ctx(state, need)
     room = max_answer_tokens(state, need, num_ctx)
     limit = task.max_tokens or state.spec.max_tokens

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from orch.errors import ProviderError
 from orch.routing.model_state import ModelState, answer_room, required_context, with_token_count
@@ -85,7 +84,7 @@ def _with_fixed_limit(
     answer_too_long = (
         counted is not None and max_tokens is not None and counted + max_tokens > limit
     )
-    return replace(state, context_window=limit), counted if answer_too_long else None
+    return state._replace(context_window=limit), counted if answer_too_long else None
 
 
 def _count_for_larger_context(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orch.classifier.classifier import Classifier
 from orch.config.load import Config
@@ -20,8 +20,7 @@ from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(NamedTuple):
     """Every part, made from one configuration."""
 
     config: Config

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +54,7 @@ class LlamaCppClient:
         async with aclosing(engine.client.chat(request)) as deltas:
             async for delta in deltas:
                 if delta.completion is not None:
-                    delta = replace(delta, completion=replace(delta.completion, load_s=load_s))
+                    delta = delta._replace(completion=delta.completion._replace(load_s=load_s))
                 yield delta
 
     def _engine(self, model: str) -> _Engine:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
 from typing import Any, Self
 
 from orch.config.spec import Models, Provider
@@ -195,7 +194,7 @@ class OllamaClient:
         show = await self._http.json("POST", "/api/show", {"model": model})
         with stream_parsing.validating():
             host = self._remote.update_model(model, remote_host_of(show))
-            return replace(parse_model_info(show), remote_host=host)
+            return parse_model_info(show)._replace(remote_host=host)
 
     async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
         """Yields the progress objects of `/api/pull`."""

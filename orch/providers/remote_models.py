@@ -4,7 +4,6 @@ sending text to them (pure)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,7 +105,7 @@ class RemotePolicy:
     def update_list(self, items: Sequence[InstalledModel]) -> list[InstalledModel]:
         """Stores the provider's current list; returns it with all known remote hosts."""
         self._listed = {canonical_model_name(item.name): item.remote_host for item in items}
-        return [replace(item, remote_host=self._host(item.name)) for item in items]
+        return [item._replace(remote_host=self._host(item.name)) for item in items]
 
     def update_model(self, model: str, host: str) -> str:
         """Stores the host that a model's metadata or answer reports; returns the best known

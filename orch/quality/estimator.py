@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orch.config.spec import DEFAULT_RATING, ModelSpec
@@ -235,7 +234,7 @@ def _with_prior_bases(
         if state.prior and state.prior.origin and state.prior.origin[0].code in _BASES
     }
     return {
-        key: replace(estimate, basis=bases[key])
+        key: estimate._replace(basis=bases[key])
         if key in bases and estimate.basis == EstimateBasis.MEASURED_AND_RATED
         else estimate
         for key, estimate in estimates.items()

@@ -8,8 +8,7 @@ import math
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.quality.features import BUCKETS, FeatureGroups, hash_text
 from orch.quality.table import (
@@ -38,8 +37,7 @@ STEP = 50.0
 """Divisor of an online step; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextFeatures:
+class TextFeatures(NamedTuple):
     """The features of a text: buckets with their values, shares of kinds, and how far words are
     trusted (0 to 1)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from typing import NamedTuple
 
 Row = tuple[str, str | None, str, float]
 """A graded answer: text, kind of task, model, score from 0 to 1."""
@@ -140,8 +141,7 @@ def prior_at(prior: Prior, label: str) -> float:
     return prior[label] if isinstance(prior, Mapping) and label in prior else prior_mean(prior)
 
 
-@dataclass(frozen=True, slots=True)
-class GradedDataset:
+class GradedDataset(NamedTuple):
     """Graded answers by text: the index of its kind (None: unknown), and the scores of each
     model."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING
@@ -58,8 +57,7 @@ class ResidentModels(NamedTuple):
     loss_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class TimeContext:
+class TimeContext(NamedTuple):
     """What the estimates of one ranking share: computed once."""
 
     need: Need

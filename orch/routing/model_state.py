@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from orch.config.spec import ModelSpec, canonical_model_name
 from orch.types import Elimination, Estimate, ModelKey, Need, Prior, SpeedStats
@@ -26,8 +27,7 @@ NEXT_USE_PRIOR, NEXT_USE_WEIGHT = 0.5, 4
 recent tasks at which it weighs half."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelState(NamedTuple):
     """One model as it stands now: its facts, and what its provider and the journal say."""
 
     spec: ModelSpec
@@ -157,8 +157,8 @@ def choose_num_ctx(state: ModelState, need: Need) -> int:
 def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
     """The model after its server counted a prompt that was estimated otherwise."""
     measured = state.measured or SpeedStats(0, 0.0)
-    return replace(
-        state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
+    return state._replace(
+        measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
     )
 
 

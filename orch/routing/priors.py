@@ -8,8 +8,8 @@ difference over the rated models.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orch.config.spec import ModelSpec, canonical_model_name
 from orch.routing.known_models.identity import Identity
@@ -27,8 +27,7 @@ rating of one person is little evidence."""
 RATED_BY_USER, RATED = Reason("rated_by_user"), Reason("rated")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelsWithPriors:
+class ModelsWithPriors(NamedTuple):
     """Models with their priors."""
 
     states: tuple[ModelState, ...]
@@ -126,8 +125,7 @@ class QualityPriors:
     ) -> ModelState:
         spec = state.spec
         if spec.quality_rating is not None and (only_shipped or self.is_rated(spec)):
-            return replace(
-                state,
+            return state._replace(
                 prior=prior_from_rating(
                     spec.quality_rating, RATED_BY_USER if self.is_rated(spec) else RATED
                 ),
@@ -137,7 +135,7 @@ class QualityPriors:
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
             weaknesses = () if spec.weaknesses == shipped.weaknesses else spec.weaknesses
             spec = replace(spec, quality_rating=None, strengths=strengths, weaknesses=weaknesses)
-        return replace(state, spec=spec, prior=self._shifted(identity))
+        return state._replace(spec=spec, prior=self._shifted(identity))
 
     def _shifted(self, identity: Identity) -> Prior:
         """The prior on the scale of a person's ratings, as far as there are some; for floors, on

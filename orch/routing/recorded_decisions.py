@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orch.storage.history import is_turn
@@ -108,7 +108,7 @@ def _recorded(
         model=ModelKey(first["provider"], first["model_id"]),
         profile=decision["profile"],
         weights=decision["weights"],
-        need=replace(need, prompt_tokens=decision["prompt_tokens"]),
+        need=need._replace(prompt_tokens=decision["prompt_tokens"]),
         loaded=frozenset(
             ModelKey(each["provider"], each["model_id"])
             for each in candidates

@@ -180,7 +180,7 @@ class Registry:
         """Records that a model runs on another machine although its provider had not said so."""
         if state.digest:
             info = self._journal.model_info([state.digest]).get(state.digest, ModelInfo())
-            self._journal.save_model_info(state.digest, replace(info, remote_host=host))
+            self._journal.save_model_info(state.digest, info._replace(remote_host=host))
 
     def _state(
         self,
@@ -249,8 +249,7 @@ class Registry:
             if size_b and active_b
             else state.size_bytes
         )
-        return replace(
-            state,
+        return state._replace(
             spec=replace(state.spec, speed_rating=guess_speed_rating(active_b)),
             bytes_per_token=read,
         )

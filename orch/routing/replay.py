@@ -111,7 +111,7 @@ def assume_reachable(
     }
     measured = timings.speed_stats(sorted(down))
     states = tuple(
-        replace(s, unavailable=None, measured=measured.get(s.key)) if s.key in down else s
+        s._replace(unavailable=None, measured=measured.get(s.key)) if s.key in down else s
         for s in inventory.states
     )
     lifted = {provider for provider, _ in down}
@@ -180,7 +180,7 @@ def _loaded_as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelStat
     """The model, loaded or not as it was; its context was not recorded."""
     if state.resident == (state.key in loaded):
         return state
-    return replace(state, resident=not state.resident, resident_ctx=None, resident_bytes=0)
+    return state._replace(resident=not state.resident, resident_ctx=None, resident_bytes=0)
 
 
 # ---------------------------------------------------------------- comparing

@@ -37,8 +37,7 @@ REAL_MODEL_ANSWERED = "real_model_answered"
 """The journal's fact that a model other than a last resort has answered on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A decision with what running it takes: the models in the order in which they are asked, their
     states, and the messages."""
 
@@ -53,7 +52,7 @@ class Plan:
         """The plan with one more message before the last one."""
         messages = [*self.messages[:-1], message, *self.messages[-1:]]
         tokens = self.need.prompt_tokens + estimate_tokens([message])
-        return replace(self, messages=messages, need=replace(self.need, prompt_tokens=tokens))
+        return self._replace(messages=messages, need=self.need._replace(prompt_tokens=tokens))
 
 
 class _Ranking(NamedTuple):
@@ -229,9 +228,9 @@ class Router:
 
         def known(state: ModelState) -> ModelState:
             if estimates:
-                state = replace(state, estimate=estimates.get(state.key))
+                state = state._replace(estimate=estimates.get(state.key))
             chance = next_use.get(state.identity)
-            return state if chance is None else replace(state, next_use_probability=chance)
+            return state if chance is None else state._replace(next_use_probability=chance)
 
         return {state.key: known(state) for state in inventory.states}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING, ModelSpec, canonical_model_name
@@ -30,8 +29,7 @@ TASKS_PER_LOAD = 10
 and 5 are too few, over simulated days."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoringContext:
+class ScoringContext(NamedTuple):
     """What all models of one ranking share: computed once."""
 
     classification: Classification

@@ -107,7 +107,7 @@ def _with_loaded(inventory: Inventory, model: ModelKey, num_ctx: int | None) -> 
     def updated(state: ModelState) -> ModelState:
         if state.identity != loaded.identity:
             return state
-        return replace(state, resident=True, resident_ctx=num_ctx)
+        return state._replace(resident=True, resident_ctx=num_ctx)
 
     return replace(inventory, states=tuple(map(updated, inventory.states)))
 

@@ -8,9 +8,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.storage.database import database_at, insert_row
 from orch.storage.sqlite_file import transaction
@@ -45,8 +45,7 @@ _IS_VALID = "at > ? AND at <= ?"
 _COLUMNS = "key, at, uses, size, run_id, task, provider, model, digest, result"
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
+class CachedAnswer(NamedTuple):
     """One cached answer and its model. `at` is seconds since the epoch, `size` bytes; `result` is
     the run's result as JSON."""
 

@@ -8,9 +8,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.errors import JournalError
 from orch.storage.database import database_at, insert_row
@@ -27,8 +26,7 @@ JOURNAL_ID_FACT = "journal_id"
 """The name of the fact that holds the journal's own id."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """Everything the journal stores of one run. `at` is seconds since the epoch; `alternative_to`
     is the run to whose task this is another answer."""
 
@@ -132,7 +130,7 @@ class Journal:
         return True
 
     def _run_row(self, run: RunRecord) -> dict[str, Any]:
-        row = {name: getattr(run, name) for name in RunRecord.__slots__ if name != "attempts"}
+        row = {name: getattr(run, name) for name in RunRecord._fields if name != "attempts"}
         messages = [message for message in run.messages if message.get("role") != "system"]
         texts = {
             "task": run.task,
@@ -302,7 +300,7 @@ class Journal:
         query = (
             "INSERT INTO model_info VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET info = excluded.info"
         )
-        values = (digest, time.time(), _to_json(asdict(info)))
+        values = (digest, time.time(), _to_json(info._asdict()))
         self.database.run_or_default(lambda c: c.execute(query, values), None)
 
     def digests_first_seen(self, since: float, grace_s: float) -> frozenset[str]:
@@ -318,7 +316,7 @@ class Journal:
 def _parse_info(data: dict[str, Any]) -> ModelInfo | None:
     """Parses stored metadata; None if another version of orch stored other fields, so that the
     provider is asked again."""
-    if data.keys() != set(ModelInfo.__slots__):
+    if data.keys() != set(ModelInfo._fields):
         return None
     capabilities = data.pop("capabilities")
     return ModelInfo(capabilities=tuple(capabilities) if capabilities is not None else None, **data)

@@ -70,8 +70,7 @@ MOST_READ, _PIECES = 1_000_000, 20
 refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A text or an image (base64) beside the instruction. `name` is empty for piped text."""
 
     name: str

@@ -4,7 +4,6 @@ for every model; the fitted model is stored and reused."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -321,7 +320,7 @@ def test_an_estimate_with_little_evidence_names_the_source_of_its_prior(
 ) -> None:
     known.rate("m", 1.0)
     prior = Prior(dict.fromkeys(TaskType, 0.5), "", origin=(Reason(code),))
-    states = [replace(state("m", 5.0), prior=prior)]
+    states = [state("m", 5.0)._replace(prior=prior)]
     shares = {TaskType.CODING: 1.0}
     estimates = known.estimator.estimates("sort a list", shares, states)
     assert [each.source for each in estimates.values()] == [source]

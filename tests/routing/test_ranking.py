@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,7 +190,7 @@ def test_a_model_never_loses_by_being_loaded(
     places = []
     for resident in (False, True):
         ranked = rank_candidates(
-            told, [replace(first, resident=resident, resident_ctx=None), *others], need, policy
+            told, [first._replace(resident=resident, resident_ctx=None), *others], need, policy
         )
         places.append(
             [(c.model_id, c.provider) for c in ranked].index((first.spec.id, first.spec.provider))

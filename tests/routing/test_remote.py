@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -290,7 +289,7 @@ async def test_a_model_that_is_loaded_elsewhere_takes_no_memory_and_is_not_loade
             for each in (await made.runtime.registry.snapshot()).states
             if each.spec.id == CLOUD
         )
-    far = replace(far, size_bytes=90_000_000_000)
+    far = far._replace(size_bytes=90_000_000_000)
     assert (far.local, required_memory(far, 8192), load_seconds(far, 8192)) == (False, 0, 0.0)
 
 

@@ -215,7 +215,7 @@ def test_another_num_ctx_costs_a_load_of_its_own_and_the_loaded_one_costs_nothin
     )
     assert load_seconds(model, 8_192) == 0.0
     assert load_seconds(model, 16_384) == 2.5
-    assert load_seconds(replace(model, resident_ctx=None), 16_384) == 0.0, (
+    assert load_seconds(model._replace(resident_ctx=None), 16_384) == 0.0, (
         "a server that tells no context keeps its own"
     )
 
@@ -379,7 +379,7 @@ def test_a_model_that_only_embeds_is_never_asked_to_chat() -> None:
 
 
 def test_a_lacking_capability_eliminates_and_an_unknown_one_does_not() -> None:
-    need = replace(HI, capabilities=frozenset({"completion", "tools", "vision"}))
+    need = HI._replace(capabilities=frozenset({"completion", "tools", "vision"}))
     models = [
         state("plain", capabilities=frozenset({"completion"})),
         state("sees", capabilities=frozenset({"completion", "vision"})),
@@ -409,7 +409,7 @@ def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(
         rank_candidates(sure(), [large], HI, policy)[0].eliminated
         == "needs 9.0 GB, there are 1.0 GB"
     )
-    assert rank_candidates(sure(), [replace(large, **exempt)], HI, policy)[0].eliminated is None
+    assert rank_candidates(sure(), [large._replace(**exempt)], HI, policy)[0].eliminated is None
 
 
 def test_a_model_that_just_fits_into_memory_fits() -> None:

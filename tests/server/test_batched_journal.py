@@ -8,7 +8,6 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -114,7 +113,7 @@ def test_unwritable_runs_are_kept_and_written_later(
     names = [f"run {n}" for n in range(30)]
     with locked(journal):
         for name in names:
-            assert journal.record(replace(answered_run(name, 1e9), answer="words " * 2_000))
+            assert journal.record(answered_run(name, 1e9)._replace(answer="words " * 2_000))
         until(
             lambda: "kept in memory until the journal can be written" in " ".join(journal.warnings)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,9 +74,9 @@ def test_a_page_lists_the_runs_that_match_every_filter(
     two = (Attempt("m", "p", "failed", code="cut"), Attempt("m", "p", "failed", code="cut"))
     history = write(
         journal,
-        replace(RUN, run_id="a"),
-        replace(RUN, run_id="b", status="failed", task_type="coding", attempts=two),
-        replace(RUN, run_id="c", source="cache", model="m2", task="is it 100% sure?"),
+        RUN._replace(run_id="a"),
+        RUN._replace(run_id="b", status="failed", task_type="coding", attempts=two),
+        RUN._replace(run_id="c", source="cache", model="m2", task="is it 100% sure?"),
     )
     page = history.page(limit=10, **filters)  # type: ignore[arg-type]
     assert ([row["run_id"] for row in page.rows], page.total) == (ids, len(ids))
@@ -85,13 +84,13 @@ def test_a_page_lists_the_runs_that_match_every_filter(
 
 
 def test_a_page_is_cut_at_its_limit_and_counts_all(journal: Journal) -> None:
-    history = write(journal, *(replace(RUN, run_id=f"run {n}") for n in range(5)))
+    history = write(journal, *(RUN._replace(run_id=f"run {n}") for n in range(5)))
     page = history.page(limit=2, offset=2)
     assert ([row["run_id"] for row in page.rows], page.total) == (["run 2", "run 1"], 5)
 
 
 def test_notes_of_the_memory_are_not_runs(journal: Journal) -> None:
-    history = write(journal, RUN, replace(RUN, run_id="note", face="memory", status="note"))
+    history = write(journal, RUN, RUN._replace(run_id="note", face="memory", status="note"))
     assert (history.page(limit=9).total, history.count_since(0.0)) == (1, (1, 0))
 
 
@@ -111,7 +110,7 @@ def test_a_detail_has_everything_that_is_recorded_of_a_run(journal: Journal) -> 
 
 @pytest.mark.parametrize("name", ["", "zzz", "b"])
 def test_a_name_that_no_run_or_several_have_finds_nothing(journal: Journal, name: str) -> None:
-    history = write(journal, replace(RUN, run_id="b1"), replace(RUN, run_id="b2"))
+    history = write(journal, RUN._replace(run_id="b1"), RUN._replace(run_id="b2"))
     assert history.detail(name) is None
 
 
@@ -123,7 +122,7 @@ def test_a_conversation_without_runs_has_no_turns(journal: Journal) -> None:
 
 
 def test_a_conversation_whose_name_contains_other_is_listed(journal: Journal) -> None:
-    history = write(journal, replace(RUN, session="work/other/ideas"))
+    history = write(journal, RUN._replace(session="work/other/ideas"))
     assert [each.name for each in history.conversations(9)] == ["work/other/ideas"]
     assert tasks(history.conversation("work/other/ideas", 9)) == [("A lock.", [])]
 
@@ -131,9 +130,9 @@ def test_a_conversation_whose_name_contains_other_is_listed(journal: Journal) ->
 def test_an_alternative_answer_stands_beside_its_turn_and_is_not_a_turn(journal: Journal) -> None:
     history = write(
         journal,
-        replace(RUN, run_id="1", session="talk"),
-        replace(RUN, run_id="2", session="talk", alternative_to="1", answer="A key."),
-        replace(RUN, run_id="3", session="talk", task="and then?", answer="It opens."),
+        RUN._replace(run_id="1", session="talk"),
+        RUN._replace(run_id="2", session="talk", alternative_to="1", answer="A key."),
+        RUN._replace(run_id="3", session="talk", task="and then?", answer="It opens."),
     )
     assert tasks(history.conversation("talk", 9)) == [("A lock.", ["A key."]), ("It opens.", [])]
     assert [row["answer"] for row in history.turns("talk", 9)] == ["It opens.", "A lock."]
@@ -144,8 +143,8 @@ def test_an_alternative_answer_stands_beside_its_turn_and_is_not_a_turn(journal:
 def test_continuing_the_last_conversation_skips_alternative_answers(journal: Journal) -> None:
     write(
         journal,
-        replace(RUN, run_id="1", session="talk"),
-        replace(RUN, run_id="2", session="talk", alternative_to="1", model="m2"),
+        RUN._replace(run_id="1", session="talk"),
+        RUN._replace(run_id="2", session="talk", alternative_to="1", model="m2"),
     )
     assert journal.latest_session() == "talk"
     assert (journal.history.last_routed_turn("talk") or {})["model"] == "m"
@@ -155,7 +154,7 @@ def test_a_conversation_shows_its_last_turns_and_says_that_there_are_more(journa
     history = write(
         journal,
         *(
-            replace(RUN, run_id=str(n), session="talk", task=str(n), answer=str(n))
+            RUN._replace(run_id=str(n), session="talk", task=str(n), answer=str(n))
             for n in range(5)
         ),
     )
@@ -166,9 +165,9 @@ def test_a_conversation_shows_its_last_turns_and_says_that_there_are_more(journa
 def test_a_failed_turn_that_was_asked_again_is_left_out(journal: Journal) -> None:
     history = write(
         journal,
-        replace(RUN, run_id="1", session="talk", status="failed", answer=""),
-        replace(RUN, run_id="2", session="talk"),
-        replace(RUN, run_id="3", session="talk", status="failed", answer="", task="next"),
+        RUN._replace(run_id="1", session="talk", status="failed", answer=""),
+        RUN._replace(run_id="2", session="talk"),
+        RUN._replace(run_id="3", session="talk", status="failed", answer="", task="next"),
     )
     assert [row["run_id"] for row in history.conversation("talk", 9).turns] == ["2", "3"]
 

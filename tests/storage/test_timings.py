@@ -32,7 +32,7 @@ def journal(tmp_path: Path) -> Journal:
 def record(journal: Journal, *attempts: Attempt, task_type: str = "coding") -> None:
     for number, attempt in enumerate(attempts):
         run = answered_run(f"run {number}", 1.9e9)
-        journal.record(replace(run, attempts=(attempt,), task_type=task_type))
+        journal.record(run._replace(attempts=(attempt,), task_type=task_type))
 
 
 def test_speeds_are_computed_from_answers(journal: Journal) -> None:

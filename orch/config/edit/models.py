@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,7 +158,7 @@ def _checked(config_dir: Path | None, change: FileChange, wanted: set[ModelKey])
     from orch.config.validate import validated_data
 
     sources, _ = find_sources(config_dir, os.environ, working_directory())
-    sources["models"] = replace(sources["models"], path=change.path, text=change.after)
+    sources["models"] = sources["models"]._replace(path=change.path, text=change.after)
     base: dict[str, SourceFile | None] = {
         which: trusted_source(which, os.environ) if source.origin == "directory" else None
         for which, source in sources.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from orch.config import paths
@@ -86,7 +86,7 @@ class WeightsFile:
             )
         text = self.with_weights(weights)
         sources["routing"] = (
-            replace(current, text=text)
+            current._replace(text=text)
             if exists
             else SourceFile("routing", self.path, "user", text)
         )

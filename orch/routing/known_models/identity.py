@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The tag, and the GGUF's metadata if the provider has it. Sizes in billions; `thinks` is None
     if unknown."""
 
