@@ -241,8 +241,8 @@ async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
 
 @pytest.fixture
 def shifting(ollama: FakeOllama) -> FakeOllama:
-    """A coder that counts more than estimated, within its context, and answers with more than the rest
-    of it holds."""
+    """A coder that counts more than estimated, within its context, and answers with more than the
+    rest of it holds."""
     ollama.models[CODER].bytes_per_token = 2.0
     ollama.models[CODER].reply = ["word "] * 3_000
     return ollama
@@ -313,21 +313,53 @@ def test_a_client_of_the_endpoint_does_not_notice_the_retry(
 @pytest.mark.parametrize(
     ("message", "body", "counts"),
     [
-        ("request (18369 tokens) exceeds the available context size (8192 tokens), try increasing it", b"", (18_369, 8_192)),
+        (
+            "request (18369 tokens) exceeds the available context size (8192 tokens), try"
+            " increasing it",
+            b"",
+            (18_369, 8_192),
+        ),
         ("too long", b'{"error":{"n_prompt_tokens":5012,"n_ctx":4096}}', (5_012, 4_096)),
-        ("too long", b'{"error":"{\\"error\\":{\\"n_prompt_tokens\\":5012,\\"n_ctx\\":4096}}"}', (5_012, 4_096)),
+        (
+            "too long",
+            b'{"error":"{\\"error\\":{\\"n_prompt_tokens\\":5012,\\"n_ctx\\":4096}}"}',
+            (5_012, 4_096),
+        ),
         (SILENT, b'{"error":"the input length exceeds the context length"}', (None, None)),
-        ("maximum context length is 4096 tokens. However, you requested 5000 tokens (4800 in the messages, 200 in the completion)", b"", (4_800, 4_096)),
-        ("This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.", b"", (5_000, 4_096)),
-        ("maximum context length is 4096 tokens. However, your request has 5000 input tokens.", b"", (5_000, 4_096)),
-        ("Trying to keep the first 15857 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens",
-         b"", (15_857, 4_096)),
-        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 512 `max_new_tokens`", b"", (5_000, 4_096)),
+        (
+            "maximum context length is 4096 tokens. However, you requested 5000 tokens (4800 in the"
+            " messages, 200 in the completion)",
+            b"",
+            (4_800, 4_096),
+        ),
+        (
+            "This model's maximum context length is 4096 tokens. However, your messages resulted in"
+            " 5000 tokens.",
+            b"",
+            (5_000, 4_096),
+        ),
+        (
+            "maximum context length is 4096 tokens. However, your request has 5000 input tokens.",
+            b"",
+            (5_000, 4_096),
+        ),
+        (
+            "Trying to keep the first 15857 tokens when context the overflows. However, the model"
+            " is loaded with context length of only 4096 tokens",
+            b"",
+            (15_857, 4_096),
+        ),
+        (
+            "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and"
+            " 512 `max_new_tokens`",
+            b"",
+            (5_000, 4_096),
+        ),
         ("Prompt too large: 5,000 tokens (context window: 4,096)", b"", (5_000, 4_096)),
         ("no numbers here", b"\xff{", (None, None)),
         ("no numbers here", b"[1]", (None, None)),
     ],
-)  # fmt: skip
+)
 def test_token_counts_are_parsed_from_every_servers_refusal(
     message: str, body: bytes, counts: tuple[int | None, int | None]
 ) -> None:

@@ -67,7 +67,7 @@ MEASURED = st.builds(
 )
 STATES = st.lists(
     st.builds(
-        ModelState,
+        lambda **fields: ModelState(**fields),  # of a named tuple it would draw every field
         spec=SPECS,
         unavailable=st.sampled_from([None, None, None, Elimination("not_installed")]),
         local=st.booleans(),
@@ -91,7 +91,7 @@ STATES = st.lists(
     unique_by=lambda each: (each.spec.id, each.spec.provider),
 )
 NEEDS = st.builds(
-    Need,
+    lambda **fields: Need(**fields),
     prompt_tokens=st.integers(0, 50_000),
     max_tokens=st.none() | st.integers(1, 8_192),
     capabilities=st.sampled_from([frozenset({"completion"}), frozenset({"completion", "vision"})]),
