@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from orch.bench.router_choices import RouterOnSuite
@@ -56,5 +54,5 @@ def test_the_dial_weighs_speed_against_quality() -> None:
 
 
 def test_every_model_counts_as_installed_and_loaded() -> None:
-    gone = replace(LARGE, unavailable=Elimination("not_installed"))
+    gone = LARGE._replace(unavailable=Elimination("not_installed"))
     assert chosen(graded(LARGE, 1.0) + graded(SMALL, 0.0), 10, SMALL, gone) == {LARGE.key}

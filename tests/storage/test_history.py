@@ -178,7 +178,7 @@ def test_a_failed_turn_that_was_asked_again_is_left_out(journal: Journal) -> Non
 def test_runs_and_attempts_since_a_time_leave_out_earlier_ones(journal: Journal) -> None:
     def run(number: int) -> RunRecord:
         attempts = (Attempt(f"m{number}", "p", "ok"),)
-        return replace(RUN, run_id=f"run {number}", at=float(number), attempts=attempts)
+        return RUN._replace(run_id=f"run {number}", at=float(number), attempts=attempts)
 
     history = write(journal, *map(run, range(4)))
     assert [row["run_id"] for row in history.runs(since=2.0)] == ["run 3", "run 2"]
@@ -191,21 +191,21 @@ def test_runs_and_attempts_since_a_time_leave_out_earlier_ones(journal: Journal)
 
 
 def test_a_list_has_the_beginning_of_a_task(journal: Journal) -> None:
-    history = write(journal, replace(RUN, task="x" * 999))
+    history = write(journal, RUN._replace(task="x" * 999))
     assert [row["task"] for row in history.page(limit=1).rows] == ["x" * 200]
 
 
 def test_answers_of_the_cache_are_counted_since_a_time(journal: Journal) -> None:
     history = write(
         journal,
-        *(replace(RUN, run_id=str(n), at=float(n), source="cache") for n in range(3)),
-        replace(RUN, run_id="model", at=9.0),
+        *(RUN._replace(run_id=str(n), at=float(n), source="cache") for n in range(3)),
+        RUN._replace(run_id="model", at=9.0),
     )
     assert (history.count_since(1.0), history.count_since(10.0)) == ((3, 2), (0, 0))
 
 
 def test_a_conversation_that_is_shown_whole_has_no_more(journal: Journal) -> None:
-    history = write(journal, *(replace(RUN, run_id=str(n), session="talk") for n in range(2)))
+    history = write(journal, *(RUN._replace(run_id=str(n), session="talk") for n in range(2)))
     assert not history.conversation("talk", 2).has_more
 
 
@@ -234,6 +234,6 @@ def test_a_file_that_can_not_be_read_gives_empty_results(tmp_path: Path) -> None
 def test_a_turn_is_a_run_that_gave_text_or_was_not_a_failure(
     journal: Journal, status: str, answer: str, expected: bool
 ) -> None:
-    history = write(journal, replace(RUN, session="talk", status=status, answer=answer))
+    history = write(journal, RUN._replace(session="talk", status=status, answer=answer))
     assert [is_turn(row) for row in history.runs()] == [expected]
     assert bool(history.turns("talk", 9)) == expected
