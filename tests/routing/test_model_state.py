@@ -240,7 +240,7 @@ def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> N
     cached = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=100_000)
     assert required_memory(cached, 10_000) == 6 * 10**9
     assert (
-        required_memory(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000)
+        required_memory(cached._replace(spec=replace(cached.spec, memory_gb=7.0)), 10_000)
         == 7 * 10**9
     )
     assert required_memory(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
