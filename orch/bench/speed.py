@@ -31,10 +31,12 @@ from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall
 from orch.providers import Loads, ProviderClient
+from orch.providers.chat import ChatRequest, Completion
+from orch.providers.installed_models import InstalledModel
 from orch.routing.model_state import ModelState
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
-from orch.types import Candidate, ChatRequest, Completion, InstalledModel, ModelKey
+from orch.types import Candidate, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
 """keep_alive: with a configured 0 no cell would be warm."""

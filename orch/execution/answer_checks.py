@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orch.errors import ProviderError
 from orch.execution.json_schema import AnswerSchema
-from orch.types import ChatRequest, Completion
+from orch.providers.chat import ChatRequest, Completion
 
 
 class FinishedAnswer(NamedTuple):

@@ -13,9 +13,10 @@ from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_
 from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
 from orch.providers import ProviderClient
+from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.stream_parsing import ThinkTagSplitter
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
-from orch.types import Attempt, Candidate, ChatRequest, Completion, Delta
+from orch.types import Attempt, Candidate
 
 
 class IgnoredFields(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from orch.providers.chat import ChatRequest
 from orch.routing.model_state import ModelState, answer_room, choose_num_ctx
 from orch.routing.thinking import supported_fields
 from orch.text.prompt import Task, estimate_text_tokens
-from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, ChatRequest, Message, Need
+from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, Message, Need
 
 PROMPT_MARGIN = 1.2
 """Room for a prompt that is longer than estimated, so that Ollama never drops context while it

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orch.errors import ProviderError
+from orch.providers.chat import ChatRequest
 from orch.routing.model_state import ModelState, answer_room, required_context, with_token_count
-from orch.types import Attempt, Candidate, ChatRequest, ModelKey, Need
+from orch.types import Attempt, Candidate, ModelKey, Need
 
 RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S = 0.25, 2.0
 """Seconds before a provider that limits its rate is called again: unless it says how long, and at

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from orch.types import ChatRequest, Delta, InstalledModel, ModelInfo
+from orch.providers.chat import ChatRequest, Delta
+from orch.providers.installed_models import InstalledModel, ModelInfo
 
 
 class ProviderClient(Protocol):

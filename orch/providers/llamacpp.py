@@ -15,9 +15,10 @@ from typing import Any, Self
 
 from orch.config.spec import Models, ModelSpec, Provider
 from orch.errors import ProviderError
+from orch.providers.chat import ChatRequest, Delta
 from orch.providers.hardware import core_count
+from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.openai_compatible import OpenAIClient
-from orch.types import ChatRequest, Delta, InstalledModel, ModelInfo
 
 ENGINE_PACKAGE = "xllamacpp"
 DEFAULT_CTX = 8_192

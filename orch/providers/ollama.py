@@ -10,6 +10,7 @@ from typing import Any, Self
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
 from orch.providers import stream_parsing
+from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import (
     QUICK_TIMEOUT_S,
     HttpClient,
@@ -17,6 +18,7 @@ from orch.providers.client import (
     drain,
     with_timeouts,
 )
+from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_ollama_messages
 from orch.providers.ollama_metadata import (
     LoadedModels,
@@ -38,7 +40,6 @@ from orch.providers.thinking import (
     reduced_thinking_notice,
     refuses_thinking,
 )
-from orch.types import ChatRequest, Completion, Delta, InstalledModel, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from orch.config.spec import canonical_model_name
+from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.read_limits import metadata_word, metadata_words
 from orch.providers.remote_models import remote_host_of
-from orch.types import InstalledModel, ModelInfo
 
 
 class LoadedModels:

@@ -10,7 +10,9 @@ from typing import Any, Self
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
 from orch.providers import stream_parsing
+from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, with_timeouts
+from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import (
     MAX_JSON_BYTES,
@@ -23,7 +25,6 @@ from orch.providers.read_limits import (
 )
 from orch.providers.remote_models import RemotePolicy, remote_host_of
 from orch.providers.thinking import CANNOT_THINK, NO_THINKING_VALUES, openai_effort
-from orch.types import ChatRequest, Completion, Delta, InstalledModel, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 _OLLAMA_ONLY = (

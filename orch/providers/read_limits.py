@@ -11,8 +11,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Protocol
 
 from orch.errors import ProviderError
+from orch.providers.chat import Delta
 from orch.text.lines import is_valid_name, one_line
-from orch.types import Delta
 
 MAX_JSON_BYTES = 8_000_000
 MAX_ERROR_BYTES = 1_000_000

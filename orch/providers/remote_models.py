@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from orch.config.spec import Models, canonical_model_name
 from orch.errors import ProviderError, UsageError
+from orch.providers.installed_models import InstalledModel
 from orch.text.lines import one_line
-from orch.types import InstalledModel
 
 UNNAMED_HOST = "another machine"
 """Used as the host if a server does not name it."""

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from orch.errors import ProviderError
+from orch.providers.chat import Delta
 from orch.providers.read_limits import error_line, limit_error, limit_stream
-from orch.types import Delta
 
 MAX_LINE_BYTES = 16_000_000
 SSE_COMMENT: dict[str, Any] = {}

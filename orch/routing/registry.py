@@ -14,6 +14,7 @@ from typing import Literal
 from orch.config.spec import Models, ModelSpec, canonical_model_name
 from orch.errors import ProviderError
 from orch.providers import ProviderClient, hardware
+from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
@@ -21,7 +22,7 @@ from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, r
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
-from orch.types import Elimination, InstalledModel, ModelInfo, ModelKey, SpeedStats, TaskType
+from orch.types import Elimination, ModelKey, SpeedStats, TaskType
 
 _SHOWS_AT_ONCE = 8
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orch.errors import JournalError
+from orch.providers.installed_models import ModelInfo
 from orch.storage.database import database_at, insert_row
 from orch.storage.feedback import FeedbackStore
 from orch.storage.history import TURN_CONDITION, History
@@ -19,7 +20,7 @@ from orch.storage.schema import MIGRATIONS
 from orch.storage.sqlite_file import transaction
 from orch.storage.timings import TimingStore
 from orch.text.redact import Redactor
-from orch.types import Attempt, ModelInfo
+from orch.types import Attempt
 
 DAY_S = 86_400
 JOURNAL_ID_FACT = "journal_id"

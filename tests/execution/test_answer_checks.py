@@ -13,7 +13,7 @@ from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
 from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
 from orch.execution.json_schema import AnswerSchema
-from orch.types import ChatRequest, Completion
+from orch.providers.chat import ChatRequest, Completion
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 

@@ -13,10 +13,11 @@ import respx
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec, Provider
+from orch.providers.installed_models import InstalledModel
 from orch.providers.ollama import OllamaClient
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
-from orch.types import InstalledModel, ModelKey
+from orch.types import ModelKey
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
 from tests.support.orch_command import orch

@@ -13,11 +13,12 @@ from orch.config.load import config_from_data
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers import ProviderClient
+from orch.providers.chat import ChatRequest
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.server.scheduling.scheduler import Scheduler
 from orch.server.wiring import ServerWiring
-from orch.types import ChatRequest, TaskType
+from orch.types import TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 HIDDEN_REMOTE, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"

@@ -20,9 +20,9 @@ from orch.errors import OrchError, ProviderError
 from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
 from orch.providers import read_limits, stream_parsing
+from orch.providers.chat import ChatRequest, Delta
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
-from orch.types import ChatRequest, Delta
 from tests.support.orch_command import orch
 
 Backends = type[OllamaClient] | type[OpenAIClient]

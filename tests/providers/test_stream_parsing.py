@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers import ProviderClient
+from orch.providers.chat import ChatRequest, Delta
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.stream_parsing import (
@@ -28,7 +29,6 @@ from orch.providers.stream_parsing import (
     iter_objects,
     parse_sse_line,
 )
-from orch.types import ChatRequest, Delta
 
 untimed = settings(deadline=None)
 Reader = Callable[[AsyncIterator[bytes]], AsyncIterator[Any]]

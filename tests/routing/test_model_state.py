@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.execution.request import MIN_ANSWER_TOKENS, build_chat_request
+from orch.providers.chat import ChatRequest
 from orch.routing.model_state import (
     ModelState,
     answer_room,
@@ -22,7 +23,7 @@ from orch.routing.model_state import (
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.text.prompt import Task
-from orch.types import ChatRequest, Need
+from orch.types import Need
 from tests.support.scoring import state
 
 ANY = Policy({}, {})

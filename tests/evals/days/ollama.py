@@ -9,10 +9,10 @@ from typing import Any
 
 from orch.config.spec import Provider, canonical_model_name
 from orch.errors import ProviderError
+from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import HttpClient
 from orch.providers.ollama import OllamaClient
 from orch.text.prompt import estimate_tokens
-from orch.types import ChatRequest, Completion, Delta
 from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model
 
 URL = "http://127.0.0.1:11434"

@@ -18,8 +18,8 @@ from orch import Orchestrator
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers import stream_parsing
+from orch.providers.chat import ChatRequest, Delta
 from orch.providers.openai_compatible import OpenAIClient
-from orch.types import ChatRequest, Delta
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served

@@ -12,9 +12,9 @@ import pytest
 
 from orch.config.spec import Provider
 from orch.errors import ProviderError
+from orch.providers.chat import ChatRequest
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
-from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 Backends = type[OllamaClient] | type[OpenAIClient]

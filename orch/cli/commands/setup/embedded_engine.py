@@ -11,8 +11,8 @@ from orch.config.edit import models as edit_models
 from orch.config.edit.file_change import FileChange
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, ProviderError
+from orch.providers.chat import ChatRequest, Completion
 from orch.providers.llamacpp import LlamaCppClient
-from orch.types import ChatRequest, Completion
 
 NUM_CTX, SMALL_NUM_CTX = 8_192, 4_096
 FREE_MEMORY_BYTES = 2_500_000_000

@@ -1,0 +1,53 @@
+"""One request to a model and the pieces of its answer, the same for all providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, Message
+
+
+class Completion(NamedTuple):
+    """The end of a model's stream: its reason, tokens, and the provider's own timings in seconds
+    (None if it reports none)."""
+
+    finish_reason: str = "stop"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    load_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+
+
+class Delta(NamedTuple):
+    """One piece of a model's stream; only the last one has a `completion`."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    completion: Completion | None = None
+    logprobs: tuple[dict[str, Any], ...] = ()
+    ignored_fields: str = ""
+    """What the model did not take of the request, as a phrase; it answers without."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A request to a provider. Timeouts are seconds of silence, before the first token and between
+    two."""
+
+    model: str
+    messages: list[Message]
+    options: dict[str, Any] = field(default_factory=dict)
+    num_ctx: int | None = None
+    max_tokens: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the client's request, passed on unchanged at the top of the body."""
+    affinity: str = ""
+    """The same for all requests of one conversation: of several addresses, the one that has its
+    prompt cached is preferred."""
+    first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S
+    token_timeout_s: float = TOKEN_TIMEOUT_S

@@ -1,0 +1,48 @@
+"""What a provider reports about the models that it has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class InstalledModel(NamedTuple):
+    """A model that a provider has. `resident_ctx` is the context length that it is loaded with,
+    None if it is not loaded."""
+
+    name: str
+    digest: str = ""
+    size_bytes: int = 0
+    family: str = ""
+    parameter_size: str = ""
+    resident: bool = False
+    resident_ctx: int | None = None
+    resident_bytes: int = 0
+    capabilities: tuple[str, ...] | None = None
+    """Set by providers without digests, whose `info` can't be cached."""
+    remote_host: str = ""
+    """The machine on which its server runs it, if that is another one."""
+
+
+class ModelInfo(NamedTuple):
+    """What a provider reports about a model. `capabilities` is None if it does not say."""
+
+    capabilities: tuple[str, ...] | None = None
+    context_window: int | None = None
+    parameters_b: float | None = None
+    kv_bytes_per_token: int | None = None
+    family: str = ""
+    num_ctx: int | None = None
+    """The context length of its Modelfile (`PARAMETER num_ctx`); None leaves it to the server."""
+    remote_host: str = ""
+    basename: str = ""
+    """From the GGUF's metadata (`general.basename`), as the fields below; empty if absent."""
+    size_label: str = ""
+    finetune: str = ""
+    version: str = ""
+    architecture: str = ""
+    base_model: str = ""
+    quantization: str = ""
+    active_b: float | None = None
+    """Billions of active parameters a token, for a mixture of experts."""
+    adapted: bool = False
+    """Whether an adapter changes its weights."""
