@@ -35,7 +35,6 @@ TOTAL_PER_READ_TIMEOUT = 4
 """The timeout of a whole response, as a multiple of the timeout of one read."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
 """Statuses after which another address is tried."""
-_OVERFLOW = ("context", "exceed", "too long", "input length", "too many tokens", "truncat")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _T = TypeVar("_T")
 
@@ -159,7 +158,10 @@ class HttpClient:
                 self.stream(method, path, body, timeout_s=timeout_s, at=at) as response,
             ):
                 data = await read_body(response, max_bytes, f"an answer to {path}")
-                return _parse_object(data, display_url(str(response.url)))
+                value = _parse_object(data, display_url(str(response.url)))
+                if value.get("error"):  # LM Studio answers unknown paths with status 200
+                    raise stream_error(value)
+                return value
         except TimeoutError:
             raise ProviderError(
                 "timeout", f"the answer to {path} was not complete within {total_s:g} s"
@@ -212,21 +214,32 @@ def _parse_object(data: bytes, url: str) -> dict[str, Any]:
 
 
 async def _raise_for_status(response: HttpResponse) -> None:
-    is_page = "html" in response.headers.get("content-type", "")
-    if response.status_code < 400:
-        if is_page:
-            url = display_url(str(response.url))
-            raise ProviderError(
-                "bad_response", f"{url} answered with a web page: is this a model server?"
-            )
-        return
+    if response.status_code >= 400:
+        raise await _answer_error(response)
+    if _is_page(response):
+        url = display_url(str(response.url))
+        raise ProviderError(
+            "bad_response", f"{url} answered with a web page: is this a model server?"
+        )
+
+
+async def _answer_error(response: HttpResponse) -> ProviderError:
+    """The error of a response with an error status, whose body is read."""
+    # the codes and phrases of a dozen servers, 6 ms, which few runs need
+    from orch.providers.server_errors import answer_error
+
     body, is_whole = await read_prefix(response, MAX_ERROR_BYTES)
-    message = error_message_of(body) or _fallback_message(response, body, is_whole=is_whole)
-    code = _error_code(response.status_code, message, is_page=is_page)
-    message = f"status {response.status_code}: {message}"
-    if code == "context_overflow":
-        raise context_overflow_error(message, body)
-    raise ProviderError(code, message, retry_after_s=_retry_after(response))
+    return answer_error(
+        response.status_code,
+        body,
+        _fallback_message(response, body, is_whole=is_whole),
+        is_page=_is_page(response),
+        retry_after_s=_retry_after(response),
+    )
+
+
+def _is_page(response: HttpResponse) -> bool:
+    return "html" in response.headers.get("content-type", "")
 
 
 def _fallback_message(response: HttpResponse, body: bytes, *, is_whole: bool) -> str:
@@ -235,57 +248,11 @@ def _fallback_message(response: HttpResponse, body: bytes, *, is_whole: bool) ->
     return f"{error_line(response.reason_phrase)}{_page_note(body)}{cut}"
 
 
-def context_overflow_error(message: str, body: bytes = b"") -> ProviderError:
-    """The error for a prompt that is too long, with the token counts that the server reports."""
-    # a dozen regular expressions, 5 ms, which few runs need
-    from orch.providers.context_overflow import parse_overflow
+def stream_error(error: Any) -> ProviderError:
+    """The error for an error object, or an event that holds one, inside a stream."""
+    from orch.providers import server_errors  # as in `_answer_error`
 
-    counts = parse_overflow(message, body)
-    return ProviderError(
-        "context_overflow",
-        message,
-        prompt_tokens=counts.prompt_tokens,
-        context_tokens=counts.context_tokens,
-    )
-
-
-def _error_code(status: int, message: str, *, is_page: bool) -> str:
-    text = message.lower()
-    if status == 404:
-        return "bad_response" if is_page or "page not found" in text else "model_not_found"
-    if status in (400, 413) and any(word in text for word in _OVERFLOW):
-        return "context_overflow"
-    if status in (429, 503):
-        return "rate_limited"
-    if status in (401, 403):
-        return "denied"  # the provider's api_key is wrong, which the caller can't change
-    if status == 408:
-        return "timeout"
-    if status >= 500:
-        # Ollama passes llama.cpp's overflow on as a server error
-        overflows = "exceed" in text and "context" in text
-        return "context_overflow" if overflows else "server_error"
-    return "rejected"
-
-
-def error_message_of(body: bytes) -> str:
-    """Extracts the message of an error body in Ollama's or OpenAI's form, also one nested in the
-    other; empty if there is none."""
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    for _ in range(4):
-        if isinstance(value, dict):
-            value = value.get("error", value.get("message", value.get("detail", "")))
-        elif isinstance(value, str) and value.lstrip().startswith("{"):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                break
-        else:
-            break
-    return error_line(value) if value else ""
+    return server_errors.stream_error(error)
 
 
 def _page_note(body: bytes) -> str:

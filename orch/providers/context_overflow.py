@@ -1,5 +1,5 @@
-"""Extracts token counts from a server's context overflow error: those of the prompt and of the
-context (pure)."""
+"""Recognizes a context overflow error by its words, and extracts its token counts: those of the
+prompt and of the context (pure)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,33 @@ _CONTEXT_PATTERNS = tuple(
     )
 )
 
+_OVERFLOW = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # llama.cpp, Ollama, OpenAI, llama-cpp-python, Anthropic: … exceeds the context …
+        r"exceed[^.]{0,60}\bcontext|\bcontext[^.]{0,60}exceed",
+        r"maximum (context|prompt|model) length",  # OpenAI, vLLM, Mistral; xAI
+        r"(longer|greater|larger|more) than[^.]{0,40}(context|max_seq_len|model length)",  # SGLang
+        r"max_seq_len",  # ExLlama, TabbyAPI
+        r"context the overflows|context overflow|context length of only|reached context length",
+        # (LM Studio, sic)
+        r"context window: ?\d|fit into the (model|context)",  # MLX; vLLM
+        r"inputs`? tokens[^.]{0,40}must be|inputs`? must have (less|fewer)",  # TGI
+        r"reduce (the length of )?(the |your )?(input |prompt)?(messages|prompt)\b",  # Groq, vLLM
+        # Anthropic, Bedrock, MLX: the prompt is too long, not a string or an image in it
+        r"\b(prompts?|inputs?|input length|conversation|messages)\b[^.:\[]{0,40}\btoo (long|large)",
+        r"too many (input |prompt )?tokens(?! per)",  # Cohere
+        r"token count[^.]{0,40}exceed|input tokens exceed|model token limit",  # Google; Kimi
+        r"max_tokens must be at least 1, got -\d",  # vLLM: the prompt alone is too long
+    )
+)
+_OTHER_LIMITS = re.compile(
+    r"budget|deadline|per (minute|min|day|hour)|rate limit|quota"
+    r"|\b(image|audio|file|video|string|url)\b[^.]{0,40}(too (long|large)|exceed)"
+)
+"""Words of errors about something else that is exceeded. Go's "context deadline exceeded" is a
+timeout."""
+
 
 class OverflowCounts(NamedTuple):
     """Tokens of the prompt and of the context; None if the server does not report them."""
@@ -39,10 +66,17 @@ class OverflowCounts(NamedTuple):
     context_tokens: int | None = None
 
 
-def parse_overflow(message: str, body: bytes = b"") -> OverflowCounts:
-    """Reads the counts from the JSON fields of an error (llama.cpp: n_prompt_tokens, n_ctx), else
-    from its message."""
-    fields = _integer_fields(body)
+def is_overflow(text: str) -> bool:
+    """Whether a message in lower case says that the prompt does not fit the context."""
+    if _OTHER_LIMITS.search(text):
+        return False
+    return any(pattern.search(text) for pattern in _OVERFLOW)
+
+
+def parse_overflow(message: str, error: Any = b"") -> OverflowCounts:
+    """Reads the counts from the JSON fields of an error, which is a body or an object of a stream
+    (llama.cpp: n_prompt_tokens, n_ctx), else from its message."""
+    fields = _integer_fields(error)
     return OverflowCounts(
         fields.get("n_prompt_tokens") or _first(_PROMPT_PATTERNS, message),
         fields.get("n_ctx") or _first(_CONTEXT_PATTERNS, message),
@@ -55,12 +89,10 @@ def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
     return int(re.sub(r"\D", "", first.group(1))) if first else None
 
 
-def _integer_fields(body: bytes) -> dict[str, int]:
+def _integer_fields(value: Any) -> dict[str, int]:
     """The positive integers of an error object, at any depth."""
-    try:
-        value: Any = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        return {}
+    if isinstance(value, bytes):
+        value = _parse_json(value)
     numbers: dict[str, int] = {}
     for _ in range(4):
         if isinstance(value, str) and value.lstrip().startswith("{"):
@@ -74,7 +106,7 @@ def _integer_fields(body: bytes) -> dict[str, int]:
     return numbers
 
 
-def _parse_json(text: str) -> Any:
+def _parse_json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

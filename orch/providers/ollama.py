@@ -14,8 +14,8 @@ from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import (
     QUICK_TIMEOUT_S,
     HttpClient,
-    context_overflow_error,
     drain,
+    stream_error,
     with_timeouts,
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
@@ -95,7 +95,7 @@ class OllamaClient:
                     if delta.completion:
                         return
                 if error is not None:
-                    raise _stream_error(error)
+                    raise stream_error(error)
         raise ProviderError("cut", "the stream ended before the model was done")
 
     async def _batches(
@@ -267,13 +267,6 @@ def _deltas(lines: Sequence[dict[str, Any]]) -> list[Delta]:
     with stream_parsing.validating():
         deltas = [_delta(line) for line in lines if "error" not in line]
     return [delta for delta in deltas if _has_content(delta)]
-
-
-def _stream_error(error: Any) -> ProviderError:
-    message = error_line(error.get("message", error) if isinstance(error, dict) else error)
-    if "context" in message.lower() and "exceed" in message.lower():
-        return context_overflow_error(message)
-    return ProviderError("stream_error", message)
 
 
 def _has_content(delta: Delta) -> bool:

@@ -11,7 +11,7 @@ from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
 from orch.providers import stream_parsing
 from orch.providers.chat import ChatRequest, Completion, Delta
-from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, with_timeouts
+from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, stream_error, with_timeouts
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import (
@@ -19,7 +19,6 @@ from orch.providers.read_limits import (
     MAX_VECTOR_BYTES,
     TOOL_CALL_CHARS,
     AnswerSizeLimit,
-    error_line,
     model_entries,
     read_body,
 )
@@ -84,7 +83,7 @@ class OpenAIClient:
                     yield delta
                 error = next((event["error"] for event in events if "error" in event), None)
                 if error is not None:
-                    raise _stream_error(error)
+                    raise stream_error(error)
                 if len(events) < len(batch):
                     await drain(stream)
                     break
@@ -191,11 +190,6 @@ def _refuses_effort(refusal: ProviderError, payload: dict[str, Any]) -> bool:
         and refusal.code == "rejected"
         and "reasoning" in refusal.message
     )
-
-
-def _stream_error(error: Any) -> ProviderError:
-    message = error.get("message", error) if isinstance(error, dict) else error
-    return ProviderError("stream_error", error_line(message))
 
 
 def _payload(request: ChatRequest) -> dict[str, Any]:

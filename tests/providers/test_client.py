@@ -10,7 +10,8 @@ import pytest
 import respx
 
 from orch.errors import ConfigError, ProviderError
-from orch.providers.client import HttpClient, error_message_of, with_timeouts
+from orch.providers.client import HttpClient, with_timeouts
+from orch.providers.server_errors import parse_report
 
 URL = "http://127.0.0.1:9"
 
@@ -65,7 +66,7 @@ async def test_retry_after_is_kept_in_seconds(value: str, seconds: float | None)
     ],
 )
 def test_the_message_is_found_in_each_format(body: dict[str, object]) -> None:
-    assert error_message_of(json.dumps(body).encode()) == "no such model"
+    assert parse_report(json.dumps(body).encode()).message == "no such model"
 
 
 def test_a_key_that_no_header_can_carry_is_refused() -> None:

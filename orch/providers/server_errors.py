@@ -1,0 +1,361 @@
+"""Classifies what a model server reports as an error, in a response with an error status or inside
+a stream: by its code and type fields first, then by its words (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from orch.errors import ProviderError
+from orch.providers.context_overflow import is_overflow, parse_overflow
+from orch.providers.read_limits import error_line
+
+Place = Literal["answer", "stream"]
+"""Where a server reports an error: with an error status, or inside a stream with status 200."""
+MOST_NESTED = 6
+"""Levels of an error object that are read: proxies wrap the error of the server behind them."""
+MAX_LOADING_S = 60.0
+"""The longest wait that a server's own estimate of its loading time is believed."""
+
+
+class ErrorReport(NamedTuple):
+    """What an error object says."""
+
+    message: str = ""
+    words: tuple[str, ...] = ()
+    """The values of its code and type fields, the outermost first, in lower case with
+    underscores."""
+    status: int | None = None
+    """A number in its code or status field."""
+    wait_s: float | None = None
+    """The server's estimate of the time until it is ready."""
+
+
+# ---------------------------------------------------------------- the error object
+
+_WORD_FIELDS = ("code", "type", "error_type", "error_code", "errortype", "reason", "status")
+_TEXT_FIELDS = ("error", "message", "error_message", "detail", "errors", "msg", "title")
+_STATUS_FIELDS = ("code", "status", "status_code", "error_code", "http_status")
+
+
+def parse_report(value: Any) -> ErrorReport:
+    """Reads an error body (bytes), or an error object of a stream, of any form: OpenAI's and
+    Ollama's, vLLM's flat one, FastAPI's `detail`, TGI's `error_type`, one nested in another."""
+    levels = list(_levels(_loaded(value), 0))
+    objects = [level for level in levels if isinstance(level, dict)]
+    texts = [level for level in levels if isinstance(level, str) and level.strip()]
+    words = [word for level in objects for word in _words(level)]
+    statuses = [status for level in objects for status in _statuses(level)]
+    waits = [_number(level.get("estimated_time")) for level in objects]  # Hugging Face
+    return ErrorReport(
+        error_line(texts[0]) if texts else "",
+        tuple(words),
+        next(iter(statuses), None),
+        next((min(wait, MAX_LOADING_S) for wait in waits if wait), None),
+    )
+
+
+def _loaded(value: Any) -> Any:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+        return _parsed(value, otherwise={})
+    return value
+
+
+def _parsed(text: str, otherwise: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise
+
+
+def _levels(value: Any, depth: int) -> Iterator[Any]:
+    """The objects of an error from the outside to the inside, then the text of the innermost, then
+    the texts around it."""
+    if isinstance(value, str):
+        inner = _parsed(value, None) if value.lstrip()[:1] in ("{", "[") else None
+        if isinstance(inner, (dict, list)) and depth < MOST_NESTED:
+            yield from _levels(inner, depth + 1)
+        yield value
+    elif isinstance(value, list) and value and depth < MOST_NESTED:
+        yield from _levels(value[0], depth + 1)
+    elif isinstance(value, dict):
+        yield value
+        if depth < MOST_NESTED:
+            for inner in _inner_values(value):
+                yield from _levels(inner, depth + 1)
+
+
+def _inner_values(level: Mapping[str, Any]) -> Iterator[Any]:
+    """What may hold the message. A proxy's `metadata.raw` (OpenRouter) is closer to the cause than
+    its own message."""
+    metadata = level.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str):
+        yield metadata["raw"]
+    fields = [level[name] for name in _TEXT_FIELDS if level.get(name)]
+    place = level.get("loc")  # FastAPI: where the fault is
+    if isinstance(place, list) and isinstance(level.get("msg"), str):
+        yield f"{'.'.join(map(str, place[:8]))}: {level['msg']}"
+    yield from fields
+
+
+def _words(level: Mapping[str, Any]) -> Iterator[str]:
+    values = (level.get(name) for name in _WORD_FIELDS)
+    return (_word(value) for value in values if isinstance(value, str) and value)
+
+
+def _word(value: str) -> str:
+    return value[:100].strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _statuses(level: Mapping[str, Any]) -> Iterator[int]:
+    for name in _STATUS_FIELDS:
+        value = level.get(name)
+        if isinstance(value, str) and len(value) == 3 and value.isdecimal():
+            value = int(value)  # LiteLLM
+        if isinstance(value, int) and 400 <= value <= 599:
+            yield value
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and 0 < value < 1e6 else 0.0
+
+
+# ---------------------------------------------------------------- codes and types
+
+_KINDS_OF_WORDS = {
+    "context_overflow": (
+        "context_length_exceeded exceed_context_size_error context_window_exceeded"
+        " contextwindowexceedederror context_length_error context_overflow prompt_too_long"
+        " token_limit_exceeded model_max_prompt_tokens_exceeded input_too_long"
+    ),
+    "rate_limited": (
+        "rate_limit_exceeded rate_limit_error ratelimiterror too_many_requests resource_exhausted"
+        " throttlingexception rate_limited requests_limit"
+    ),
+    "busy": (
+        "overloaded_error overloaded server_overloaded engine_overloaded engine_overloaded_error"
+        " server_busy queue_full"
+    ),
+    "loading": "loading_model model_loading loading model_not_ready modelnotready",
+    "denied": (
+        "invalid_api_key authentication_error authenticationerror invalid_authentication"
+        " invalid_authentication_error unauthorized unauthenticated permission_error"
+        " permission_denied permissiondeniederror forbidden access_denied insufficient_quota"
+        " billing_error billing_hard_limit_reached budget_exceeded payment_required"
+        " insufficient_balance account_deactivated"
+        " unsupported_country_region_territory"
+    ),
+    "model_not_found": (
+        "model_not_found model_not_available deploymentnotfound modelnotfound"
+        " modelnotfounderror unknown_model"
+    ),
+    "content_filter": (
+        "content_filter content_filtered content_policy_violation contentpolicyviolationerror"
+        " responsibleaipolicyviolation data_inspection_failed moderation_blocked safety"
+        " prompt_blocked"
+    ),
+    "timeout": "timeout timeout_error request_timeout",
+    # about one string of the request (an id of a call, a name), whatever its message says
+    "rejected": "string_above_max_length array_above_max_length",
+}
+"""Values of `code` and `type` that settle the kind, by kind: OpenAI, Azure, Anthropic, llama.cpp,
+vLLM, LiteLLM, TGI, Google, Alibaba."""
+
+
+def _kind_of_word(word: str) -> str:
+    return next((kind for kind, words in _KINDS_OF_WORDS.items() if word in words.split()), "")
+
+
+# ---------------------------------------------------------------- words of messages
+
+_LOAD_FAILED = (
+    "error loading",
+    "failed to load",
+    "failed loading",
+    "unable to load",
+    "could not load",
+    "timed out",
+)
+"""Ollama and LM Studio about a model that can't be loaded: waiting does not help."""
+_LOADING = (
+    "loading model",  # llama.cpp's server, 503
+    "model is loading",
+    "currently loading",  # Hugging Face: "Model … is currently loading"
+    "still loading",
+    "being loaded",  # LM Studio's just-in-time loading, KoboldCpp
+    "is not ready yet",
+    "model not ready",
+    "loading the model",
+)
+_BUSY = (
+    "server busy",  # Ollama: "server busy, please try again. maximum pending requests exceeded"
+    "maximum pending requests",
+    "overloaded",  # TGI, Anthropic
+    "no slot available",  # llama.cpp with fail_on_no_slot
+    "no available slot",
+    "queue is full",
+    "queue full",
+)
+_QUOTA = (
+    "exceeded your current quota",  # OpenAI
+    "budget has been exceeded",  # LiteLLM
+    "insufficient balance",  # DeepSeek
+    "insufficient credits",  # OpenRouter
+    "credit balance",  # Anthropic
+)
+_AUTH = (
+    "invalid api key",  # llama.cpp
+    "incorrect api key",  # OpenAI
+    "no api key",
+    "api key is required",
+    "missing api key",
+    "malformed lm studio api token",  # LM Studio
+    "unauthorized",  # Ollama's cloud
+)
+_FILTER = (
+    "content management policy",  # Azure
+    "content policy",
+    "content filter",
+    "safety system",  # OpenAI
+    "flagged by",
+)
+_NO_PATH = (
+    "page not found",  # Go's default, and Ollama's
+    "unexpected endpoint",  # LM Studio, also with status 200
+    "file not found",  # llama.cpp
+    "no such route",
+    "cannot post /",  # Express
+    "cannot get /",
+    "method not allowed",
+)
+_NOT_FOUND = ("not found", "does not exist", "not exist", "not available", "unknown model")
+
+
+def _has(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in text for phrase in phrases)
+
+
+def _is_loading(text: str) -> bool:
+    return _has(text, _LOADING) and not _has(text, _LOAD_FAILED)
+
+
+def _is_missing_model(text: str) -> bool:
+    # Ollama: model 'x' not found; vLLM: The model `x` does not exist; LM Studio: No models loaded
+    if "no models loaded" in text or "try pulling it" in text:
+        return True
+    return "model" in text and _has(text, _NOT_FOUND)
+
+
+def _kind_of_text(text: str, status: int | None, place: Place) -> str:
+    """The kind that a message tells; empty where it tells none. A status that settles the kind is
+    not overruled."""
+    rules: tuple[tuple[str, bool, Callable[[str], bool]], ...] = (
+        ("denied", True, lambda text: _has(text, _QUOTA)),
+        ("loading", status not in (400, 401, 403, 404, 422), _is_loading),
+        ("busy", status in (None, 429, 500, 503, 529), lambda text: _has(text, _BUSY)),
+        ("bad_response", status in (None, 404, 405), lambda text: _has(text, _NO_PATH)),
+        ("context_overflow", status in _OVERFLOW_STATUSES, is_overflow),
+        ("content_filter", status in (None, 400), lambda text: _has(text, _FILTER)),
+        ("model_not_found", status in (None, 400), _is_missing_model),
+        ("denied", status in (None, 400), lambda text: _has(text, _AUTH)),
+        ("rate_limited", place == "stream", _is_limited),
+    )
+    return next((kind for kind, applies, matches in rules if applies and matches(text)), "")
+
+
+_OVERFLOW_STATUSES = (None, 400, 413, 422, *range(500, 503))
+
+
+def _is_limited(text: str) -> bool:
+    return "rate limit" in text or "too many requests" in text
+
+
+# ---------------------------------------------------------------- the kind
+
+
+def error_code(
+    report: ErrorReport,
+    place: Place,
+    status: int | None = None,
+    *,
+    is_page: bool = False,
+    is_bare: bool = False,
+) -> str:
+    """The code of RUN_CODES for what a server reports.
+
+    `status` is that of the response; inside a stream there is none, and a number in the error
+    object takes its place. `is_page`: the body is a web page. `is_bare`: it has no message.
+    """
+    status = status or report.status
+    text = report.message.lower()
+    for word in report.words:
+        if kind := _kind_of_word(word):
+            return kind
+    if "unavailable_error" in report.words and is_bare:
+        return "loading"  # llama.cpp
+    if kind := _kind_of_text(text, status, place):
+        return kind
+    return _kind_of_status(status, text, place, is_page=is_page)
+
+
+def _kind_of_status(status: int | None, text: str, place: Place, *, is_page: bool) -> str:
+    if status == 404:
+        is_bare_path = text in ("not found", "404 not found")  # FastAPI, aiohttp
+        return "bad_response" if is_page or is_bare_path else "model_not_found"
+    if status == 413:
+        # a proxy that has a limit of its own; the body of a model server was recognized before
+        return "rejected" if _names_a_part(text) else "context_overflow"
+    kinds = {401: "denied", 402: "denied", 403: "denied", 405: "bad_response", 408: "timeout"}
+    kinds |= {429: "rate_limited", 503: "rate_limited", 529: "busy"}
+    if status in kinds:
+        return kinds[status]
+    if place == "stream":
+        return "stream_error"
+    return "server_error" if (status or 500) >= 500 else "rejected"
+
+
+def _names_a_part(text: str) -> bool:
+    return _has(text, ("image", "audio", "file", "video", "attachment"))
+
+
+# ---------------------------------------------------------------- the error to raise
+
+
+def stream_error(value: Any) -> ProviderError:
+    """The error for an error object, or an event that holds one, inside a stream with status
+    200."""
+    report = parse_report(value)
+    message = report.message or error_line(value)
+    return _provider_error(error_code(report, "stream"), message, report, value)
+
+
+def answer_error(
+    status: int,
+    body: bytes,
+    fallback: str,
+    *,
+    is_page: bool = False,
+    retry_after_s: float | None = None,
+) -> ProviderError:
+    """The error for a response with an error status. `fallback` is the message where the body has
+    none."""
+    report = parse_report(body)
+    code = error_code(report, "answer", status, is_page=is_page, is_bare=not report.message)
+    message = f"status {status}: {report.message or fallback}"
+    if retry_after_s is not None:
+        report = report._replace(wait_s=retry_after_s)
+    return _provider_error(code, message, report, body)
+
+
+def _provider_error(code: str, message: str, report: ErrorReport, value: Any) -> ProviderError:
+    is_overflow = code == "context_overflow"
+    counts = parse_overflow(message, value) if is_overflow else None
+    return ProviderError(
+        code,
+        message,
+        retry_after_s=report.wait_s,
+        prompt_tokens=counts.prompt_tokens if counts else None,
+        context_tokens=counts.context_tokens if counts else None,
+    )
