@@ -17,6 +17,8 @@ from orch.text.terminal import raw_stream, sanitize_json, sanitize_text
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
+    from orch.cli.job_control import JobControl
+
 MIN_COUNT_FOR_BAR = 100
 """Fewer items get no progress bar."""
 MIN_LAST_COLUMN_WIDTH = 24
@@ -238,6 +240,7 @@ class ProgressBar:
         self._title, self._last = title, ""
         self._bar: Any = None
         self._task_id: Any = None
+        self._job_control: JobControl | None = None
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -275,6 +278,8 @@ class ProgressBar:
             )
             from rich.progress import Progress as Bar
 
+            from orch.cli.job_control import JobControl  # only where something is drawn
+
             amounts = (
                 (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
             )
@@ -293,8 +298,11 @@ class ProgressBar:
             )
             self._task_id = self._bar.add_task(self._title, total=None)
             self._bar.start()
+            self._job_control = JobControl(self._bar.stop, self._bar.start)
         return self._bar is not None
 
     def __exit__(self, *_: object) -> None:
+        if self._job_control is not None:
+            self._job_control.close()
         if self._bar is not None:
             self._bar.stop()

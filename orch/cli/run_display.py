@@ -145,6 +145,8 @@ class TerminalDisplay:
     ) -> None:
         from rich.live import Live
 
+        from orch.cli.job_control import JobControl  # only where something is drawn
+
         self._console, self._stderr = out or make_console(), notes or make_console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
         self._blocks = BlockSplitter()
@@ -158,9 +160,14 @@ class TerminalDisplay:
             redirect_stderr=False,
         )
         self._live.start()
+        self._job_control = JobControl(self._live.stop, self._live.start)
 
     def show(self, chunk: dict[str, Any]) -> None:
         """Shows one chunk."""
+        with self._job_control:
+            self._show(chunk)
+
+    def _show(self, chunk: dict[str, Any]) -> None:
         kind = chunk["type"]
         if kind == "content":
             self._add_text(
@@ -237,9 +244,9 @@ class TerminalDisplay:
 
     def close(self) -> None:
         """Prints the unfinished block and restores the terminal."""
-        if self._live.is_started:
-            rest = self._blocks.flush()
-            self._live.update("")
-            self._live.stop()
-            if rest.strip():
-                self._print(rest)
+        self._job_control.close()
+        rest = self._blocks.flush()
+        self._live.update("")
+        self._live.stop()
+        if rest.strip():
+            self._print(rest)

@@ -201,7 +201,8 @@ async def _check_memory(memory: OnDemandMemory) -> Finding:
     except (OrchError, sqlite3.Error) as error:
         status = "off" if isinstance(error.__cause__, ImportError) else "warn"
         return status, str(error), error.hint if isinstance(error, OrchError) else ""
-    behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
+    rows = "row" if state.lag == 1 else "rows"
+    behind = f"{state.lag:,} {rows} behind the journal" if state.lag else "up to date"
     contents = f"{state.pieces:,} pieces in {state.name}, {behind}"
     return "warn" if state.notes else "ok", "; ".join((contents, *state.notes)), ""
 

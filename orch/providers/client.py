@@ -20,6 +20,7 @@ from orch.providers.read_limits import (
     read_body,
     read_prefix,
 )
+from orch.providers.stall_timer import StallTimer
 from orch.providers.transport import (
     HttpResponse,
     Transport,
@@ -176,21 +177,23 @@ class HttpClient:
 async def with_timeouts(
     items: AsyncGenerator[_T], first_s: float, next_s: float
 ) -> AsyncGenerator[_T]:
-    """Yields the same items; raises ProviderError if the first or a later one takes too long.
-    Closes `items` at the end."""
-    limit, code = first_s, "timeout"
+    """Yields the same items; raises ProviderError if the first or a later one takes too long, not
+    counting the time that this process was stopped. Closes `items` at the end."""
+    limit, code, timer = first_s, "timeout", StallTimer()
     async with aclosing(items):
-        while True:
-            try:
-                async with asyncio.timeout(limit):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                what = "no token came" if code == "timeout" else "the stream stalled"
-                raise ProviderError(code, f"{what} for {limit:g} s") from None
-            yield item
-            limit, code = next_s, "stalled"
+        try:
+            while True:
+                try:
+                    item = await timer.wait(anext(items), limit)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    what = "no token came" if code == "timeout" else "the stream stalled"
+                    raise ProviderError(code, f"{what} for {limit:g} s") from None
+                yield item
+                limit, code = next_s, "stalled"
+        finally:
+            timer.close()
 
 
 async def drain(items: AsyncGenerator[Any]) -> None:

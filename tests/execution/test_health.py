@@ -8,6 +8,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.execution.health import HealthCheck, run_health_checks
+from orch.memory.index import IndexState
+from orch.memory.on_demand import OnDemandMemory
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 
@@ -52,3 +54,18 @@ async def test_a_full_disk_is_a_warning(home: Path, monkeypatch: pytest.MonkeyPa
     async with Orchestrator() as orchestrator:
         rows, _ = await checks(orchestrator)
     assert (rows["disk"].status, rows["disk"].hint) == ("warn", "make room")
+
+
+@pytest.mark.parametrize(
+    ("lag", "behind"), [(0, "up to date"), (1, "1 row behind"), (2_000, "2,000 rows behind")]
+)
+async def test_memory_tells_how_far_the_index_is_behind(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, lag: int, behind: str
+) -> None:
+    async def state(_: OnDemandMemory) -> IndexState:
+        return IndexState("here/index", 3, lag)
+
+    monkeypatch.setattr(OnDemandMemory, "state", state)
+    async with Orchestrator() as orchestrator:
+        rows, _ = await checks(orchestrator)
+    assert f"3 pieces in here/index, {behind}" in rows["memory"].detail

@@ -13,12 +13,38 @@ from collections.abc import Iterator
 
 from tests.support.forked import COMMAND
 
+SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+while child:
+    _, status = os.waitpid(child, os.WUNTRACED)
+    os.tcsetpgrp(0, os.getpgrp())
+    if not os.WIFSTOPPED(status):
+        os._exit(os.waitstatus_to_exitcode(status))
+    print("job stopped", flush=True)
+    if sys.stdin.readline() == "fg\\n":
+        os.tcsetpgrp(0, child)
+    os.killpg(child, signal.SIGCONT)
+"""
+"""A shell with job control: runs what follows as its job, and reads `fg` or `bg` once it stops."""
+
 
 class Terminal:
-    """orch on a pseudo-terminal that is its controlling one, as in a shell."""
+    """orch on a pseudo-terminal that is its controlling one, as in a shell; `prelude` is code that
+    runs before it."""
 
     def __init__(
-        self, *words: str, columns: int = 80, height: int = 24, term: str = "xterm-256color"
+        self,
+        *words: str,
+        columns: int = 80,
+        height: int = 24,
+        term: str = "xterm-256color",
+        prelude: str = "",
     ) -> None:
         self._mine, theirs = pty.openpty()
         self.raw, self._size = b"", (columns, height)
@@ -31,7 +57,7 @@ class Terminal:
         command = [
             COMMAND[0],
             "-c",
-            f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {COMMAND[2]}",
+            f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n{prelude}\n{COMMAND[2]}",
             *words,
         ]
         self.process = subprocess.Popen(

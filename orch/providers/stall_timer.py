@@ -1,0 +1,67 @@
+"""Timeouts for what a model sends, which the time that this process is stopped does not use up
+(Ctrl-Z and `fg`, a suspended machine, a busy event loop).
+
+All that arrived meanwhile waits in the socket, and asyncio's own timeout would end the wait in the
+same turn of the event loop that reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+TICK_S = 1.0
+"""How often the clock is read: of a stop, all but the first second is noticed."""
+_T = TypeVar("_T")
+
+
+class StallTimer:
+    """Limits one wait after another of one task.
+
+    One timer lasts for many waits and moves on by itself, so that a wait costs less than an
+    `asyncio.timeout` of its own. Where the timer is late, the process was not running: the limit
+    is extended by that time.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline, self._due, self._limit = 0.0, 0.0, 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait: asyncio.Timeout | None = None
+
+    async def wait(self, awaitable: Awaitable[_T], limit_s: float) -> _T:
+        """The result of an awaitable. Raises TimeoutError after `limit_s` of this process's
+        time."""
+        self._limit, self._deadline = limit_s, self._loop.time() + limit_s
+        if self._timer is None or self._due > self._deadline:
+            self._schedule()
+        try:
+            async with asyncio.timeout(None) as self._wait:
+                return await awaitable
+        finally:
+            self._wait = None
+
+    def close(self) -> None:
+        """Ends the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        self.close()
+        self._due = min(self._loop.time() + TICK_S, self._deadline)
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._wait is None:
+            return
+        now = self._loop.time()
+        late = now - self._due
+        if late > TICK_S / 2:  # what arrived meanwhile is read first
+            self._deadline = max(self._deadline + late, now + min(self._limit, TICK_S))
+        if now < self._deadline:
+            self._schedule()
+        else:
+            self._wait.reschedule(now)

@@ -1,0 +1,91 @@
+"""A wait ends after its limit, of which the time that the process was stopped is no part."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from orch.providers.stall_timer import StallTimer
+
+
+class StoppableLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps, as it does for a process that is stopped and goes on."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        """The clock."""
+        return super().time() + self.ahead
+
+
+def run_stoppable(test: object) -> None:
+    with asyncio.Runner(loop_factory=StoppableLoop) as runner:
+        runner.run(test)  # type: ignore[arg-type]
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def stop_for(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, StoppableLoop)
+    loop.ahead += seconds
+
+
+async def test_a_wait_ends_after_its_limit() -> None:
+    timer = StallTimer()
+    with pytest.raises(TimeoutError):
+        await timer.wait(forever(), 0.01)
+    assert await timer.wait(asyncio.sleep(0, "more"), 60) == "more"
+    timer.close()
+
+
+async def test_a_shorter_limit_after_a_long_one_counts() -> None:
+    timer = StallTimer()
+    assert await timer.wait(asyncio.sleep(0, 1), 60) == 1
+    with pytest.raises(TimeoutError):
+        await timer.wait(forever(), 0.01)
+    timer.close()
+
+
+async def test_a_cancelled_wait_is_cancelled_and_no_timeout() -> None:
+    timer = StallTimer()
+    waiting = asyncio.ensure_future(timer.wait(forever(), 60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    timer.close()
+
+
+@pytest.mark.parametrize("limit", [0.2, 5.0])
+def test_what_came_while_the_process_was_stopped_is_read(limit: float) -> None:
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        timer = StallTimer()
+        waiting = asyncio.ensure_future(timer.wait(reader.read(9), limit))
+        await asyncio.sleep(0)
+        await stop_for(60)
+        theirs.send(b"token")
+        assert await waiting == b"token"
+        timer.close()
+        writer.close()
+        theirs.close()
+
+    run_stoppable(test())
+
+
+def test_after_a_stop_a_silent_server_is_a_timeout_still() -> None:
+    async def test() -> None:
+        timer = StallTimer()
+        waiting = asyncio.ensure_future(timer.wait(forever(), 0.05))
+        await asyncio.sleep(0)
+        await stop_for(60)
+        with pytest.raises(TimeoutError):
+            await waiting
+
+    run_stoppable(test())
