@@ -27,7 +27,6 @@ from orch.bench.speed_plan import (
     prompt_tokens,
     remaining_cells,
 )
-from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall
 from orch.providers import Loads, ProviderClient
@@ -36,6 +35,7 @@ from orch.providers.installed_models import InstalledModel
 from orch.routing.model_state import ModelState
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
+from orch.text.model_names import full_name
 from orch.types import Candidate, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
@@ -199,11 +199,7 @@ class SpeedMeter:
         except ProviderError:
             return None  # the next request to the model reports the error
         return next(
-            (
-                item
-                for item in there
-                if canonical_model_name(item.name) == canonical_model_name(key[1])
-            ),
+            (item for item in there if full_name(item.name) == full_name(key[1])),
             None,
         )
 

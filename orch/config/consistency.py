@@ -9,6 +9,7 @@ from orch.config import regex_limits, spec
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.lines import is_one_line
+from orch.text.model_names import comparison_key, full_name
 from orch.text.redact import is_retired_pattern
 from orch.text.redact.vendor_keys import FORM_NAMES
 from orch.text.suggestion import did_you_mean
@@ -23,7 +24,7 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
     yield from _check_shown_names(document, data)
     for name, provider in providers.items():
         yield from _check_provider(document, ("providers", name), provider)
-    seen: dict[str, KeyPath] = {}
+    seen: dict[tuple[str, str], KeyPath] = {}
     for index, model in enumerate(data.get("models", [])):
         path: KeyPath = ("models", index)
         used = model.get("provider", "ollama")
@@ -37,12 +38,13 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
         if fault := _gguf_problem(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):
-            full = spec.canonical_model_name(name)
-            if full in seen and seen[full] != path:
-                yield document.problem(
-                    key, f"{name!r} is already a name of {_model_id(data, seen[full])}"
-                )
-            seen.setdefault(full, path)
+            for one in _keys_of_name(name, used, providers):
+                if one in seen and seen[one] != path:
+                    yield document.problem(
+                        key, f"{name!r} is already a name of {_model_id(data, seen[one])}"
+                    )
+                    break
+                seen.setdefault(one, path)
 
 
 def _check_shown_names(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
@@ -88,6 +90,14 @@ def _names(path: KeyPath, model: dict[str, Any]) -> Iterator[tuple[KeyPath, str]
     yield (*path, "id"), model["id"]
     for number, alias in enumerate(model.get("aliases", [])):
         yield (*path, "aliases", number), alias
+
+
+def _keys_of_name(name: str, provider: str, providers: dict[str, Any]) -> list[tuple[str, str]]:
+    """What no other model's name may share: the full name, and at one Ollama any spelling of it."""
+    keys = [("", full_name(name))]
+    if providers.get(provider, {}).get("kind") == "ollama":
+        keys.append((provider, comparison_key(name)))
+    return keys
 
 
 def _model_id(data: dict[str, Any], path: KeyPath) -> str:
@@ -226,9 +236,7 @@ def unknown_preferences(
     """Ids in `prefer` that models.yaml lacks. Only warnings: many users have their own models.yaml
     with the shipped routing.yaml."""
     listed = {
-        spec.canonical_model_name(name)
-        for model in models.models
-        for name in (model.id, *model.aliases)
+        comparison_key(name) for model in models.models for name in (model.id, *model.aliases)
     }
     return [
         document.problem(
@@ -236,5 +244,5 @@ def unknown_preferences(
         )
         for task_type, rule in routing.task_types.items()
         for index, name in enumerate(rule.prefer)
-        if spec.canonical_model_name(name) not in listed
+        if comparison_key(name) not in listed
     ]

@@ -11,12 +11,12 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from orch.config.load import Config
-from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.storage.answers import AnswerStore, CachedAnswer, answer_key, is_cacheable, is_standalone
 from orch.storage.offload import Offload, run_inline
+from orch.text.model_names import InstalledNames
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, text_size
 from orch.text.redact import Redactor
 from orch.text.slices import batched, iter_texts, overlapping_slices
@@ -105,10 +105,9 @@ class AnswerCache:
             installed = await self._providers[provider].installed()
         except ProviderError:
             return None
-        name = canonical_model_name(model)
-        return next(
-            (each.digest for each in installed if canonical_model_name(each.name) == name), None
-        )
+        digests = {each.name: each.digest for each in installed}
+        name = InstalledNames(digests, ignores_case=False).find(model)
+        return None if name is None else digests[name]
 
     def save(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Stores an answer that is complete and holds no secret."""

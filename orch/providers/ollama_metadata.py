@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from orch.config.spec import canonical_model_name
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.read_limits import metadata_word, metadata_words
 from orch.providers.remote_models import remote_host_of
+from orch.text.model_names import comparison_key
 
 
 class LoadedModels:
@@ -22,14 +22,13 @@ class LoadedModels:
         }
         others = (entry for entry in running if digest_of(entry) not in self._by_digest)
         self._by_name = {
-            canonical_model_name(entry.get("name") or entry.get("model", "")): entry
-            for entry in others
+            comparison_key(entry.get("name") or entry.get("model", "")): entry for entry in others
         }
 
     def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
         """The entry of a model of `/api/tags`; None if it is not loaded."""
         return self._by_digest.get(digest_of(tag)) or self._by_name.get(
-            canonical_model_name(tag.get("name", ""))
+            comparison_key(tag.get("name", ""))
         )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from orch.config.spec import Models, canonical_model_name
+from orch.config.spec import Models
 from orch.errors import ProviderError, UsageError
 from orch.providers.installed_models import InstalledModel
 from orch.text.lines import one_line
+from orch.text.model_names import comparison_key, is_same_model
 
 UNNAMED_HOST = "another machine"
 """Used as the host if a server does not name it."""
@@ -19,9 +20,9 @@ MAX_HOST_CHARS = 200
 
 
 def is_cloud_name(name: str) -> bool:
-    """Whether the name makes Ollama forward text to its cloud: `x:cloud`, `x:20b-cloud`, also
-    `x-cloud` (Ollama's modelref.go, case-insensitive)."""
-    return name.strip().lower().removesuffix(":latest").endswith((":cloud", "-cloud"))
+    """Whether the name makes Ollama forward text to its cloud: `x:cloud`, `x:20b-cloud`,
+    `x:20b:cloud`, also `x-cloud`, in any spelling (Ollama's modelref.go)."""
+    return comparison_key(name).removesuffix(":latest").endswith((":cloud", "-cloud"))
 
 
 def remote_host_of(entry: Mapping[str, Any]) -> str:
@@ -58,11 +59,10 @@ def display_host(host: str) -> str:
 def is_allowed(models: Models, provider: str, name: str) -> bool:
     """Whether models.yaml allows a model of that provider to run remotely. A model's own setting
     overrides its provider's."""
-    full = canonical_model_name(name)
     settings = (
         spec.remote
         for spec in models.models
-        if spec.provider == provider and canonical_model_name(spec.id) == full and spec.remote
+        if spec.provider == provider and spec.remote and is_same_model(spec.id, name)
     )
     known = models.providers.get(provider)
     return next(settings, known.remote if known else "deny") == "allow"
@@ -104,27 +104,30 @@ class RemotePolicy:
 
     def update_list(self, items: Sequence[InstalledModel]) -> list[InstalledModel]:
         """Stores the provider's current list; returns it with all known remote hosts."""
-        self._listed = {canonical_model_name(item.name): item.remote_host for item in items}
+        self._listed = {}
+        for item in items:  # of two spellings of one name, one that runs remotely counts
+            key = comparison_key(item.name)
+            self._listed[key] = best_known_host(item.remote_host, self._listed.get(key, ""))
         return [item._replace(remote_host=self._host(item.name)) for item in items]
 
     def update_model(self, model: str, host: str) -> str:
         """Stores the host that a model's metadata or answer reports; returns the best known
         one."""
-        self._shown[canonical_model_name(model)] = host
+        self._shown[comparison_key(model)] = host
         return self._host(model)
 
     def _host(self, model: str) -> str:
-        full = canonical_model_name(model)
+        key = comparison_key(model)
         return best_known_host(
-            self._listed.get(full, ""),
-            self._shown.get(full, ""),
+            self._listed.get(key, ""),
+            self._shown.get(key, ""),
             UNNAMED_HOST if is_cloud_name(model) else "",
         )
 
     def has_seen(self, model: str) -> bool:
         """Whether the provider has reported anything about a model."""
-        full = canonical_model_name(model)
-        return full in self._listed or full in self._shown
+        key = comparison_key(model)
+        return key in self._listed or key in self._shown
 
     def _allows(self, model: str) -> bool:
         return self._models is not None and is_allowed(self._models, self._provider, model)

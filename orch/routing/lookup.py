@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from orch.config.spec import ModelSpec, canonical_model_name
+from orch.config.spec import ModelSpec
 from orch.errors import OrchError
 from orch.providers.kinds import KINDS, is_server
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
+from orch.text.model_names import comparison_key, full_name
 
 START_OLLAMA = "start Ollama:\n  ollama serve"
 
 
 def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
-    """A model by id, by alias, by PROVIDER/ID or by display name, in that order.
+    """A model by id, by alias, by PROVIDER/ID or by display name, in that order: as it is spelled,
+    else as Ollama compares names.
 
-    Of several models with the same name of one kind, the first that is available, else the first.
+    Of several models with the same name of one kind, the first that is available, else the first;
+    none if one provider has several other spellings of the name.
     """
-    wanted, states = canonical_model_name(name), tuple(states)
-    for kind in range(len(_names(ModelSpec(id=name)))):
-        named = [s for s in states if wanted in map(canonical_model_name, _names(s.spec)[kind])]
-        if named:
-            return next((state for state in named if not state.unavailable), named[0])
+    states = tuple(states)
+    for spelling in (full_name, comparison_key):
+        wanted = spelling(name)
+        for kind in range(len(_names(ModelSpec(id=name)))):
+            named = [s for s in states if wanted in map(spelling, _names(s.spec)[kind])]
+            if named and (spelling is full_name or _is_unambiguous(named)):
+                return next((state for state in named if not state.unavailable), named[0])
     return None
+
+
+def _is_unambiguous(states: Sequence[ModelState]) -> bool:
+    providers = [state.spec.provider for state in states]
+    return len(set(providers)) == len(providers)
 
 
 def _names(spec: ModelSpec) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from orch.config.spec import ModelSpec, canonical_model_name
+from orch.config.spec import ModelSpec
+from orch.text.model_names import full_name
 from orch.types import Elimination, Estimate, ModelKey, Need, Prior, SpeedStats
 
 DEFAULT_NUM_CTX = 8_192
@@ -68,7 +69,7 @@ class ModelState(NamedTuple):
     def identity(self) -> tuple[str, str]:
         """Provider and digest, which all names of one model share; the full name if the provider
         has no digests."""
-        return self.spec.provider, self.digest or canonical_model_name(self.spec.id)
+        return self.spec.provider, self.digest or full_name(self.spec.id)
 
     @property
     def default_ctx(self) -> int:

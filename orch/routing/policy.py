@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from orch.config.spec import Routing, TaskTypeRule, canonical_model_name
+from orch.config.spec import Routing, TaskTypeRule
+from orch.text.model_names import comparison_key
 from orch.types import TaskType
 
 TypeShares = tuple[tuple[TaskType, float], ...]
@@ -40,7 +41,7 @@ class Policy:
         return self.rules.get(task_type) or _NO_RULE
 
     def preference_ranks(self, task_type: TaskType) -> Mapping[str, int]:
-        """The rank in `prefer`, from 1, by full model name."""
+        """The rank in `prefer`, from 1, by the model's comparison key."""
         return {} if task_type in self.ignored_preferences else _ranks(self.rule(task_type).prefer)
 
 
@@ -50,6 +51,4 @@ _NO_RULE = TaskTypeRule()
 @lru_cache(maxsize=64)
 def _ranks(prefer: tuple[str, ...]) -> Mapping[str, int]:
     """Cached between decisions: reading eight lists takes as long as scoring three models."""
-    return {
-        canonical_model_name(name): rank for rank, name in reversed(tuple(enumerate(prefer, 1)))
-    }
+    return {comparison_key(name): rank for rank, name in reversed(tuple(enumerate(prefer, 1)))}

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orch.config.spec import ModelSpec, canonical_model_name
+from orch.config.spec import ModelSpec
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import ModelState
 from orch.routing.wording import reason_text
+from orch.text.model_names import comparison_key
 from orch.types import ModelKey, Prior, Reason, TaskType
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class QualityPriors:
         shipped: Sequence[ModelSpec] = (),
         own_known: Mapping[str, Any] | None = None,
     ) -> None:
-        self._shipped = {canonical_model_name(spec.id): spec for spec in shipped}
+        self._shipped = {comparison_key(spec.id): spec for spec in shipped}
         self._rated = [spec for spec in specs if self.is_rated(spec)]
         self._own_known = own_known or {}
         self._known_models: KnownModels | None = None
@@ -55,14 +56,14 @@ class QualityPriors:
 
     def is_rated(self, spec: ModelSpec) -> bool:
         """Whether a person rated it: the ratings of the shipped file do not count as a person's."""
-        shipped = self._shipped.get(canonical_model_name(spec.id))
+        shipped = self._shipped.get(comparison_key(spec.id))
         return spec.quality_rating is not None and (
             shipped is None or spec.quality_rating != shipped.quality_rating
         )
 
     def is_shipped(self, spec: ModelSpec) -> bool:
         """Whether it is on the shipped list with the shipped values."""
-        shipped = self._shipped.get(canonical_model_name(spec.id))
+        shipped = self._shipped.get(comparison_key(spec.id))
         return shipped is not None and _values(spec) == _values(shipped)
 
     def with_priors(
@@ -112,7 +113,7 @@ class QualityPriors:
         shipped file if all models are shipped ones."""
         if spec.speed_rating is None:
             return False
-        shipped = self._shipped.get(canonical_model_name(spec.id))
+        shipped = self._shipped.get(comparison_key(spec.id))
         return (
             only_shipped
             or shipped is None
@@ -130,7 +131,7 @@ class QualityPriors:
                     spec.quality_rating, RATED_BY_USER if self.is_rated(spec) else RATED
                 ),
             )
-        shipped = self._shipped.get(canonical_model_name(spec.id))
+        shipped = self._shipped.get(comparison_key(spec.id))
         if shipped is not None:  # not the user's own values
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
             weaknesses = () if spec.weaknesses == shipped.weaknesses else spec.weaknesses

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from orch.config.spec import Models, ModelSpec, canonical_model_name
+from orch.config.spec import Models, ModelSpec
 from orch.errors import ProviderError
 from orch.providers import ProviderClient, hardware
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
+from orch.routing.listed_models import PairedModel, pair_models
 from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
@@ -67,7 +68,7 @@ class Registry:
             priors,
         )
         self._aside = aside
-        self._listed = {ModelKey(spec.provider, spec.id) for spec in models.models}
+        self._kinds = {name: provider.kind for name, provider in models.providers.items()}
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
@@ -85,32 +86,28 @@ class Registry:
             for name, answer in zip(names, answers, strict=True)
             if isinstance(answer, str)
         }
-        pairs = [
-            (spec, had.get(spec.provider, {}).get(canonical_model_name(spec.id)))
-            for spec in self._models.models
-        ]
-        if use_unlisted:
-            pairs += self._unlisted(had)
+        pairs = pair_models(self._models.models, had, self._kinds)
+        if not use_unlisted:
+            pairs = [pair for pair in pairs if pair.is_listed]
         infos = await self._infos(
             [
                 (spec.provider, item)
-                for spec, item in pairs
+                for spec, item, _ in pairs
                 if item and not self._is_out(spec, item.remote_host)
             ]
         )
         measured = await self._aside(
             self._journal.timings.speed_stats,
-            [ModelKey(spec.provider, spec.id) for spec, item in pairs if item],
+            [ModelKey(spec.provider, spec.id) for spec, item, _ in pairs if item],
         )
         take_part = self._models.unlisted == "use"
         identities = {
             at: model_identity(spec, item, infos.get(item.digest, ModelInfo()))
-            for at, (spec, item) in enumerate(pairs)
+            for at, (spec, item, _) in enumerate(pairs)
             if item
         }
-        states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
+        states = [self._state(pair, down, infos, measured) for pair in pairs]
         with_priors = self._priors.with_priors(states, identities, take_part)
-        kinds = {name: provider.kind for name, provider in self._models.providers.items()}
         models = tuple(
             self._with_speed(state, identities.get(at), with_priors.only_shipped)
             for at, state in enumerate(with_priors.states)
@@ -120,7 +117,7 @@ class Registry:
             down,
             self._memory(models),
             take_part,
-            kinds,
+            self._kinds,
             self._most_loaded(),
             with_priors.only_shipped,
         )
@@ -131,23 +128,9 @@ class Registry:
 
     async def _ask(self, provider: str) -> dict[str, InstalledModel] | str:
         try:
-            return {
-                canonical_model_name(item.name): item
-                for item in await self._backends[provider].installed()
-            }
+            return {item.name: item for item in await self._backends[provider].installed()}
         except ProviderError as error:
             return error.message
-
-    def _unlisted(
-        self, had: Mapping[str, dict[str, InstalledModel]]
-    ) -> list[tuple[ModelSpec, InstalledModel | None]]:
-        listed = {(provider, canonical_model_name(name)) for provider, name in self._listed}
-        return [
-            (ModelSpec(id=item.name, provider=provider), item)
-            for provider, items in sorted(had.items())
-            for full, item in sorted(items.items())
-            if (provider, full) not in listed
-        ]
 
     async def _infos(self, items: list[tuple[str, InstalledModel]]) -> dict[str, ModelInfo]:
         """The providers' details by digest: asked once per digest, then read from the journal."""
@@ -185,12 +168,12 @@ class Registry:
 
     def _state(
         self,
-        spec: ModelSpec,
-        item: InstalledModel | None,
+        pair: PairedModel,
         down: Mapping[str, str],
         infos: Mapping[str, ModelInfo],
         measured: Mapping[ModelKey, SpeedStats],
     ) -> ModelState:
+        spec, item, is_listed = pair
         backend = self._backends[spec.provider]
         if item is None:
             return ModelState(
@@ -222,7 +205,7 @@ class Registry:
             kv_bytes_per_token=info.kv_bytes_per_token,
             modelfile_ctx=info.num_ctx,
             measured=measured.get(ModelKey(spec.provider, spec.id)),
-            unlisted=ModelKey(spec.provider, spec.id) not in self._listed,
+            unlisted=not is_listed,
             fixed_ctx=backend.fixed_ctx,
             remote_host=host,
         )

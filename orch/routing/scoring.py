@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from orch.config.spec import DEFAULT_RATING, ModelSpec, canonical_model_name
+from orch.config.spec import DEFAULT_RATING, ModelSpec
 from orch.routing.expected_time import TimeContext, TimeEstimate
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy, TypeShares
+from orch.text.model_names import comparison_key
 from orch.types import Classification, Need, TaskType
 
 PREFER_BONUS = 0.1
@@ -132,7 +133,7 @@ def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]
     listed under its id, else under an alias."""
     if context.preferred:
         for name in (spec.id, *spec.aliases):
-            preference = context.preferred.get(canonical_model_name(name))
+            preference = context.preferred.get(comparison_key(name))
             if preference:
                 return preference
     return 0.0, 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from orch.config.load import Config
-from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical_model_name
+from orch.config.spec import Memory, Models, ModelSpec, Provider
 from orch.errors import ProviderError
 from orch.execution.runtime import Runtime
 from orch.memory.embedders import Embeds
@@ -16,7 +16,8 @@ from orch.memory.resident import WAIT_S, ResidentMemory
 from orch.providers import ProviderClient
 from orch.providers.kinds import KINDS, open_client
 from orch.routing.admission import Admission, SlotRequest
-from orch.routing.model_state import required_memory
+from orch.routing.lookup import find_model
+from orch.routing.model_state import ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
 from orch.routing.wording import reason_text
@@ -120,10 +121,12 @@ class QueuedEmbedder:
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text. Raises ProviderError; `busy` at once if the model does not fit beside
         the loaded ones, where waiting would be in vain."""
+        state = await self._installed(model)
+        model = state.spec.id if state else model
         request = SlotRequest(
             f"memory {model}",
             ModelKey(self._name, model),
-            await self._footprint(model),
+            required_memory(state, state.num_ctx) if state else 0,
             embeds=True,
             timeout_s=WAIT_S,
         )
@@ -132,11 +135,9 @@ class QueuedEmbedder:
         async with self._admission.acquire(request):
             return await self._client.embed(model, texts)
 
-    async def _footprint(self, model: str) -> int:
-        """Bytes; 0 for an unknown model, which its provider then reports."""
-        key = self._name, canonical_model_name(model)
+    async def _installed(self, model: str) -> ModelState | None:
+        """The model in the inventory; None for an unknown one, which its provider then reports."""
         inventory = await self._registry.snapshot(with_unlisted=True)
-        for state in inventory.states:
-            if (state.spec.provider, canonical_model_name(state.spec.id)) == key:
-                return required_memory(state, state.num_ctx)
-        return 0
+        return find_model(
+            model, (state for state in inventory.states if state.spec.provider == self._name)
+        )

@@ -69,6 +69,7 @@ def test_names_in_any_script_are_valid(name: str) -> None:
             "models[0].provider: unknown provider 'olama', did you mean ollama?; providers: ollama",
         ),
         ([{"id": "a"}, {"id": "a:latest"}], "models[1].id: 'a:latest' is already a name of a"),
+        ([{"id": "a:1b"}, {"id": "A:1B"}], "models[1].id: 'A:1B' is already a name of a:1b"),
         (
             [{"id": "a"}, {"id": "b", "aliases": ["c", "a"]}],
             "models[1].aliases[1]: 'a' is already a name of a",

@@ -112,3 +112,37 @@ def test_the_library_says_no_provider_while_ollama_is_down(wish: dict[str, Any])
     with pytest.raises(OrchError, match="which may have it, is down") as caught:
         Orchestrator().decide("What is a mutex?", **wish)
     assert (caught.value.code, caught.value.exit_code) == ("no_provider", 3)
+
+
+@pytest.mark.parametrize("name", ["LLAMA3.1:8B", "library/llama3.1:8b", "home/Llama3.1:8b"])
+def test_a_name_is_found_in_any_spelling_of_ollama(name: str) -> None:
+    assert resolve_model(Inventory((HAS,), {}, None), name) is HAS
+
+
+def test_the_exact_spelling_of_an_alias_comes_before_another_spelling_of_an_id() -> None:
+    shout = ModelState(ModelSpec(id="FAST", provider="gpu"))
+    alias = ModelState(ModelSpec(id="small:1b", aliases=("fast",), provider="gpu"))
+    assert resolve_model(Inventory((shout, alias), {}, None), "fast") is alias
+    assert resolve_model(Inventory((shout, alias), {}, None), "Fast") is shout
+
+
+def test_a_spelling_that_may_mean_two_models_of_a_server_is_unknown() -> None:
+    one, two = (ModelState(ModelSpec(id=each, provider="gpu")) for each in ("Org/M", "org/m"))
+    with pytest.raises(OrchError, match="no model is called 'ORG/M'"):
+        resolve_model(Inventory((one, two), {}, None), "ORG/M")
+    assert resolve_model(Inventory((one, two), {}, None), "org/m") is two
+
+
+async def test_what_is_sent_is_the_installed_spelling(ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("Mixed-Case:1B-q4_K_M", reply=["found"]))
+    models = {
+        "providers": {"ollama": {"kind": "ollama", "base_url": ollama.url}},
+        "models": [{"id": "mixed-case:1b-Q4_K_M", "aliases": ["mix"], "strengths": ["coding"]}],
+        "unlisted": "ignore",
+    }
+    async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
+        for name in ("mix", "MIXED-CASE:1b-q4_k_m", None):
+            result = await orchestrator.execute("say something", model=name, fresh=True)
+            assert result.response.content == "found"
+            assert result.decision.model_id == "Mixed-Case:1B-q4_K_M"
+    assert {chat.body["model"] for chat in ollama.chats()} == {"Mixed-Case:1B-q4_K_M"}

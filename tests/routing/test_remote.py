@@ -88,6 +88,8 @@ async def refused(
         "deepseek-cloud",
         "DeepSeek-Cloud:latest",
         "me/x:1t-CLOUD",
+        "kimi-k2: cloud ",
+        "Registry.Ollama.ai/library/gpt-oss:20b:Cloud",
     ],
 )
 def test_a_cloud_name_alone_makes_a_model_remote(name: str) -> None:
@@ -239,6 +241,15 @@ async def test_named_it_is_refused_with_what_to_write(
     assert f"- id: {CLOUD}\n      remote: allow" in error.hint
 
 
+SPELLINGS = ("GPT-OSS:120b-Cloud", "gpt-oss:120b:cloud", "registry.ollama.ai/library/" + CLOUD)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+async def test_another_spelling_is_refused_alike(server: FakeOllama, name: str) -> None:
+    for listed in ([], [{"id": name}]):
+        assert (await refused(server, listed, model=name)).code == "remote"
+
+
 async def test_where_nothing_else_is_there_the_error_says_so(server: FakeOllama) -> None:
     server.remove(LOCAL)
     error = await refused(server)
@@ -307,6 +318,12 @@ async def test_allowed_at_the_model_or_at_its_provider_it_answers(
     result = await ask(server, listed, provider, model=CLOUD)
     assert (result.response.content, result.decision.remote_host) == ("From afar", HOST)
     assert result.decision.reason == "named by you, remote, ollama.com"
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+async def test_it_may_be_allowed_in_another_spelling(server: FakeOllama, name: str) -> None:
+    result = await ask(server, [{"id": name, "remote": "allow"}], model=CLOUD)
+    assert result.decision.model_id == CLOUD
 
 
 async def test_allowed_it_is_chosen_and_the_reason_says_where_the_text_goes(

@@ -162,13 +162,11 @@ async def _read_inventory(orchestrator: Orchestrator) -> Inventory:
 async def _find_model_to_add(
     orchestrator: Orchestrator, name: str, provider: str
 ) -> tuple[ModelState, str]:
-    from orch.config.spec import canonical_model_name
     from orch.routing.lookup import resolve_model
+    from orch.text.model_names import is_same_model
 
     listed = [
-        spec
-        for spec in orchestrator.runtime.config.models.models
-        if canonical_model_name(spec.id) == canonical_model_name(name)
+        spec for spec in orchestrator.runtime.config.models.models if is_same_model(spec.id, name)
     ]
     if listed:
         raise ConfigError(f"{name} is already in models.yaml", f"orch models show {name}")
@@ -176,8 +174,7 @@ async def _find_model_to_add(
     states = [
         s
         for s in inventory.states
-        if canonical_model_name(s.spec.id) == canonical_model_name(name)
-        and provider in ("", s.spec.provider)
+        if is_same_model(s.spec.id, name) and provider in ("", s.spec.provider)
     ]
     if not states:
         resolve_model(inventory, f"{provider}/{name}" if provider else name)

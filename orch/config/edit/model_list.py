@@ -8,22 +8,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orch.config.edit.yaml_editor import EditableYaml
-from orch.config.spec import canonical_model_name
 from orch.errors import ConfigError
+from orch.text.model_names import comparison_key
 from orch.types import ModelKey
 
 _GUESSED = "guessed from its size, until measured"
 
 
 def full_key(key: ModelKey) -> ModelKey:
-    """The key with the model's full name."""
-    return ModelKey(key.provider, canonical_model_name(key.model))
+    """The key with the model's comparison key as its name."""
+    return ModelKey(key.provider, comparison_key(key.model))
 
 
 def key_of(entry: Any) -> ModelKey:
-    """Provider and full name of an entry, valid or not."""
+    """Provider and comparison key of an entry, valid or not."""
     fields = entry if isinstance(entry, Mapping) else {}
-    model = canonical_model_name(str(fields.get("id", "")))
+    model = comparison_key(str(fields.get("id", "")))
     return ModelKey(str(fields.get("provider") or "ollama"), model)
 
 

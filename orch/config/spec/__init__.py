@@ -14,7 +14,6 @@ from orch.config.spec.models import (
     Provider,
     build_model,
     build_models,
-    canonical_model_name,
 )
 from orch.config.spec.routing import (
     TERMS,
@@ -53,5 +52,4 @@ __all__ = [
     "build_models",
     "build_routing",
     "build_rules",
-    "canonical_model_name",
 ]

@@ -145,8 +145,3 @@ def build_model(data: dict[str, Any]) -> ModelSpec:
     """One model from data that `schema` has validated."""
     model: ModelSpec = build(ModelSpec, data)
     return model
-
-
-def canonical_model_name(name: str) -> str:
-    """The full name of a model: to Ollama, `qwen3` and `qwen3:latest` are one model."""
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"

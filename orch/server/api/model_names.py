@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from orch.errors import OrchError
+from orch.text.model_names import comparison_key
 from orch.types import TaskType
 
 PROFILES = ("speed", "quality")
@@ -29,14 +30,20 @@ class RequestedModel(NamedTuple):
     loaded: bool = False
 
 
+def is_auto(name: str) -> bool:
+    """Whether a name lets orch choose; Ollama's clients may write `Auto` or `auto:latest`."""
+    return comparison_key(name).removesuffix(":latest") in AUTO_NAMES
+
+
 def parse_model_name(name: str) -> RequestedModel:
     """Parses a model name. Raises OrchError (`model_not_found`) for an unknown variant of
     `auto`."""
-    if name in ("auto", "auto:latest"):
+    key = comparison_key(name)
+    if key == "auto:latest":
         return RequestedModel()
-    if not name.startswith("auto:"):
+    if not key.startswith("auto:"):
         return RequestedModel(model=name)
-    kind = name.removeprefix("auto:")
+    kind = key.removeprefix("auto:")
     if kind in PROFILES:
         return RequestedModel(profile=kind)
     if kind == LOADED:

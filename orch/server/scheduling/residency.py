@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orch.config.spec import canonical_model_name
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Inventory
+from orch.text.model_names import full_name
 from orch.types import ModelKey, Reason
 
 
@@ -214,7 +214,7 @@ class Residency:
 
 
 def _full(model: ModelKey) -> ModelKey:
-    return ModelKey(model.provider, canonical_model_name(model.model))
+    return ModelKey(model.provider, full_name(model.model))
 
 
 def _name(model: ModelKey) -> str:

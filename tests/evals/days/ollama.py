@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orch.config.spec import Provider, canonical_model_name
+from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import HttpClient
 from orch.providers.ollama import OllamaClient
+from orch.text.model_names import full_name
 from orch.text.prompt import estimate_tokens
 from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model
 
@@ -74,14 +75,12 @@ class Ollama:
         self.answers: list[Answer] = []
         self.answer_tokens = 0
         """Tokens of the next answer: those of the task, whichever model answers."""
-        self._by_name = {
-            canonical_model_name(name): model for model in models for name in model.names
-        }
+        self._by_name = {full_name(name): model for model in models for name in model.names}
 
     def named(self, name: str) -> Model:
         """The model with that name. Raises ProviderError."""
         try:
-            return self._by_name[canonical_model_name(name)]
+            return self._by_name[full_name(name)]
         except KeyError:
             raise ProviderError("model_not_found", f"model {name!r} not found") from None
 

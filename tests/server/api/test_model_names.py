@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from orch.errors import OrchError
-from orch.server.api.model_names import AUTO_NAMES, RequestedModel, parse_model_name
+from orch.server.api.model_names import AUTO_NAMES, RequestedModel, is_auto, parse_model_name
 from orch.types import TaskType
 
 
-@pytest.mark.parametrize("name", ["auto", "auto:latest"])
+@pytest.mark.parametrize("name", ["auto", "auto:latest", "Auto", "AUTO:latest", "library/auto"])
 def test_auto_leaves_the_choice_to_orch(name: str) -> None:
     assert parse_model_name(name) == RequestedModel()
+
+
+def test_a_variant_of_auto_is_understood_in_any_case() -> None:
+    assert parse_model_name("Auto:Quality") == RequestedModel(profile="quality")
+    assert is_auto("Auto:Coding")
+    assert not is_auto("auto:1b")
 
 
 @pytest.mark.parametrize("task_type", TaskType)
@@ -25,7 +31,7 @@ def test_a_profile_and_a_loaded_model_can_be_requested() -> None:
     assert parse_model_name("auto:loaded") == RequestedModel(loaded=True)
 
 
-@pytest.mark.parametrize("name", ["llama3.1:8b", "automatic", "ollama/auto", "Auto"])
+@pytest.mark.parametrize("name", ["llama3.1:8b", "automatic", "ollama/auto", "Auto-7B"])
 def test_any_other_name_pins_a_model(name: str) -> None:
     assert parse_model_name(name) == RequestedModel(model=name)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from orch.cli.commands.setup.hardware import GPU_BYTES_PER_S, Machine
 from orch.cli.commands.setup.starter_models import STARTER_MODELS, StarterModel
-from orch.config.spec import canonical_model_name
+from orch.text.model_names import comparison_key
 from orch.types import TaskType
 
 Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
@@ -143,11 +143,11 @@ def _server_offer(server: Server) -> Offer:
 def _fitting(
     survey: MachineSurvey, choices: Sequence[StarterModel], room_bytes: int | None
 ) -> list[StarterModel]:
-    there = {canonical_model_name(model) for model in survey.available_models}
+    there = {comparison_key(model) for model in survey.available_models}
     return [
         each
         for each in choices
-        if canonical_model_name(each.name) not in there
+        if comparison_key(each.name) not in there
         and (room_bytes is None or each.memory_bytes <= room_bytes)
         and each.size_bytes <= survey.disk_bytes
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orch.config.spec import canonical_model_name
+from orch.text.model_names import is_same_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,6 @@ itself converts (qwen2, qwen3); Ollama's files of vision models have another for
 def find_starter_model(name: str) -> StarterModel | None:
     """The starter model of that name, if any."""
     return next(
-        (
-            each
-            for each in STARTER_MODELS
-            if canonical_model_name(each.name) == canonical_model_name(name)
-        ),
+        (each for each in STARTER_MODELS if is_same_model(each.name, name)),
         None,
     )

@@ -27,7 +27,7 @@ from orch.server.api.handler import (
     service_of,
     with_error_envelope,
 )
-from orch.server.api.model_names import AUTO_NAMES
+from orch.server.api.model_names import is_auto
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.openai.tools import tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
@@ -234,7 +234,7 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
     """Loads or unloads a model. Succeeds for `auto` and for models of servers that can't load on
     request."""
     service, unloads_model = service_of(request), unloads_after_answer(keep_alive)
-    if model in (*AUTO_NAMES, "auto:latest"):
+    if is_auto(model):
         return "unload" if unloads_model else "load"
     loader = service.orchestrator.runtime.loader
     service.invalidate_inventory()  # the model may have been loaded a moment ago

@@ -10,7 +10,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.config.spec import canonical_model_name
 from orch.config.version import VERSION
 from orch.errors import OrchError, ProviderError
 from orch.execution.lifecycle import provider_failure
@@ -28,6 +27,7 @@ from orch.server.api.handler import (
 from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.generate import ollama_error
+from orch.text.model_names import comparison_key
 from orch.types import ModelKey
 
 EMULATED_VERSION = "0.12.0"
@@ -66,12 +66,12 @@ async def _inventory(request: Request) -> Inventory:
 
 
 async def _reported_entries(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
-    """The entries of every Ollama by provider and full name; none for an unreachable one."""
+    """The entries of every Ollama by provider and comparison key; none for an unreachable one."""
 
     async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
         try:
             return {
-                ModelKey(provider, canonical_model_name(str(entry.get("name")))): entry
+                ModelKey(provider, comparison_key(str(entry.get("name")))): entry
                 for entry in await backend.list_raw(path)
             }
         except ProviderError:
@@ -86,7 +86,7 @@ async def _reported_entries(request: Request, path: str) -> dict[ModelKey, dict[
 
 def _reported_fields(state: ModelState, reported: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
     """What the provider reports about a model, without its names."""
-    entry = reported.get(ModelKey(state.spec.provider, canonical_model_name(state.spec.id)), {})
+    entry = reported.get(ModelKey(state.spec.provider, comparison_key(state.spec.id)), {})
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 
@@ -167,7 +167,7 @@ def _loaded(inventory: Inventory, reported: dict[ModelKey, dict[str, Any]]) -> l
     resident = (state for state in inventory.states if state.resident and not state.unavailable)
     listed_last = sorted(
         resident,
-        key=lambda state: (state.spec.provider, canonical_model_name(state.spec.id)) in reported,
+        key=lambda state: (state.spec.provider, comparison_key(state.spec.id)) in reported,
     )
     once = {state.identity: state for state in listed_last}
     return [state for state in inventory.states if state is once.get(state.identity)]
@@ -181,7 +181,7 @@ async def show_model(request: Request) -> Response:
     if not name:
         raise OrchError("model is required", code="bad_input")
     runtime, inventory = service_of(request).orchestrator.runtime, await _inventory(request)
-    if name.startswith("auto") and parse_model_name(name).model is None:
+    if parse_model_name(name).model is None:
         return json_response(_show_auto(name, inventory))
     state = resolve_model(inventory, name)
     backend = runtime.providers[state.spec.provider]
