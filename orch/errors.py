@@ -127,6 +127,8 @@ class ProviderError(Exception):
     `has_free_slot`: of a `busy` provider that lacks memory only, so that a loaded model may run.
     `remote_host` is the machine that answered although the provider's own machine should have.
     `prompt_tokens` and `context_tokens` are the counts of a refusal for a full context.
+    `cause` narrows the code down for a hint: refused, certificate, tls, path, redirect, page or
+    proxy; empty if nothing is known.
     """
 
     def __init__(
@@ -139,9 +141,10 @@ class ProviderError(Exception):
         remote_host: str = "",
         prompt_tokens: int | None = None,
         context_tokens: int | None = None,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.cause = code, cause
         self.message = message
         self.retry_after_s = retry_after_s
         self.has_free_slot = has_free_slot

@@ -12,6 +12,7 @@ from orch.errors import ProviderError
 from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
 from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
+from orch.execution.loading import LoadingWait, Waiting
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.stream_parsing import ThinkTagSplitter
@@ -25,7 +26,7 @@ class IgnoredFields(NamedTuple):
     message: str
 
 
-CallEvent = Content | Thinking | ToolCall | IgnoredFields
+CallEvent = Content | Thinking | ToolCall | IgnoredFields | Waiting
 
 
 class ModelCall:
@@ -60,6 +61,7 @@ class ModelCall:
         self._text, self._thinking = StringIO(), StringIO()
         self._leading_blanks = ""
         self._started_at: float | None = None
+        self._loading_s: float | None = None
         self._pending_logprobs: list[dict[str, Any]] = []
 
     # ------------------------------------------------------------ the stream
@@ -67,10 +69,23 @@ class ModelCall:
     async def events(self) -> AsyncGenerator[CallEvent]:
         """Content, thinking and tool calls as they arrive; then checks the answer."""
         self._started_at = time.perf_counter()  # the wait for a slot is over
-        async with aclosing(self._provider.chat(self.request)) as deltas:
-            async for delta in deltas:
-                for event in self._delta_events(delta):
-                    yield event
+        wait, done = LoadingWait(self.request), False
+        while not done:
+            has_begun = False
+            try:
+                async with aclosing(self._provider.chat(wait.request)) as deltas:
+                    async for delta in deltas:
+                        has_begun = True
+                        for event in self._delta_events(delta):
+                            yield event
+                done = True
+            except ProviderError as failure:
+                if has_begun:
+                    raise
+                if notice := wait.add(failure):
+                    yield notice
+                await wait.pause()
+                self._loading_s = time.perf_counter() - self._started_at
         for event in self._text_events(*self._splitter.flush(), ""):
             yield event
         await check_answer(self._finished, self._schema)
@@ -185,7 +200,7 @@ class ModelCall:
             offset=offset,
             total_s=now - started_at,
             ttft_s=first_at - started_at if first_at else None,
-            load_s=completion.load_s,
+            load_s=completion.load_s or self._loading_s,
             prompt_tokens=completion.prompt_tokens or prompt_tokens or 0,
             completion_tokens=completion.completion_tokens or 0,
             prefill_s=completion.prefill_s,

@@ -11,6 +11,7 @@ from orch.errors import ProviderError
 from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
 from orch.execution.events import Fallback, Metadata, RunEvent
 from orch.execution.json_schema import AnswerSchema
+from orch.execution.loading import Waiting
 from orch.execution.request import build_chat_request, estimated_prompt_tokens
 from orch.execution.results import RunState, all_failed_error, last_resort_warning
 from orch.execution.retry import (
@@ -98,6 +99,8 @@ class FallbackChain:
     def _visible(self, event: CallEvent) -> RunEvent | None:
         """The event as the caller sees it. Ignored fields are reported only where the caller chose
         the model: elsewhere they are a wish."""
+        if isinstance(event, Waiting):
+            return self._state.warning(event.message)
         if not isinstance(event, IgnoredFields):
             return event
         return self._state.warning(event.message) if self._task.model is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from orch.config.urls import display_url, is_local_url
 from orch.errors import ConfigError, ProviderError
-from orch.providers.load_balancer import InFlightRequest, LoadBalancer
+from orch.providers.load_balancer import MAX_RETRY_AFTER_S, InFlightRequest, LoadBalancer
 from orch.providers.read_limits import (
     MAX_ERROR_BYTES,
     MAX_JSON_BYTES,
@@ -32,6 +33,8 @@ from orch.providers.transport import (
 DRAIN_TIMEOUT_S = 0.2
 QUICK_TIMEOUT_S = 5.0
 """For requests that a working server answers from memory: its version, its list of models."""
+MOST_REDIRECTS = 3
+"""Redirects within one server that are followed for one request."""
 TOTAL_PER_READ_TIMEOUT = 4
 """The timeout of a whole response, as a multiple of the timeout of one read."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
@@ -89,7 +92,7 @@ class HttpClient:
         content = None if body is None else _encode(body).encode("utf-8", "replace")
         urls = at or self.load_balancer.fixed_order()
         request, response = await self._send_to_first(urls, method, path, content, timeout_s)
-        failed = response.status_code in _NEXT_ADDRESS
+        failed = False
         try:
             await _raise_for_status(response)
             yield response
@@ -97,7 +100,7 @@ class HttpClient:
             failed = True
             raise to_provider_error(error, str(response.url)) from error
         finally:
-            request.finish(failed=failed, retry_after_s=_retry_after(response))
+            request.finish(failed=failed)
             # closing a stream that was not read to its end stops generation at the server
             await response.aclose()
 
@@ -112,30 +115,38 @@ class HttpClient:
         failure = ProviderError("connect", "the provider has no address")
         for url in urls:
             request = self.load_balancer.start(url)
-            transport: Transport | None = None
             try:
-                transport = self._transport(url)
-                response = await transport.send(method, path, content, timeout_s)
-            except ProviderError as error:  # the transport can't be opened
-                request.finish(failed=True)
-                failure = error
-                continue
-            except transport_errors() as error:
-                request.finish(failed=True)
-                failure = to_provider_error(error, url, transport.proxy if transport else None)
-                continue
+                response = await self._send(url, method, path, content, timeout_s)
+                if response.status_code not in _NEXT_ADDRESS:
+                    request.mark_answered()
+                    return request, response
+                error = await _unavailable_error(response)
+            except ProviderError as unreachable:
+                error = unreachable
             except BaseException:
                 # a cancellation says nothing about the address
                 request.finish()
                 raise
-            if response.status_code not in _NEXT_ADDRESS:
-                request.mark_answered()
-            elif url != urls[-1]:
-                request.finish(failed=True, retry_after_s=_retry_after(response))
-                await response.aclose()
-                continue
-            return request, response
+            # an address that loads its model works, and needs no cooldown
+            request.finish(failed=error.code != "loading", retry_after_s=error.retry_after_s)
+            failure = failure if failure.code == "loading" else error
         raise failure
+
+    async def _send(
+        self, url: str, method: str, path: str, content: bytes | None, timeout_s: float | None
+    ) -> HttpResponse:
+        """Sends a request to one address and follows its redirects. Raises ProviderError."""
+        transport = self._transport(url)
+        try:
+            response = await transport.send(method, path, content, timeout_s)
+            for _ in range(MOST_REDIRECTS):
+                if not _is_redirect(response):
+                    break
+                target = await _redirect_target(response)
+                response = await transport.send(method, target, content, timeout_s)
+        except transport_errors() as error:
+            raise to_provider_error(error, url, transport.proxy) from error
+        return response
 
     async def json(
         self,
@@ -219,11 +230,40 @@ def _parse_object(data: bytes, url: str) -> dict[str, Any]:
 async def _raise_for_status(response: HttpResponse) -> None:
     if response.status_code >= 400:
         raise await _answer_error(response)
+    url = display_url(str(response.url))
+    if response.status_code >= 300:
+        message = f"status {response.status_code}: {url} redirects too often, or to nowhere"
+        raise ProviderError("bad_response", message, cause="redirect")
     if _is_page(response):
-        url = display_url(str(response.url))
-        raise ProviderError(
-            "bad_response", f"{url} answered with a web page: is this a model server?"
-        )
+        message = f"{url} answered with a web page: is this a model server?"
+        raise ProviderError("bad_response", message, cause="page")
+
+
+async def _unavailable_error(response: HttpResponse) -> ProviderError:
+    """The error of a response after which another address is tried. Closes it."""
+    try:
+        async with asyncio.timeout(QUICK_TIMEOUT_S):
+            return await _answer_error(response)
+    except TimeoutError:
+        code, detail = "server_error", "its body did not come"
+    except transport_errors() as error:
+        code, detail = "server_error", to_provider_error(error, str(response.url)).message
+    finally:
+        await response.aclose()
+    return ProviderError(code, f"status {response.status_code}: {detail}")
+
+
+def _is_redirect(response: HttpResponse) -> bool:
+    return 300 <= response.status_code < 400 and "location" in response.headers
+
+
+async def _redirect_target(response: HttpResponse) -> str:
+    """Where a redirect within the server leads. Closes the response; raises ProviderError."""
+    from orch.providers.redirects import redirect_target  # few servers redirect
+
+    await response.aclose()
+    location = response.headers.get("location", "")
+    return redirect_target(response.status_code, str(response.url), location)
 
 
 async def _answer_error(response: HttpResponse) -> ProviderError:
@@ -263,8 +303,22 @@ def _page_note(body: bytes) -> str:
 
 
 def _retry_after(response: HttpResponse) -> float | None:
-    value = response.headers.get("retry-after")
-    try:
-        return max(float(value), 0.0) if value else None
-    except ValueError:
+    """Seconds of the Retry-After header, which is a number or a date."""
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
         return None
+    try:
+        wait_s = float(value)
+    except ValueError:
+        wait_s = _seconds_until(value)
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else None  # NaN
+
+
+def _seconds_until(date: str) -> float:
+    """Seconds until an HTTP date; NaN where it is not one."""
+    from email.utils import parsedate_to_datetime  # few servers send a date
+
+    try:
+        return parsedate_to_datetime(date[:100]).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return float("nan")

@@ -327,7 +327,7 @@ def stream_error(value: Any) -> ProviderError:
     """The error for an error object, or an event that holds one, inside a stream with status
     200."""
     report = parse_report(value)
-    message = report.message or error_line(value)
+    message = report.message or error_line(value) or "an error without a message"
     return _provider_error(error_code(report, "stream"), message, report, value)
 
 

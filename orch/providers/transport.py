@@ -227,6 +227,8 @@ class _AiohttpResponse:
 
 
 def _joined(url: str, path: str) -> str:
+    if "://" in path:  # the target of a redirect
+        return path
     return f"{url}/{path.lstrip('/')}"
 
 

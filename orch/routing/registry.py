@@ -46,6 +46,8 @@ class Inventory:
     """How many models a provider keeps loaded at once, if that is known."""
     only_shipped: bool = False
     """Whether every available model is on the shipped list with the shipped values."""
+    failures: Mapping[str, ProviderError] = field(default_factory=dict)
+    """The error of each unreachable provider."""
 
 
 class Registry:
@@ -81,11 +83,12 @@ class Registry:
             for name, answer in zip(names, answers, strict=True)
             if isinstance(answer, dict)
         }
-        down = {
+        failures = {
             name: answer
             for name, answer in zip(names, answers, strict=True)
-            if isinstance(answer, str)
+            if isinstance(answer, ProviderError)
         }
+        down = {name: failure.message for name, failure in failures.items()}
         pairs = pair_models(self._models.models, had, self._kinds)
         if not use_unlisted:
             pairs = [pair for pair in pairs if pair.is_listed]
@@ -120,17 +123,23 @@ class Registry:
             self._kinds,
             self._most_loaded(),
             with_priors.only_shipped,
+            failures,
         )
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Called when a model has answered with that context. Does nothing: the next snapshot asks
         the providers."""
 
-    async def _ask(self, provider: str) -> dict[str, InstalledModel] | str:
+    async def _ask(self, provider: str) -> dict[str, InstalledModel] | ProviderError:
         try:
             return {item.name: item for item in await self._backends[provider].installed()}
         except ProviderError as error:
-            return error.message
+            listed = [spec.id for spec in self._models.models if spec.provider == provider]
+            is_up = error.code in ("loading", "busy") and self._backends[provider].fixed_ctx
+            if not is_up or not listed:
+                return error
+            # it works, and can't list its models yet: they are there as models.yaml says
+            return {name: InstalledModel(name) for name in listed}
 
     async def _infos(self, items: list[tuple[str, InstalledModel]]) -> dict[str, ModelInfo]:
         """The providers' details by digest: asked once per digest, then read from the journal."""

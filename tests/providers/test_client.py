@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import httpx
 import pytest
 import respx
 
@@ -49,9 +52,21 @@ async def test_a_response_becomes_an_error_code(status: int, body: str, code: st
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("7", 7.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("-1", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 60.0),
+        ("1e300", 60.0),
+        ("nan", None),
+        ("soon", None),
+        ("Wed, 99 Oct", None),
+    ],
 )
-async def test_retry_after_is_kept_in_seconds(value: str, seconds: float | None) -> None:
+async def test_retry_after_is_kept_in_seconds_up_to_a_minute(
+    value: str, seconds: float | None
+) -> None:
     error = await failure(429, "", **{"Retry-After": value})
     assert error.retry_after_s == seconds
 
@@ -88,3 +103,47 @@ async def test_the_first_item_and_later_ones_have_their_own_timeouts() -> None:
     assert await code(with_timeouts(items(60), 0.01, 60)) == "timeout"
     assert await code(with_timeouts(items(0, 60), 60, 0.01)) == "stalled"
     assert [item async for item in with_timeouts(items(0, 0), 60, 60)] == [0, 1]
+
+
+async def test_a_date_in_retry_after_is_seconds_from_now() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    error = await failure(503, "", **{"Retry-After": date})
+    assert error.retry_after_s is not None
+    assert 1 < error.retry_after_s <= 30
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_within_the_server_keeps_method_and_body(status: int) -> None:
+    client = HttpClient([f"{URL}/v1"])
+    with respx.mock() as router:
+        router.post(f"{URL}/v1/x").respond(status, headers={"Location": "/api/v2/x"})
+        route = router.post(f"{URL}/api/v2/x").respond(json={"ok": True})
+        assert await client.json("POST", "x", {"a": 1}) == {"ok": True}
+    assert json.loads(route.calls.last.request.content) == {"a": 1}
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [(307, "http://192.0.2.1/x"), (301, "/y"), (302, ""), (307, "http://["), (307, "/x")],
+)
+async def test_another_redirect_is_told_and_not_followed(status: int, location: str) -> None:
+    error = await failure(status, "", Location=location)
+    assert (error.code, error.cause) == ("bad_response", "redirect")
+
+
+async def test_an_address_that_loads_its_model_gets_no_cooldown() -> None:
+    client = HttpClient([URL, "http://127.0.0.1:8"])
+    with respx.mock() as router:
+        router.route(port=9).respond(503, json={"error": {"message": "Loading model"}})
+        router.route(port=8).mock(side_effect=httpx.ConnectError("refused"))
+        with pytest.raises(ProviderError) as caught:
+            await client.json("GET", "/x")
+    assert caught.value.code == "loading"
+    assert [each["failures"] for each in client.load_balancer.status()] == [0, 1]
+    await client.aclose()
+
+
+async def test_an_error_with_status_200_is_an_error() -> None:
+    error = await failure(200, '{"error": "Unexpected endpoint or method. (GET /x)"}')
+    assert error.code == "bad_response"

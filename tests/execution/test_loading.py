@@ -1,0 +1,95 @@
+"""A model that its server still loads is waited for, within the timeout, and said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.errors import ProviderError
+from orch.execution.loading import MAX_PAUSE_S, LoadingWait
+from orch.providers.chat import ChatRequest
+from tests.conftest import CODER
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+
+LOADING = Fault("status", status=503, message="Loading model")
+BUSY = Fault("status", status=503, message="server busy, please try again")
+REQUEST = ChatRequest("m", [], first_token_timeout_s=10)
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("fault", [LOADING, BUSY])
+async def test_a_model_that_is_not_ready_is_asked_again(ollama: FakeOllama, fault: Fault) -> None:
+    ollama.models[CODER].faults += [fault, fault]
+    async with Orchestrator() as orchestrator:
+        result = await orchestrator.execute("hi", model=CODER)
+    assert result.response.content == "def f(): pass"
+    assert [attempt.outcome for attempt in result.attempts] == ["ok"]
+    assert len([each for each in result.warnings if "orch waits for it" in each]) == 1
+
+
+async def test_the_wait_ends_with_the_timeout(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults += [LOADING] * 50
+    async with Orchestrator() as orchestrator:
+        with pytest.raises(OrchError, match=r"was not ready within 0\.5 s") as caught:
+            await orchestrator.execute("hi", model=CODER, timeout_s=0.5)
+    assert caught.value.exit_code == 6
+
+
+async def test_a_server_that_cannot_list_its_models_yet_is_not_down(
+    own: Callable[[str], Path],
+) -> None:
+    with FakeOllama([FakeModel("m")]) as server:
+        server.server_status = LOADING
+        own(
+            "version: 1\nproviders:\n  p: {kind: openai, base_url:"
+            f" {server.url}}}\nmodels:\n  - {{id: m, provider: p}}\n"
+        )
+        async with Orchestrator() as orchestrator:
+            inventory = await orchestrator.runtime.registry.snapshot()
+    assert [(state.spec.id, state.unavailable) for state in inventory.states] == [("m", None)]
+    assert not inventory.states[0].resident
+
+
+def test_another_failure_is_not_waited_for() -> None:
+    failure = ProviderError("server_error", "broken")
+    with pytest.raises(ProviderError) as caught:
+        LoadingWait(REQUEST).add(failure)
+    assert caught.value is failure
+
+
+def test_the_pauses_grow_to_a_limit_and_the_timeout_shrinks() -> None:
+    clock = Clock()
+    wait, pauses = LoadingWait(REQUEST, clock), []
+    for _ in range(9):
+        wait.add(ProviderError("loading", "Loading model"))
+        pauses.append(wait.next_pause_s())
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == MAX_PAUSE_S
+    clock.now = 9.5
+    assert wait.next_pause_s() == 0.5
+
+
+def test_the_servers_own_estimate_is_used_to_a_limit() -> None:
+    wait = LoadingWait(REQUEST, Clock())
+    wait.add(ProviderError("loading", "Loading model", retry_after_s=1.5))
+    assert wait.next_pause_s() == 1.5
+    wait.add(ProviderError("loading", "Loading model", retry_after_s=600))
+    assert wait.next_pause_s() == MAX_PAUSE_S
+
+
+def test_a_timeout_after_a_wait_names_the_whole_time() -> None:
+    wait = LoadingWait(REQUEST, Clock())
+    wait.add(ProviderError("loading", "Loading model"))
+    with pytest.raises(ProviderError, match="m was not ready within 10 s: Loading model"):
+        wait.add(ProviderError("timeout", "no token came for 0.1 s"))
