@@ -24,7 +24,7 @@ from orch.config.discovery import (
     working_directory,
 )
 from orch.config.interpolation import interpolate, strings_with_variables
-from orch.config.urls import ollama_host_url
+from orch.config.urls import corrected_base_url, display_url, ollama_host_url
 from orch.config.version import VERSION
 from orch.types import TaskType
 
@@ -41,6 +41,9 @@ class Config:
     hash: str
     sources: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
+    """About files that were found and ignored."""
+    corrections: tuple[str, ...] = ()
+    """Addresses that were corrected, as sentences."""
     own_rules: Mapping[TaskType, spec.TaskTypeRule] = field(default_factory=dict)
     """The user's own keywords and patterns, which the shipped routing.yaml does not have."""
     shipped_models: tuple[spec.ModelSpec, ...] = ()
@@ -49,6 +52,11 @@ class Config:
     """The user's known_models.yaml, validated."""
     shipped_prefer: frozenset[TaskType] = frozenset()
     """Types whose `prefer` comes from the shipped routing.yaml."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about both files, although they can be used."""
+        return (*self.notes, *self.corrections)
 
 
 def load_config(
@@ -80,13 +88,14 @@ def load_config(
             files, base, env, key
         )  # names the unset variable and its position
         filled = {which: interpolate(data[which], env) for which in FILES}
-    models = _with_ollama_host(spec.build_models(filled["models"]), env)
+    models, corrections = _with_addresses(spec.build_models(filled["models"]), env)
     return Config(
         models,
         spec.build_routing(filled["routing"]),
         key[:12],
         tuple(files.values()),
         tuple(notes),
+        corrections,
         **_own_and_shipped(data),
     )
 
@@ -105,12 +114,13 @@ def config_from_data(
     validated = _validate_and_cache(files, trusted_sources(files, env), env, "")
     filled = {which: interpolate(validated[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(validated, sort_keys=True).encode()).hexdigest()
-    built = _with_ollama_host(spec.build_models(filled["models"]), env)
+    built, corrections = _with_addresses(spec.build_models(filled["models"]), env)
     return Config(
         built,
         spec.build_routing(filled["routing"]),
         digest[:12],
         tuple(files.values()),
+        corrections=corrections,
         **_own_and_shipped(validated),
     )
 
@@ -208,3 +218,25 @@ def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Model
         for name, provider in models.providers.items()
     }
     return replace(models, providers=providers)
+
+
+def _with_addresses(
+    models: spec.Models, env: Mapping[str, str]
+) -> tuple[spec.Models, tuple[str, ...]]:
+    """The models with the addresses that are used, and what was corrected in them."""
+    models, corrections = _with_ollama_host(models, env), []
+    providers = dict(models.providers)
+    for name, provider in providers.items():
+        urls = tuple(corrected_base_url(url, provider.kind) for url in provider.urls)
+        for given, url in zip(provider.urls, urls, strict=True):
+            if given.rstrip("/") != url:
+                shown = f"{display_url(given)} is used as {display_url(url)}"
+                corrections.append(
+                    f"provider {name}: {shown}: kind {provider.kind} takes the address without the"
+                    " path of its API, which orch appends"
+                )
+        if urls != provider.urls:
+            several = urls if provider.base_urls else ()
+            one = None if several else urls[0]
+            providers[name] = replace(provider, base_url=one, base_urls=several)
+    return replace(models, providers=providers), tuple(corrections)

@@ -146,6 +146,29 @@ def url_problem(url: str) -> str | None:
     return None
 
 
+_API_PATHS = {
+    "ollama": (
+        *("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1"),
+        *("/api/chat", "/api/generate", "/api/tags", "/api/embed", "/api/embeddings"),
+        *("/api/show", "/api/ps", "/api/version", "/api"),
+    ),
+    "openai": ("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
+}
+"""Ends of paths that orch appends itself, by the kind of provider."""
+
+
+def corrected_base_url(url: str, kind: str) -> str:
+    """The URL without slashes at its end and without a path of the API, which people copy from
+    examples: orch appends it."""
+    scheme, colon, rest = url.rstrip("/").partition("://")
+    host, _, path = rest.partition("/")
+    path = f"/{path}".rstrip("/")
+    ends = _API_PATHS.get(kind, ())
+    end = next((each for each in ends if path.lower().endswith(each)), "")
+    path = path[: len(path) - len(end)].rstrip("/")
+    return f"{scheme}{colon}{host}{path}"
+
+
 def ollama_host_url(host: str) -> str:
     """The URL that OLLAMA_HOST stands for: default scheme and port filled in, 0.0.0.0 replaced by
     127.0.0.1. Raises ConfigError."""

@@ -92,8 +92,8 @@ def _can_answer(inventory: Inventory, runtime: Runtime) -> bool:
 
 async def _check_config(config: Config) -> Finding:
     sources = ", ".join(f"{source.path.name} ({source.origin})" for source in config.sources)
-    detail = "; ".join((sources, *config.notes))
-    return ("warn", detail, "orch config validate") if config.notes else ("ok", detail, "")
+    detail = "; ".join((sources, *config.warnings))
+    return ("warn", detail, "orch config validate") if config.warnings else ("ok", detail, "")
 
 
 async def _check_journal(journal: Journal, offload: Offload) -> Finding:

@@ -137,7 +137,7 @@ class Run:
         state, runtime = self._state, self._runtime
         plan = state.plan = state.plan or await runtime.router.plan(state.task, prepared)
         state.warnings += dict.fromkeys(
-            (*runtime.config.notes, *history.warnings, *state.task.warnings, *plan.warnings)
+            (*runtime.config.warnings, *history.warnings, *state.task.warnings, *plan.warnings)
         )
         yield Metadata(decision_for(plan, plan.order[0]))
         for warning in self.warnings:

@@ -7,6 +7,7 @@ import ipaddress
 import pytest
 
 from orch.config.urls import (
+    corrected_base_url,
     is_local_url,
     is_loopback,
     ollama_host_url,
@@ -173,3 +174,29 @@ def test_a_host_name_that_begins_with_a_loopback_address_is_not_loopback() -> No
 )
 def test_ollama_host_is_parsed_as_by_ollama(host: str, url: str) -> None:
     assert ollama_host_url(host) == url
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "corrected"),
+    [
+        ("ollama", "http://h:1/v1", "http://h:1"),
+        ("ollama", "http://h:1/v1//", "http://h:1"),
+        ("ollama", "http://h:1/API/Chat/", "http://h:1"),
+        ("ollama", "http://h:1/api/generate", "http://h:1"),
+        ("ollama", "https://h/ollama/api", "https://h/ollama"),
+        ("ollama", "https://h/ollama", "https://h/ollama"),
+        ("ollama", "https://h/my-v1", "https://h/my-v1"),
+        ("ollama", "http://v1", "http://v1"),
+        ("ollama", "http://[::1]:1/", "http://[::1]:1"),
+        ("openai", "http://h/v1/chat/completions", "http://h/v1"),
+        ("openai", "http://h/api/v1/models/", "http://h/api/v1"),
+        ("openai", "http://h/v1", "http://h/v1"),
+        ("openai", "http://h/chat/completions", "http://h"),
+        ("openai", "http://h/api", "http://h/api"),
+    ],
+)
+def test_a_path_that_orch_appends_is_taken_off_an_address(
+    kind: str, url: str, corrected: str
+) -> None:
+    assert corrected_base_url(url, kind) == corrected
+    assert corrected_base_url(corrected, kind) == corrected

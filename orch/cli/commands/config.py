@@ -33,7 +33,7 @@ def config_validate(
 
     try:
         config = context.read_config(ctx)
-        errors, warnings = [], [*config.notes, *_unknown_preferences(config)]
+        errors, warnings = [], [*config.warnings, *_unknown_preferences(config)]
     except ConfigError as error:
         errors, warnings = render.config_problems(error), []
     bad = bool(errors or (strict and warnings))

@@ -57,7 +57,7 @@ def replay_command(
             f"{' and '.join(assumed)} can't be reached: their listed models are assumed to be"
             " installed and not loaded"
         )
-    for warning in (*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings):
+    for warning in (*orchestrator.runtime.config.warnings, *orchestrator.runtime.journal.warnings):
         render.print_warning(warning)
     if as_json:
         render.print_json(_to_json(replay, assumed))
