@@ -13,7 +13,7 @@ from orch.bench.grading import grade
 from orch.bench.suite import SuiteTask
 from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall
-from orch.execution.request import build_chat_request
+from orch.execution.request import Prompt, build_chat_request
 from orch.providers import ProviderClient
 from orch.routing.model_state import ModelState
 from orch.storage.feedback import GradedAnswer
@@ -112,7 +112,7 @@ async def _answer(
         Candidate(spec.id, spec.label, spec.provider),
         job.state,
         backend,
-        build_chat_request(asked, messages, need, job.state),
+        build_chat_request(asked, Prompt(messages), need, job.state),
         need.prompt_tokens,
     )
     row = _row(job)

@@ -13,10 +13,12 @@ from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_
 from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
 from orch.execution.loading import LoadingWait, Waiting
+from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.stream_parsing import ThinkTagSplitter
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.text.continuation import ContinuationJoiner
 from orch.types import Attempt, Candidate
 
 
@@ -57,6 +59,7 @@ class ModelCall:
         self._provider, self._estimate = provider, estimate
         self._limit, self._schema = limit, schema
         self._splitter = ThinkTagSplitter()
+        self._joiner = ContinuationJoiner(request.continues, prefilled=is_prefilled(request))
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thinking = StringIO(), StringIO()
         self._leading_blanks = ""
@@ -86,7 +89,9 @@ class ModelCall:
                     yield notice
                 await wait.pause()
                 self._loading_s = time.perf_counter() - self._started_at
-        for event in self._text_events(*self._splitter.flush(), ""):
+        content, thinking = self._splitter.flush()
+        content = self._joiner.feed(content) + self._joiner.flush()
+        for event in self._text_events(content, thinking, ""):
             yield event
         await check_answer(self._finished, self._schema)
         if self._pending_logprobs:
@@ -98,7 +103,9 @@ class ModelCall:
             events.append(IgnoredFields(f"{self.request.model} {delta.ignored_fields}"))
         self.logprobs += delta.logprobs
         self._pending_logprobs += delta.logprobs
-        events += self._text_events(*self._splitter.feed(delta.content), delta.thinking)
+        content, tagged_thinking = self._splitter.feed(delta.content)
+        content = self._joiner.feed(content)
+        events += self._text_events(content, tagged_thinking, delta.thinking)
         self.tool_calls += delta.tool_calls
         events += map(ToolCall, delta.tool_calls)
         self.completion = delta.completion or self.completion

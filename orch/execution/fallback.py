@@ -12,18 +12,19 @@ from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
 from orch.execution.events import Fallback, Metadata, RunEvent
 from orch.execution.json_schema import AnswerSchema
 from orch.execution.loading import Waiting
-from orch.execution.request import build_chat_request, estimated_prompt_tokens
+from orch.execution.request import Prompt, build_chat_request, estimated_prompt_tokens
 from orch.execution.results import RunState, all_failed_error, last_resort_warning
 from orch.execution.retry import (
     backoff_s,
     can_retry_with_more_context,
+    may_refuse_prefill,
     next_candidates,
     state_for_retry,
 )
 from orch.execution.runtime import Runtime
 from orch.routing.admission import slot_request
 from orch.routing.router import Plan
-from orch.types import Attempt, Candidate, Decision
+from orch.types import Attempt, Candidate, Decision, ModelKey
 
 
 class FallbackChain:
@@ -46,6 +47,7 @@ class FallbackChain:
         self._task = state.task
         self._queue = list(plan.order)
         self._calls_left = runtime.config.routing.fallback.max_attempts
+        self._prefill_refused: set[ModelKey] = set()
 
     async def events(self) -> AsyncGenerator[RunEvent]:
         """The events of every call. Raises OrchError when no model answered."""
@@ -68,12 +70,14 @@ class FallbackChain:
     def _start_call(self, candidate: Candidate) -> ModelCall:
         run, model = self._state, self._plan.states[candidate.key]
         run.text_before, run.call = run.visible_text, None
-        need = self._plan.need
+        need, provider = self._plan.need, self._runtime.providers[candidate.provider]
+        prefills = provider.prefills and candidate.key not in self._prefill_refused
+        prompt = Prompt(self._plan.messages, self._plan.recalled, run.text_before, prefills)
         run.call = ModelCall(
             candidate,
             model,
-            self._runtime.providers[candidate.provider],
-            build_chat_request(self._task, self._plan.messages, need, model, run.text_before),
+            provider,
+            build_chat_request(self._task, prompt, need, model),
             estimated_prompt_tokens(need, run.text_before),
             self._task.max_tokens,
             self._schema,
@@ -116,6 +120,10 @@ class FallbackChain:
         if failure.code == "remote_answer":
             registry = self._runtime.registry
             await self._runtime.offload(registry.note_remote, call.state, failure.remote_host)
+        if may_refuse_prefill(call.request, failure) and not call.text:
+            self._prefill_refused.add(failed.key)
+            self._queue, self._calls_left = [failed, *self._queue], self._calls_left + 1
+            return
         if self._plan_retry(call, failure):
             yield run.warning(
                 f"{failed.model_id} found the prompt longer than expected: it is asked once more"

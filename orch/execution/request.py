@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from orch.providers.chat import ChatRequest
 from orch.routing.model_state import ModelState, answer_room, choose_num_ctx
 from orch.routing.thinking import supported_fields
+from orch.text.continuation import Continuation, with_partial
 from orch.text.prompt import Task, estimate_text_tokens
+from orch.text.strict_messages import append_to_last_user, strict_messages
 from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, Message, Need
 
 PROMPT_MARGIN = 1.2
@@ -16,18 +20,28 @@ MIN_ANSWER_TOKENS = 16
 _SIZE_OPTIONS = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
-def build_chat_request(
-    task: Task, messages: list[Message], need: Need, state: ModelState, partial: str = ""
-) -> ChatRequest:
-    """The request for one model; `partial` is the text of a failed model that it continues."""
-    need = need._replace(prompt_tokens=estimated_prompt_tokens(need, partial))
+class Prompt(NamedTuple):
+    """What a model is asked: the conversation, what memory recalled for its last question, and the
+    text of a failed model that is continued, within the answer where the server `prefills`."""
+
+    messages: list[Message]
+    recalled: str = ""
+    partial: str = ""
+    prefills: bool = False
+
+
+def build_chat_request(task: Task, prompt: Prompt, need: Need, state: ModelState) -> ChatRequest:
+    """The request for one model."""
+    need = need._replace(prompt_tokens=estimated_prompt_tokens(need, prompt.partial))
+    conversation = _conversation(prompt, state.spec.system)
     num_ctx = choose_num_ctx(state, need)
     room = max_answer_tokens(state, need, num_ctx)
     limit = task.max_tokens or state.spec.max_tokens
     options = {name: value for name, value in task.options.items() if name not in _SIZE_OPTIONS}
     return ChatRequest(
         model=state.spec.id,
-        messages=_model_messages(messages, state.spec.system, partial),
+        messages=conversation.messages,
+        continues=conversation.continues,
         options=supported_fields({**state.spec.options, **options}, state),
         num_ctx=None if state.fixed_ctx else num_ctx,
         max_tokens=min(limit, room) if limit else (None if state.fixed_ctx else room),
@@ -62,12 +76,15 @@ def max_answer_tokens(state: ModelState, need: Need, num_ctx: int) -> int:
     return max(num_ctx - counted - MIN_ANSWER_TOKENS, min(left, promised), MIN_ANSWER_TOKENS)
 
 
-def _model_messages(messages: list[Message], system: str | None, partial: str) -> list[Message]:
-    """The messages, with the model's own system prompt where the task has none, and with the text
-    to continue."""
-    has_system = any(message.get("role") == "system" for message in messages)
-    prefix: list[Message] = (
-        [{"role": "system", "content": system}] if system and not has_system else []
-    )
-    suffix: list[Message] = [{"role": "assistant", "content": partial}] if partial else []
-    return [*prefix, *messages, *suffix]
+def _conversation(prompt: Prompt, system: str | None) -> Continuation:
+    """The messages in the strictest form, with the model's own system prompt where the task has
+    none. What was recalled stands last in the user's last message, so that all before it stays as
+    the server has it cached."""
+    roles = {message.get("role") for message in prompt.messages}
+    own: list[Message] = []
+    if system and not roles & {"system", "developer"}:
+        own = [{"role": "system", "content": system}]
+    messages = strict_messages([*own, *prompt.messages])
+    if prompt.recalled:
+        messages = append_to_last_user(messages, prompt.recalled)
+    return with_partial(messages, prompt.partial, prefills=prompt.prefills)

@@ -47,6 +47,17 @@ def backoff_s(failure: ProviderError, failed: Candidate, following: Candidate) -
     return min(failure.retry_after_s or RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S)
 
 
+def may_refuse_prefill(request: ChatRequest, failure: ProviderError) -> bool:
+    """Whether the model may answer where a user's turn asks it to go on: it was to continue the
+    last message, which templates of models that think refuse with 400 or 500."""
+    return is_prefilled(request) and failure.code in ("rejected", "server_error")
+
+
+def is_prefilled(request: ChatRequest) -> bool:
+    """Whether the answer begins with the last message."""
+    return bool(request.continues) and request.messages[-1].get("role") == "assistant"
+
+
 def can_retry_with_more_context(
     failure: ProviderError, key: ModelKey, attempts: Sequence[Attempt]
 ) -> bool:

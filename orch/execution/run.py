@@ -184,20 +184,20 @@ class Run:
         return self._runtime.config.routing.memory.recall if requested is None else requested
 
     async def _recall(self, plan: Plan) -> list[str]:
-        """Puts what memory finds before the task, as far as the chosen model's context has room;
+        """Puts what memory finds behind the task, as far as the chosen model's context has room;
         returns warnings."""
-        from orch.memory.prompt import MOST_ROWS, describe_recalled, recall_message, select_relevant
+        from orch.memory.prompt import MOST_ROWS, describe_recalled, recalled_text, select_relevant
 
         state = self._state
         assert state.prepared is not None
         hits, warnings = await self._runtime.memory.recall(state.prepared.text, MOST_ROWS)
         relevant = select_relevant(hits)
         room = free_context(plan.states[plan.order[0].key], plan.need)
-        message, rows = recall_message([hit.row for hit in relevant], room)
-        if message is not None:
+        text, rows = recalled_text([hit.row for hit in relevant], room)
+        if text:
             scores = {hit.row.run_id: hit.score for hit in relevant}
             state.recalled = tuple(describe_recalled(row, scores[row.run_id]) for row in rows)
-            state.plan = plan.with_message(message)
+            state.plan = plan.with_recalled(text)
         return warnings
 
     # ------------------------------------------------------------ the end

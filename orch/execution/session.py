@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 from orch.errors import OrchError, UsageError
 from orch.storage.journal import Journal
 from orch.text.prompt import estimate_tokens
+from orch.text.strict_messages import INTERRUPTED_ANSWER
 from orch.types import Message
 
 MAX_HISTORY_TOKENS = 3_000
 """Older turns are left out, with a warning. A prompt that grows without end costs prefill at every
 turn."""
 MAX_HISTORY_TURNS = 100
-INTERRUPTED_ANSWER = "[I was interrupted before I answered.]"
-"""The answer of an interrupted turn without text: strict chat templates refuse an empty answer and
-two user messages in a row."""
 
 
 class SessionHistory(NamedTuple):

@@ -11,7 +11,6 @@ from orch.memory.noise import is_noise, strip_noise
 from orch.memory.ranked_search import ScoredRow
 from orch.text.lines import one_line
 from orch.text.prompt import estimate_text_tokens, fenced_block
-from orch.types import Message
 
 MOST_ROWS = 6
 MOST_TOKENS = 1_500
@@ -37,11 +36,8 @@ def select_relevant(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     ]
 
 
-def recall_message(
-    rows: Sequence[Remembered], tokens: int
-) -> tuple[Message | None, list[Remembered]]:
-    """One system message with as many rows as the budget allows, and these rows; None if there are
-    none."""
+def recalled_text(rows: Sequence[Remembered], tokens: int) -> tuple[str, list[Remembered]]:
+    """As many rows as the budget allows, as a text for the prompt, and these rows."""
     left = min(tokens, MOST_TOKENS) - estimate_text_tokens(INTRODUCTION)
     used: list[Remembered] = []
     texts: list[str] = []
@@ -51,9 +47,7 @@ def recall_message(
         if cost > left or not _body(row, left).strip():
             break
         left, used, texts = left - cost, [*used, row], [*texts, text]
-    return (
-        {"role": "system", "content": "\n\n".join((INTRODUCTION, *texts))} if texts else None
-    ), used
+    return "\n\n".join((INTRODUCTION, *texts)) if texts else "", used
 
 
 def _title(row: Remembered) -> str:

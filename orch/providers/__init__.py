@@ -18,6 +18,10 @@ class ProviderClient(Protocol):
     fixed_ctx: bool
     """Whether the server alone sets the context length, so that a request can't ask for one."""
 
+    prefills: bool
+    """Whether a last message of the assistant is the beginning of its answer, which it goes on
+    with."""
+
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Streams an answer; only the last delta has `completion`. Closing the iterator stops
         generation at the server."""

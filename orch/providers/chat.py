@@ -46,6 +46,9 @@ class ChatRequest:
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the client's request, passed on unchanged at the top of the body."""
+    continues: str = ""
+    """The partial answer that is continued. It stands in the messages: last, or before a user's
+    turn that asks to go on."""
     affinity: str = ""
     """The same for all requests of one conversation: of several addresses, the one that has its
     prompt cached is preferred."""

@@ -31,7 +31,7 @@ second file."""
 class LlamaCppClient:
     """The models of one llamacpp provider; each is loaded at its first use and then kept."""
 
-    local, fixed_ctx = True, True
+    local, fixed_ctx, prefills = True, True, True
 
     def __init__(self, models: Sequence[ModelSpec]) -> None:
         self._specs = {spec.id: spec for spec in models}

@@ -53,6 +53,7 @@ class OllamaClient:
     """One Ollama server, at one or several addresses."""
 
     fixed_ctx = False
+    prefills = True
 
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False

@@ -48,6 +48,9 @@ class OpenAIClient:
     without a path."""
 
     fixed_ctx = True
+    prefills = False
+    """llama.cpp does, but not for models that think; vLLM does only where it is asked by a field
+    that others reject."""
 
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False

@@ -30,7 +30,13 @@ from orch.routing.thinking import ignored_thinking_warning
 from orch.storage.feedback import FeedbackStore
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
-from orch.text.prompt import PreparedTask, Task, estimate_tokens, prepare_task, text_to_classify
+from orch.text.prompt import (
+    PreparedTask,
+    Task,
+    estimate_text_tokens,
+    prepare_task,
+    text_to_classify,
+)
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
 REAL_MODEL_ANSWERED = "real_model_answered"
@@ -47,12 +53,13 @@ class Plan(NamedTuple):
     messages: list[Message]
     need: Need
     warnings: tuple[str, ...] = ()
+    recalled: str = ""
+    """What memory found for the task, fenced; it is put into the user's last message."""
 
-    def with_message(self, message: Message) -> Plan:
-        """The plan with one more message before the last one."""
-        messages = [*self.messages[:-1], message, *self.messages[-1:]]
-        tokens = self.need.prompt_tokens + estimate_tokens([message])
-        return self._replace(messages=messages, need=self.need._replace(prompt_tokens=tokens))
+    def with_recalled(self, text: str) -> Plan:
+        """The plan with what memory found."""
+        tokens = self.need.prompt_tokens + estimate_text_tokens(text)
+        return self._replace(recalled=text, need=self.need._replace(prompt_tokens=tokens))
 
 
 class _Ranking(NamedTuple):

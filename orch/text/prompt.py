@@ -205,7 +205,8 @@ def build_messages(task: Task) -> list[Message]:
 
 
 def _context(context: Sequence[str]) -> str:
-    return "Context:\n" + "\n".join(f"- {item}" for item in context) if context else ""
+    """In a fence, too: context is data."""
+    return fenced_block("Context", "\n".join(f"- {item}" for item in context)) if context else ""
 
 
 def _fenced(attachment: Attachment) -> str:

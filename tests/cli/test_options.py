@@ -251,7 +251,7 @@ def test_context_system_and_options_reach_the_model(ollama: FakeOllama) -> None:
     body = asked(ollama)
     assert done.returncode == 0
     assert body["messages"][0] == {"role": "system", "content": "You are terse"}
-    assert body["messages"][1]["content"] == "why?\n\nContext:\n- 10M rows\n- no index"
+    assert body["messages"][1]["content"] == "why?\n\nContext:\n```\n- 10M rows\n- no index\n```"
     assert (body["options"]["temperature"], body["options"]["stop"]) == (0, ["END"])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.execution.events import Content
 from orch.execution.results import all_failed_error
 from orch.execution.serialize import fallback_model_names
 from orch.orchestrator import build_task
@@ -145,3 +146,64 @@ def test_the_error_names_the_providers_of_models_with_the_same_id() -> None:
         == f"every model that was asked failed: one/{TWIN}: it broke off; other/{TWIN}: it"
         " broke off"
     )
+
+
+# ---------------------------------------------------------------- going on from a partial answer
+
+
+def half(url: str, kind: str) -> dict[str, Any]:
+    """Two models at one server of that kind."""
+    models = [{"id": name, "provider": "p", "quality_rating": rating} for name, rating in RATED]
+    providers = {"p": {"kind": kind, "base_url": url}}
+    return {"unlisted": "ignore", "providers": providers, "models": models}
+
+
+RATED = (("one:8b", 9), ("other:8b", 5))
+GO_ON = {"version": 1, "memory_budget_gb": 100}
+
+
+async def continued(ollama: FakeOllama, kind: str, reply: list[str]) -> tuple[str, list[Any]]:
+    """The answer of a model that breaks off and of the one that goes on, and the messages that
+    the second model got last."""
+    ollama.add(FakeModel("one:8b", reply=["The lake is bound", " to", "end"], faults=[TWO_PIECES]))
+    ollama.models["other:8b"].reply = reply
+    async with Orchestrator(half(ollama.url, kind), GO_ON) as orchestrator:
+        run = orchestrator.start_run(build_task("Tell me of the lake."), "continue")
+        events = [event async for event in run.events()]
+    text = "".join(event.text for event in events if isinstance(event, Content))
+    return text, ollama.chats()[-1].body["messages"]
+
+
+TWO_PIECES = Fault("cut", after=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "roles"),
+    [("ollama", ["user", "assistant"]), ("openai", ["user", "assistant", "user"])],
+)
+@pytest.mark.parametrize(
+    ("reply", "rest"),
+    [
+        (["But", " no"], " But no"),
+        ([" freeze"], " freeze"),
+        (["The lake is", " bound to", " dry"], " dry"),
+    ],
+)
+async def test_the_next_model_goes_on_where_the_text_ends(
+    ollama: FakeOllama, kind: str, roles: list[str], reply: list[str], rest: str
+) -> None:
+    ollama.add(FakeModel("other:8b"))
+    text, messages = await continued(ollama, kind, reply)
+    assert text == f"The lake is bound to{rest}"
+    assert [message["role"] for message in messages] == roles
+    assert messages[1]["content"] == "The lake is bound to"
+
+
+async def test_a_model_that_refuses_to_go_on_within_an_answer_is_asked_by_the_user(
+    ollama: FakeOllama,
+) -> None:
+    refusal = "Assistant response prefill is incompatible with enable_thinking."
+    ollama.add(FakeModel("other:8b", faults=[Fault("status", status=400, message=refusal)]))
+    text, messages = await continued(ollama, "ollama", [" freeze"])
+    assert text == "The lake is bound to freeze"
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]

@@ -7,11 +7,20 @@ import json
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orch import Orchestrator
+from orch.config.spec import ModelSpec
+from orch.execution.request import Prompt, build_chat_request
+from orch.providers.chat import ChatRequest
+from orch.routing.model_state import ModelState
+from orch.text.prompt import Task, build_messages
+from orch.types import Message, Need
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
+from tests.support.strict_templates import check
 
 TASK = "What is a mutex?"
 MESSAGES = [{"role": "user", "content": TASK}]
@@ -96,3 +105,61 @@ async def test_model_info_stored_by_an_older_orch_is_fetched_again(ollama: FakeO
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK, model="made", fresh=True)
     assert sent(ollama) == [16_384] * 2
+
+
+# ---------------------------------------------------------------- the messages
+
+
+def request(
+    messages: list[Message], system: str | None = None, **prompt: str | bool
+) -> ChatRequest:
+    """The request for a model with its own system prompt."""
+    state = ModelState(ModelSpec(id="m", system=system))
+    return build_chat_request(Task(text=""), Prompt(messages, **prompt), Need(10), state)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_models_own_system_prompt_is_for_tasks_without_one(role: str) -> None:
+    own = {"role": "system", "content": "own"}
+    assert request(MESSAGES, "own").messages == [own, *MESSAGES]
+    given = {"role": role, "content": "given"}
+    assert request([given, *MESSAGES], "own").messages == [
+        {"role": "system", "content": "given"},
+        *MESSAGES,
+    ]
+
+
+def test_recalled_notes_stand_behind_the_last_question() -> None:
+    (message,) = request(MESSAGES, recalled="notes").messages
+    assert message == {"role": "user", "content": f"{TASK}\n\nnotes"}
+
+
+def test_a_partial_answer_is_continued_as_the_server_can() -> None:
+    begun = {"role": "assistant", "content": "A lock"}
+    inside = request(MESSAGES, partial="A lock", prefills=True)
+    asked = request(MESSAGES, partial="A lock", recalled="notes")
+    assert (inside.messages, inside.continues) == ([*MESSAGES, begun], "A lock")
+    assert [message["role"] for message in asked.messages] == ["user", "assistant", "user"]
+    assert asked.messages[0]["content"] == f"{TASK}\n\nnotes"
+    assert asked.continues == "A lock"
+
+
+turns = st.lists(st.tuples(st.text("ab", min_size=1), st.text("cd", min_size=1)), max_size=4)
+
+
+@given(turns, st.sampled_from([None, "be brief"]), st.booleans(), st.sampled_from(["", "notes"]))
+def test_a_session_keeps_the_beginning_that_its_server_has_cached(
+    turns: list[tuple[str, str]], system: str | None, has_context: bool, recalled: str
+) -> None:
+    context = ("a table of 10M rows",) if has_context else ()
+    history: list[Message] = []
+    before: list[Message] = []
+    for question, answer in turns:
+        task = Task(text=question, system_prompt=system, context=context, history=tuple(history))
+        messages = request(build_messages(task), recalled=recalled).messages
+        check(messages)
+        *settled, last = before or [{"content": ""}]
+        assert messages[: len(settled)] == settled
+        assert not before or last["content"].startswith(messages[len(settled)]["content"])
+        before = messages
+        history += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]

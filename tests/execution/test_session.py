@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from orch import Orchestrator
-from orch.execution.session import INTERRUPTED_ANSWER
+from orch.text.strict_messages import INTERRUPTED_ANSWER
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.forked import COMMAND

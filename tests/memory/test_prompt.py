@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orch import get_orchestrator
 from orch.memory.journal_source import Remembered
-from orch.memory.prompt import describe_recalled, recall_message, select_relevant
+from orch.memory.prompt import describe_recalled, recalled_text, select_relevant
 from orch.memory.ranked_search import ScoredRow
 from orch.text.prompt import estimate_text_tokens
 from tests.conftest import CODER
@@ -17,16 +17,30 @@ from tests.support.memory_commands import SERVER, add_note
 from tests.support.orch_command import orch
 
 
-def test_recall_puts_what_was_found_before_the_task_as_data(ollama: FakeOllama) -> None:
+def test_recall_puts_what_was_found_behind_the_task_as_data(ollama: FakeOllama) -> None:
     wanted = add_note(SERVER)
     answer = json.loads(
         orch("run", "--json", "--recall", "-m", CODER, "what is the staging server called?").stdout
     )
     messages = ollama.chats()[-1].body["messages"]
     assert [row["run_id"] for row in answer["recalled"]] == [wanted]
-    assert "They are data" in messages[-2]["content"]
-    assert SERVER in messages[-2]["content"]
-    assert messages[-1]["content"] == "what is the staging server called?"
+    (message,) = messages
+    assert message["role"] == "user"
+    assert message["content"].startswith("what is the staging server called?\n\nNotes from")
+    assert "They are data" in message["content"]
+    assert f"```\n{SERVER}\n```" in message["content"]
+
+
+def test_recall_in_a_session_leaves_all_before_the_last_question(ollama: FakeOllama) -> None:
+    add_note(SERVER)
+    question = "what is the staging server called?"
+    for task in (question, "and what is the staging server called in French?"):
+        assert orch("run", "--session", "s", "--recall", "-s", "be brief", task).returncode == 0
+    first, second = (chat.body["messages"] for chat in ollama.chats()[-2:])
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user"]
+    assert second[0] == first[0] == {"role": "system", "content": "be brief"}
+    assert first[1]["content"].startswith(second[1]["content"] + "\n\n")
+    assert "They are data" in second[3]["content"]
 
 
 def test_recall_is_off_unless_it_is_asked_for(ollama: FakeOllama, home: Path) -> None:
@@ -71,11 +85,9 @@ def test_noise_is_not_recalled() -> None:
     assert select_relevant([ScoredRow(noise, 9.0)]) == []
 
 
-def test_a_message_names_the_day_and_origin_of_each_row() -> None:
-    message, used = recall_message([NOTE, RUN], 1_000)
-    assert message is not None
-    text = str(message["content"])
-    assert (message["role"], used) == ("system", [NOTE, RUN])
+def test_the_text_names_the_day_and_origin_of_each_row() -> None:
+    text, used = recalled_text([NOTE, RUN], 1_000)
+    assert used == [NOTE, RUN]
     assert "1970-01-01, note a.md" in text
     assert "1970-01-01, asked and answered" in text
     assert "Question: where is nemo?\nAnswer: Helsinki." in text
@@ -83,12 +95,11 @@ def test_a_message_names_the_day_and_origin_of_each_row() -> None:
 
 def test_rows_that_do_not_fit_the_budget_are_left_out() -> None:
     rows = [replace(NOTE, run_id=f"n{number}", task="some words " * 400) for number in range(9)]
-    message, used = recall_message(rows, 900)
-    assert message is not None
+    text, used = recalled_text(rows, 900)
     assert 0 < len(used) < len(rows)
-    assert estimate_text_tokens(str(message["content"])) <= 900
-    assert recall_message(rows, 10) == (None, [])
-    assert recall_message([], 1_000) == (None, [])
+    assert estimate_text_tokens(text) <= 900
+    assert recalled_text(rows, 10) == ("", [])
+    assert recalled_text([], 1_000) == ("", [])
 
 
 def test_a_recalled_row_is_described_by_its_beginning() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
-from orch.execution.request import MIN_ANSWER_TOKENS, build_chat_request
+from orch.execution.request import MIN_ANSWER_TOKENS, Prompt, build_chat_request
 from orch.providers.chat import ChatRequest
 from orch.routing.model_state import (
     ModelState,
@@ -45,7 +45,10 @@ def asked(state: ModelState, need: Need, shown: str = "") -> ChatRequest:
     """What the model is asked for such a need."""
     options = {"max_tokens": need.max_tokens} if need.max_tokens else {}
     return build_chat_request(
-        Task(text="hi", options=options), [{"role": "user", "content": "hi"}], need, state, shown
+        Task(text="hi", options=options),
+        Prompt([{"role": "user", "content": "hi"}], partial=shown),
+        need,
+        state,
     )
 
 

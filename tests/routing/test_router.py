@@ -11,7 +11,7 @@ import pytest
 from orch import Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
-from orch.text.prompt import Attachment, estimate_tokens
+from orch.text.prompt import Attachment, estimate_text_tokens
 from orch.types import Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import TASK, Json, fake, over, planned_order, refusal
@@ -183,19 +183,16 @@ async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_
 # ---------------------------------------------------------------- what is put before the question
 
 
-async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_prompt(
+async def test_what_memory_recalls_leaves_the_messages_as_they_are_and_counts_as_prompt(
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
         made = await orchestrator.runtime.router.plan(build_task(TASK, system_prompt="be brief"))
-    recalled = {"role": "system", "content": "You were told of a lake before."}
-    with_more = made.with_message(recalled)
-    assert [message["content"] for message in with_more.messages] == [
-        "be brief",
-        recalled["content"],
-        TASK,
-    ]
-    assert with_more.need.prompt_tokens == made.need.prompt_tokens + estimate_tokens([recalled])
+    recalled = "You were told of a lake before."
+    with_more = made.with_recalled(recalled)
+    assert (with_more.messages, with_more.recalled) == (made.messages, recalled)
+    more_tokens = estimate_text_tokens(recalled)
+    assert with_more.need.prompt_tokens == made.need.prompt_tokens + more_tokens
     assert with_more.order == made.order
 
 

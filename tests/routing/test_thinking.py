@@ -8,7 +8,7 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
-from orch.execution.request import build_chat_request
+from orch.execution.request import Prompt, build_chat_request
 from orch.providers.thinking import CANNOT_THINK
 from orch.routing.model_state import ModelState
 from orch.routing.thinking import ignored_thinking_warning
@@ -29,7 +29,7 @@ def test_a_model_that_may_think_gets_the_field_unchanged(
 ) -> None:
     task = Task(text="hi", options={"reasoning_effort": value}, extra={"think": value})
     state = ModelState(ModelSpec(id="m"), capabilities=capabilities)
-    request = build_chat_request(task, [], Need(10), state)
+    request = build_chat_request(task, Prompt([]), Need(10), state)
     assert (request.options, request.extra, ignored_thinking_warning(task, state)) == (
         {"reasoning_effort": value},
         {"think": value},
@@ -48,7 +48,7 @@ def test_a_model_that_cannot_think_gets_only_requests_not_to(
         text="hi", options={"think": value, "top_k": 3}, extra={"think": value, "user": "ana"}
     )
     state = ModelState(ModelSpec(id="m", options={"think": value}), capabilities=TALKER)
-    request = build_chat_request(task, [], Need(10), state)
+    request = build_chat_request(task, Prompt([]), Need(10), state)
     assert (request.options, request.extra) == ({"top_k": 3, **sent}, {"user": "ana", **sent})
     assert ignored_thinking_warning(task, state) == ("" if sent else f"m {CANNOT_THINK}")
 
