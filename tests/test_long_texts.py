@@ -21,7 +21,7 @@ from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
 from orch.execution.results import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
-from orch.providers.stream_parsing import ThinkTagSplitter
+from orch.providers.streams.thinking import ThinkingSplitter
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter
@@ -222,20 +222,20 @@ def test_the_tail_of_a_line_without_end_is_bounded() -> None:
 
 
 def test_blanks_before_an_answer_are_kept_apart_until_something_follows() -> None:
-    splitter = ThinkTagSplitter()
+    splitter = ThinkingSplitter()
     assert [splitter.feed(" ") for _ in range(10_000)] == [("", "")] * 10_000
     assert splitter._pending == ""  # which is read anew at each piece
     assert splitter.feed("hello") == (" " * 10_000 + "hello", "")
 
 
 def test_blanks_before_thinking_are_no_part_of_it() -> None:
-    splitter = ThinkTagSplitter()
+    splitter = ThinkingSplitter()
     splitter.feed("\n\n")
     assert splitter.feed("<think>so</think>\n\nyes") == ("yes", "so")
 
 
 def test_blanks_alone_are_given_at_the_end() -> None:
-    splitter = ThinkTagSplitter()
+    splitter = ThinkingSplitter()
     splitter.feed("  ")
     assert splitter.flush() == ("  ", "")
 

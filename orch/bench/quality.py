@@ -114,6 +114,7 @@ async def _answer(
         backend,
         build_chat_request(asked, Prompt(messages), need, job.state),
         need.prompt_tokens,
+        held=True,
     )
     row = _row(job)
     try:

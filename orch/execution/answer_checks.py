@@ -40,20 +40,40 @@ class FinishedAnswer(NamedTuple):
     @property
     def must_be_json(self) -> bool:
         """Whether JSON was requested. JSON cut at the caller's own limit is returned as is."""
-        requested = self.request.response_format
-        if requested is None or requested.get("type") == "text" or self.has_tool_calls:
+        if not wants_json(self.request) or self.has_tool_calls:
             return False
         return self.cut or not self.reached_token_limit
 
 
-async def check_answer(answer: FinishedAnswer, schema: AnswerSchema | None) -> None:
-    """Raises ProviderError (`empty`, `invalid_json`, `schema_mismatch`) for a failed answer."""
+def wants_json(request: ChatRequest) -> bool:
+    """Whether the request asks for JSON, with or without a schema."""
+    requested = request.response_format
+    return requested is not None and requested.get("type") != "text"
+
+
+async def check_answer(
+    answer: FinishedAnswer, schema: AnswerSchema | None, *, can_unwrap: bool = False
+) -> str:
+    """The text to give. Raises ProviderError (`empty`, `invalid_json`, `schema_mismatch`) for a
+    failed answer. With `can_unwrap`, JSON in a code fence is taken out of it."""
     _check_not_empty(answer)
     if not answer.must_be_json:
-        return
-    _check_json(answer.text)
+        return answer.text
+    if not _is_json(answer.text):
+        return await _unwrapped(answer.text, schema, can_unwrap=can_unwrap)
     if schema is not None and (violation := await schema.violation(answer.text)):
         raise ProviderError("schema_mismatch", f"the answer breaks the schema: {violation}")
+    return answer.text
+
+
+async def _unwrapped(text: str, schema: AnswerSchema | None, *, can_unwrap: bool) -> str:
+    from orch.execution.fenced_json import choose_json, fenced_blocks  # few answers need it
+
+    blocks = fenced_blocks(text)
+    if blocks and can_unwrap:
+        return await choose_json(blocks, schema)
+    fence = ": it is in a code fence, after text that was already shown" if blocks else ""
+    raise ProviderError("invalid_json", f"the answer is not the JSON that was requested{fence}")
 
 
 def _check_not_empty(answer: FinishedAnswer) -> None:
@@ -64,13 +84,12 @@ def _check_not_empty(answer: FinishedAnswer) -> None:
     raise ProviderError("empty", f"the answer was empty{only_thoughts}{cut}")
 
 
-def _check_json(text: str) -> None:
+def _is_json(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        raise ProviderError(
-            "invalid_json", "the answer is not the JSON that was requested"
-        ) from None
+        return False
+    return True
 
 
 def exceeded_context(request: ChatRequest, completion: Completion | None) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from io import StringIO
 from typing import Any, NamedTuple
 
 from orch.errors import ProviderError
-from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
+from orch.execution.answer_checks import (
+    FinishedAnswer,
+    check_answer,
+    exceeded_context,
+    wants_json,
+)
 from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
 from orch.execution.loading import LoadingWait, Waiting
 from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
-from orch.providers.stream_parsing import ThinkTagSplitter
+from orch.providers.streams.thinking import ThinkingSplitter, may_lack_opening
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.text.continuation import ContinuationJoiner
 from orch.types import Attempt, Candidate
@@ -35,7 +40,8 @@ class ModelCall:
     """One call of a model. Iterate `events`, then read `as_attempt`.
 
     `events` raises ProviderError. `limit` is the caller's own limit of answer tokens: JSON that is
-    cut there is returned as is.
+    cut there is returned as is. With `held`, content comes as one event at the end, when the whole
+    answer can be looked at; so does text that was to be JSON and does not begin as such.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class ModelCall:
         estimate: int,
         limit: int | None = None,
         schema: AnswerSchema | None = None,
+        *,
+        held: bool = False,
     ) -> None:
         self.candidate, self.state, self.request = candidate, state, request
         self.reported = False
@@ -58,8 +66,10 @@ class ModelCall:
         """When the first visible token came, by the performance counter."""
         self._provider, self._estimate = provider, estimate
         self._limit, self._schema = limit, schema
-        self._splitter = ThinkTagSplitter()
+        self._splitter = ThinkingSplitter()
         self._joiner = ContinuationJoiner(request.continues, prefilled=is_prefilled(request))
+        self._held: bool | None = held or (None if wants_json(request) else False)
+        """None until the first character of the answer shows whether it is JSON."""
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thinking = StringIO(), StringIO()
         self._leading_blanks = ""
@@ -89,11 +99,13 @@ class ModelCall:
                     yield notice
                 await wait.pause()
                 self._loading_s = time.perf_counter() - self._started_at
-        content, thinking = self._splitter.flush()
-        content = self._joiner.feed(content) + self._joiner.flush()
-        for event in self._text_events(content, thinking, ""):
+        for event in self._last_events():
             yield event
-        await check_answer(self._finished, self._schema)
+        text = await check_answer(self._finished, self._schema, can_unwrap=self._held is True)
+        if self._held and text:
+            self._replace_text(text)
+            self._held = False
+            yield self._with_logprobs(Content(text))
         if self._pending_logprobs:
             yield self._with_logprobs(Content(""))
 
@@ -103,13 +115,34 @@ class ModelCall:
             events.append(IgnoredFields(f"{self.request.model} {delta.ignored_fields}"))
         self.logprobs += delta.logprobs
         self._pending_logprobs += delta.logprobs
-        content, tagged_thinking = self._splitter.feed(delta.content)
-        content = self._joiner.feed(content)
-        events += self._text_events(content, tagged_thinking, delta.thinking)
-        self.tool_calls += delta.tool_calls
-        events += map(ToolCall, delta.tool_calls)
+        # a server that separates thinking itself has left no marker in its content
+        kept = self._splitter.skip() if delta.thinking else ""
+        content, thinking = self._splitter.feed(delta.content)
+        content = self._joiner.feed(kept + content)
+        events += self._text_events(content, thinking, delta.thinking)
+        events += self._call_events((*self._splitter.take_calls(), *delta.tool_calls))
         self.completion = delta.completion or self.completion
         return events
+
+    def _last_events(self) -> list[CallEvent]:
+        """What was kept back at the end of the stream, and the thought in text that nobody has
+        seen."""
+        content, thinking = self._splitter.flush()
+        content = self._joiner.feed(content) + self._joiner.flush()
+        events: list[CallEvent] = [*self._text_events(content, thinking, "")]
+        events += self._call_events(self._splitter.take_calls())
+        if self._held and not self.thinking and may_lack_opening(self.text):
+            from orch.providers.streams.unopened import separate  # few servers need it
+
+            if parts := separate(self.text, has_calls=bool(self.tool_calls)):
+                self._replace_text(parts.content)
+                events += self._text_events("", parts.thinking, "")
+                events += self._call_events(parts.tool_calls)
+        return events
+
+    def _call_events(self, calls: Sequence[dict[str, Any]]) -> list[ToolCall]:
+        self.tool_calls += calls
+        return [ToolCall(call) for call in calls]
 
     def _text_events(
         self, content: str, tagged_thinking: str, thinking: str
@@ -125,10 +158,17 @@ class ModelCall:
             content, self._leading_blanks = self._leading_blanks + content, ""
             self.first_token_at = self.first_token_at or time.perf_counter()
             self._text.write(content)
-            events.append(Content(content))
+            if self._held is None:
+                self._held = not content.lstrip().startswith(("{", "["))
+            if not self._held:
+                events.append(Content(content))
         if events and self._pending_logprobs:
             events[-1] = self._with_logprobs(events[-1])
         return events
+
+    def _replace_text(self, text: str) -> None:
+        self._text = StringIO()
+        self._text.write(text)
 
     def _with_logprobs(self, event: Content | Thinking) -> Content | Thinking:
         """The event with the logprobs of its tokens, and of tokens that gave no visible text."""
@@ -139,8 +179,13 @@ class ModelCall:
 
     @property
     def text(self) -> str:
-        """The answer so far."""
+        """The answer so far, shown or held."""
         return self._text.getvalue()
+
+    @property
+    def shown_text(self) -> str:
+        """The answer as far as its events were yielded."""
+        return "" if self._held else self.text
 
     @property
     def thinking(self) -> str:

@@ -81,6 +81,7 @@ class FallbackChain:
             estimated_prompt_tokens(need, run.text_before),
             self._task.max_tokens,
             self._schema,
+            held=run.buffered,
         )
         return run.call
 
@@ -144,7 +145,7 @@ class FallbackChain:
         yield Metadata(decision_for(self._plan, successor))
 
     def _failed_attempt(self, call: ModelCall, failure: ProviderError) -> Attempt:
-        is_partial = call.text and not self._state.buffered
+        is_partial = call.shown_text and not self._state.buffered
         return call.as_attempt(
             "partial" if is_partial else "failed",
             code=failure.code,
@@ -157,7 +158,7 @@ class FallbackChain:
         """Whether the same model is called again with more context. The retry is no other model,
         so it uses up no attempt."""
         run, candidate = self._state, call.candidate
-        is_shown = call.text and not run.buffered
+        is_shown = call.shown_text and not run.buffered
         if is_shown or not can_retry_with_more_context(failure, candidate.key, run.attempts):
             return False
         plan = self._plan

@@ -82,7 +82,8 @@ class RunState:
     @property
     def visible_text(self) -> str:
         """The text that the caller has seen."""
-        return "" if self.buffered else self.text
+        shown = self.call.shown_text if self.call else ""
+        return "" if self.buffered else self.text_before + shown
 
     @property
     def text(self) -> str:

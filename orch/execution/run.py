@@ -233,7 +233,8 @@ class Run:
 
     def _end(self, status: str, error: OrchError) -> None:
         state = self._state
-        error.partial, error.run_id = state.text, state.run_id
+        error.partial = state.text if state.buffered else state.visible_text
+        error.run_id = state.run_id
         error.attempts = tuple(state.attempts)
         self._record(status, error=error)
         error.warnings = self._all_warnings()

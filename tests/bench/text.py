@@ -33,11 +33,11 @@ from orch.memory.notes import parse_export
 from orch.providers.context_overflow import parse_overflow
 from orch.providers.stream_parsing import (
     LineSplitter,
-    ThinkTagSplitter,
     parse_object,
     parse_sse_line,
 )
 from orch.providers.stream_parsing import parse_text as wire_text
+from orch.providers.streams.thinking import ThinkingSplitter
 from orch.quality.features import hash_text
 from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components.markdown_html import render_blocks
@@ -224,9 +224,9 @@ def functions() -> dict[str, Work]:
         "terminal: harmless": sanitize_text,
         "terminal: drawn": _drawn,
         "wire: lines, in pieces": lambda text: _lines(text.encode()),
-        "wire: thinking, in pieces": lambda text: _streamed(ThinkTagSplitter().feed, _pieces(text)),
+        "wire: thinking, in pieces": lambda text: _streamed(ThinkingSplitter().feed, _pieces(text)),
         "wire: thinking goes on": lambda text: _streamed(
-            ThinkTagSplitter().feed, ["<think>", *_pieces(text)]
+            ThinkingSplitter().feed, ["<think>", *_pieces(text)]
         ),
         "wire: text": wire_text,
         "wire: an event": lambda text: parse_sse_line(f"data: {json.dumps({'a': text})}".encode()),

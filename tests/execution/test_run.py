@@ -250,15 +250,29 @@ async def test_an_answer_with_tools_or_a_format_is_never_continued(
 ) -> None:
     for model in server.models.values():
         model.capabilities.append("tools")
+    server.models["a:1b"].reply = ["{", "}"]
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "continue", **whole)
     assert error is not None
     assert (error.code, error.partial, [attempt.model for attempt in error.attempts]) == (
         "all_failed",
-        "by ",
+        "{",
         ["a:1b"],
     )
+
+
+async def test_words_where_json_was_requested_are_not_shown_and_the_next_model_is_called(
+    server: FakeOllama,
+) -> None:
+    server.models["b:1b"].reply = ["{", "}"]
+    async with over({"ollama": server}) as orchestrator:
+        chunks, error = await streamed(
+            orchestrator, "continue", response_format={"type": "json_object"}
+        )
+    assert error is None
+    assert [chunk["offset"] for chunk in chunks if chunk["type"] == "fallback"] == [0]
+    assert "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content") == "{}"
 
 
 # ---------------------------------------------------------------- the journal

@@ -11,7 +11,7 @@ from typing import Any, AnyStr
 
 import pytest
 import respx
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import Provider
@@ -24,7 +24,6 @@ from orch.providers.stream_parsing import (
     MAX_LINE_BYTES,
     SSE_COMMENT,
     LineSplitter,
-    ThinkTagSplitter,
     iter_batches,
     iter_objects,
     parse_sse_line,
@@ -51,10 +50,6 @@ OBJECTS = st.lists(
 )
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 ENDS = st.sampled_from(["\n", "\r\n", "\n\n", "\n \n"])
-SPEECH = st.lists(
-    st.sampled_from(["<think>", "</think>", "<", ">", "</", "thi", "nk>", " ", "\n", "a", "ñ", ""]),
-    max_size=12,
-).map("".join)
 # bytes that often look like events, and often do not
 BYTES = st.lists(
     st.sampled_from(
@@ -133,13 +128,6 @@ def read(reader: Reader, chunks: Sequence[bytes]) -> list[Any]:
         return events
 
     return asyncio.run(collect())
-
-
-def split_thinking(chunks: Sequence[str]) -> tuple[str, str]:
-    """(content, thinking) of a whole answer that came in chunks."""
-    splitter = ThinkTagSplitter()
-    parts = [*(splitter.feed(chunk) for chunk in chunks), splitter.flush()]
-    return "".join(content for content, _ in parts), "".join(thinking for _, thinking in parts)
 
 
 # ---------------------------------------------------------------- lines
@@ -236,41 +224,6 @@ def test_a_line_of_the_limit_is_read() -> None:
         for line in splitter.feed(chunk)
     ]
     assert [len(line) for line in (*lines, splitter.flush())] == [MAX_LINE_BYTES, 1]
-
-
-# ---------------------------------------------------------------- thinking
-
-
-@untimed
-@given(SPEECH, CUTS)
-@example("<think>a</think>b", list(range(20)))
-def test_thinking_is_separated_the_same_however_the_text_was_split(
-    text: str, cuts: list[int]
-) -> None:
-    assert split_thinking(split(text, cuts)) == split_thinking([text])
-
-
-@untimed
-@given(st.text(max_size=20).filter(lambda text: "</think>" not in text), st.text(max_size=20), CUTS)
-def test_thinking_and_answer_are_separated_at_the_tags(
-    thought: str, answer: str, cuts: list[int]
-) -> None:
-    assert split_thinking(split(f"\n<think>{thought}</think>\n\n{answer}", cuts)) == (
-        answer.lstrip(),
-        thought,
-    )
-
-
-@untimed
-@given(SPEECH.filter(lambda text: not text.lstrip().startswith("<think>")), CUTS)
-def test_a_text_that_does_not_start_with_the_tag_is_all_answer(text: str, cuts: list[int]) -> None:
-    assert split_thinking(split(text, cuts)) == (text, "")
-
-
-@untimed
-@given(SPEECH.filter(lambda text: "</think>" not in text), CUTS)
-def test_thinking_that_never_ends_is_all_thinking(text: str, cuts: list[int]) -> None:
-    assert split_thinking(split(f"<think>{text}", cuts)) == ("", text)
 
 
 # ---------------------------------------------------------------- unexpected JSON

@@ -1,0 +1,265 @@
+"""Reads the harmony format of gpt-oss where a server leaves it in the text: channels, and the tool
+calls in them (pure).
+
+A message is `<|start|>assistant<|channel|>NAME<|message|>TEXT<|end|>`. The channel `analysis` is
+thinking; `final`, and `commentary` to nobody, which OpenAI means to be shown (a preamble), are
+content; a message with a recipient, before or after the channel, is a tool call. Messages of other
+roles (a tool result or a user's turn that the model makes up) count as thinking. The format:
+github.com/openai/harmony; the deviations: ollama/ollama harmony/harmonyparser_test.go,
+lablup/mlxcel#658, vllm-project/vllm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+MAX_HEADER_CHARS = 512
+"""From `<|start|>` to `<|message|>`: names of tools have up to 64."""
+_MESSAGE = "<|message|>"
+_STARTS = ("<|start|>", "<|channel|>", _MESSAGE)
+# <|eom|> and <|eot|>: models that took over the form with other ends (ollama/ollama glimmer.go)
+_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|eom|>", "<|eot|>")
+_NEXT = ("<|start|>assistant",)
+_LONGEST = len(_NEXT[0])
+_CONTENT_ENDS = re.compile("|".join(map(re.escape, (*_ENDS, *_NEXT))))
+# thinking and calls end where a message begins, too: models leave the end out
+_OTHER_ENDS = re.compile("|".join(map(re.escape, (*_ENDS, "<|start|>", "<|channel|>"))))
+_TOKENS = (*_STARTS, *_ENDS, *_NEXT)
+_HEADER_TOKENS = re.compile(r"<\|(?:start|constrain)\|>")
+_HEADER = re.compile(
+    r"\s*(?:[\w\-.:=/$+,# ]|<\|(?:start|channel|constrain)\|>)*(?:<(?:\|\w*)?\|?)?"
+)
+_THOUGHT_CHANNELS = ("analysis", "thinking", "thought", "reasoning")
+_TO_NOBODY = ("", "user", "all", "assistant")
+_FUNCTIONS = "functions."
+
+
+class _Header(NamedTuple):
+    """The head of a message."""
+
+    role: str = "assistant"
+    channel: str = "final"
+    recipient: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What the text is: content, thinking or call."""
+        if self.role != "assistant" or self.recipient == "self":
+            return "thinking"
+        if self.recipient not in _TO_NOBODY:
+            return "call"
+        return "thinking" if self.channel in _THOUGHT_CHANNELS else "content"
+
+
+class HarmonyParser:
+    """Parses an answer in harmony, in pieces of any size. What is not harmony after all is
+    content, unchanged."""
+
+    def __init__(self, *, in_analysis: bool = False) -> None:
+        self.tool_calls: list[dict[str, Any]] = []
+        """The calls that are complete, in OpenAI's form."""
+        self._pending = ""
+        self._state = "body" if in_analysis else "header"
+        self._head = _Header(channel="analysis") if in_analysis else None
+        self._call: list[str] | None = None
+        self._gap: list[str] = []
+        """What stood after a message: its end marker and blanks."""
+        self._parts: dict[str, list[str]] = {"content": [], "thinking": []}
+        self._begun: set[str] = set()
+        self._is_new = False
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """Returns the content and the thinking that `text` settles."""
+        text, at, state = self._pending + text, 0, ""
+        after = 0
+        while after > at or state != self._state:
+            at, state = after, self._state
+            after = _STEPS[state](self, text, at)
+        self._pending = text[at:]
+        return self._take()
+
+    def flush(self) -> tuple[str, str]:
+        """Returns what is kept back at the end. A call that was cut is handed on as it is, a head
+        that was cut is dropped."""
+        pending, self._pending = self._pending, ""
+        if self._head is None:
+            self._put("content", pending)
+        elif self._state != "header" and pending:
+            self._resume()
+            self._put(self._head.kind, pending)
+        self._end_call()
+        return self._take()
+
+    # ------------------------------------------------------------ steps: where the next one begins
+
+    def _header(self, text: str, at: int) -> int:
+        end = text.find(_MESSAGE, at, at + MAX_HEADER_CHARS + len(_MESSAGE))
+        head = text[at : end if end >= 0 else at + MAX_HEADER_CHARS + 1]
+        if len(head) > MAX_HEADER_CHARS or not _HEADER.fullmatch(head):
+            return self._no_header(text, at)
+        if end < 0:
+            return at
+        self._end_call()
+        self._head, self._state = _parse_header(head), "body"
+        self._call = [] if self._head.kind == "call" else None
+        self._gap, self._is_new = [], True
+        return end + len(_MESSAGE)
+
+    def _no_header(self, text: str, at: int) -> int:
+        """The message before it goes on, if there is one; else the whole text is no harmony."""
+        if self._head is None:
+            self._head, self._state = _Header(), "text"
+            return at
+        self._resume()
+        self._put(self._head.kind, text[at : at + 2])
+        return at + 2
+
+    def _body(self, text: str, at: int) -> int:
+        assert self._head is not None
+        kind = self._head.kind
+        ends = _CONTENT_ENDS if kind == "content" else _OTHER_ENDS
+        match = ends.search(text, at)
+        settled = match.start() if match else _settled(text, at)
+        self._put(kind, text[at:settled])
+        if not match:
+            return settled
+        if match[0] not in _ENDS:
+            self._state = "header"
+            return settled
+        self._end_call()
+        self._gap, self._state = [match[0]], "between"
+        return match.end()
+
+    def _between(self, text: str, at: int) -> int:
+        """After the end of a message: blanks, further ends, the next one. Anything else shows that
+        the end was a part of the text, or that an answer follows without a head."""
+        rest = text[at : at + _LONGEST]
+        if not rest:
+            return at
+        if rest[0].isspace():
+            self._gap.append(rest[0])
+            return at + 1
+        if rest.startswith(_STARTS):
+            self._state = "header"
+            return at
+        for end in _ENDS:
+            if rest.startswith(end):
+                return at + len(end)
+        if not any(token.startswith(rest) for token in _TOKENS):
+            self._resume()
+        return at
+
+    def _text(self, text: str, at: int) -> int:
+        self._put("content", text[at:])
+        return len(text)
+
+    # ------------------------------------------------------------ messages
+
+    def _resume(self) -> None:
+        """Goes on with the message whose end was none; after a thought or a call it is content."""
+        assert self._head is not None
+        if self._gap and self._head.kind == "content":
+            self._put("content", "".join(self._gap))
+        elif self._gap:
+            self._head, self._is_new = _Header(), True
+        self._gap, self._state = [], "body"
+
+    def _end_call(self) -> None:
+        call, self._call = self._call, None
+        if call is None or self._head is None:
+            return
+        name, text = self._head.recipient, "".join(call).strip()
+        if name.startswith(_FUNCTIONS) or _is_object(text):
+            self.tool_calls.append(_tool_call(name.removeprefix(_FUNCTIONS), text))
+        else:  # code for a tool that gpt-oss knows from its training: python, browser
+            self._put("thinking", text)
+
+    def _put(self, kind: str, text: str) -> None:
+        if not text:
+            return
+        if kind == "call" and self._call is not None:
+            self._call.append(text)
+            return
+        if self._is_new and kind in self._begun:
+            text = f"\n\n{text}"
+        self._is_new = False
+        self._begun.add(kind)
+        self._parts[kind].append(text)
+
+    def _take(self) -> tuple[str, str]:
+        content, thinking = self._parts["content"], self._parts["thinking"]
+        self._parts = {"content": [], "thinking": []}
+        return "".join(content), "".join(thinking)
+
+
+_STEPS = {
+    "header": HarmonyParser._header,
+    "body": HarmonyParser._body,
+    "between": HarmonyParser._between,
+    "text": HarmonyParser._text,
+}
+
+
+def _settled(text: str, at: int) -> int:
+    """Where what may become a marker begins at the end of the text; the end, without one."""
+    start = text.rfind("<", max(at, len(text) - _LONGEST))
+    if start >= 0 and any(token.startswith(text[start:]) for token in _TOKENS):
+        return start
+    return len(text)
+
+
+def _parse_header(head: str) -> _Header:
+    """The role, the last channel and the recipient, wherever it stands: models put it before the
+    channel, after it, or name two channels."""
+    before, *channels = _HEADER_TOKENS.sub(" ", head).split("<|channel|>")
+    named = [words for channel in channels if (words := channel.split())]
+    roles = [word for word in before.split() if not word.startswith("to=")]
+    recipients = [
+        word[3:] for words in (before.split(), *named) for word in words if word.startswith("to=")
+    ]
+    return _Header(
+        roles[0] if roles else "assistant",
+        named[-1][0] if named else "final",
+        recipients[0] if recipients else "",
+    )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _tool_call(name: str, arguments: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+
+
+# ---------------------------------------------------------------- without a head
+
+
+_FINAL = re.compile(r"\s*(?:analysis(.*?))?assistantfinal(.*)", re.DOTALL)
+_CALL = re.compile(
+    r"\s*(?:analysis(.*?)assistant)?(?:assistant)?(?:commentary)? ?to=functions\.([\w-]+)"
+    r" ?(?:json|code)?\s*(\{.*\})\s*",
+    re.DOTALL,
+)
+
+
+def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | None:
+    """Content, thinking and calls of a whole answer that begins in its analysis, since the prompt
+    ended with its head, or whose tokens the server dropped and left the words between
+    (`analysisThey greet.assistantfinalHello`: Augustas11/macprovider#743,
+    raullenchai/Rapid-MLX#480); None for any other."""
+    if "<|end|><|start|>assistant" in text:
+        parser = HarmonyParser(in_analysis=True)
+        parts = [parser.feed(text), parser.flush()]
+        content, thinking = ("".join(each) for each in zip(*parts, strict=True))
+        return content, thinking, parser.tool_calls
+    if match := _FINAL.fullmatch(text):
+        return match[2], match[1] or "", []
+    if match := _CALL.fullmatch(text):
+        return "", match[1] or "", [_tool_call(match[2], match[3])]
+    return None
