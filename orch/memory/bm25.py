@@ -2,7 +2,8 @@
 weighted, without the IDF, which the index adds.
 
 English and Spanish, detected for each text. A document is stemmed in its own language, a query in
-both, since people search in one language for what they wrote in the other.
+both, since people search in one language for what they wrote in the other. Scripts without blanks
+are searched by sequences of characters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from itertools import pairwise
 from zlib import crc32
 
 from orch.text.language import STOP_WORDS, fold, likely_language
+from orch.text.segmentation import is_sequence, search_words, single_characters
 
+TOKENIZER = "2"
+"""The version of how texts are split into words; an index of an earlier one is renewed."""
 K1 = 1.2
 """Saturation of repeated words: the usual value of BM25 (Robertson and Zaragoza 2009)."""
 B = 0.25
@@ -27,6 +31,9 @@ turns have 17, orch's chunks up to 90)."""
 PAIR_WEIGHT = 0.4
 """Weight of a pair of adjacent terms relative to a term: favours names and phrases, +1 point of
 Recall@10 (LoCoMo; .3 to .5 are alike)."""
+SINGLE_WEIGHT = 0.25
+"""Weight of one Chinese character of a longer query: 电脑 also finds 电 a little, and a word of one
+character is found in any text."""
 PAIR_BUCKETS = 2**16
 """Pairs share this many token ids: otherwise an index of 100,000 texts would have millions, each
 with its own list."""
@@ -60,9 +67,16 @@ _SHORTEST_STEM = 3
 
 def normalized_words(text: str) -> list[str]:
     """The words of a text in order, folded; numbers without leading zeros."""
-    return [
-        word.lstrip("0") or "0" if word.isdecimal() else word for word in _WORD.findall(fold(text))
-    ]
+    return search_words(text)
+
+
+def words_changed(text: str) -> bool:
+    """Whether the first version of the tokenizer split a text into other words."""
+    if text.isascii():
+        return False
+    earlier = _WORD.findall(fold(text))
+    numbers = [word.lstrip("0") or "0" if word.isdecimal() else word for word in earlier]
+    return search_words(text) != numbers or bool(single_characters(text))
 
 
 def terms(text: str, stemmed_as: str | None = None) -> list[str]:
@@ -81,8 +95,11 @@ def document_weights(text: str) -> dict[int, float]:
     Without the IDF, which the index multiplies in: ln((N - n + 0.5) / (n + 0.5) + 1).
     """
     own = terms(text)
-    longer = K1 * (1 - B + B * len(own) / AVERAGE_TERMS)
-    counts = Counter(_tokens(own)) + Counter(_pairs(own))
+    # a sequence of two characters is about half a word
+    length = len(own) - sum(map(is_sequence, own)) / 2
+    longer = K1 * (1 - B + B * length / AVERAGE_TERMS)
+    counts = Counter(_tokens(own)) | Counter(_tokens(single_characters(text)))
+    counts += Counter(_pairs(own))
     return {token: count * (K1 + 1) / (count + longer) for token, count in counts.items()}
 
 
@@ -91,7 +108,8 @@ def query_weights(text: str) -> dict[int, float]:
     stop words only."""
     both = [terms(text, each) for each in _STEMMERS]
     pairs = {token: PAIR_WEIGHT for each in both for token in _pairs(each)}
-    return pairs | {token: 1.0 for each in both for token in _tokens(each)}
+    singles = dict.fromkeys(_tokens(single_characters(text)), SINGLE_WEIGHT)
+    return pairs | singles | {token: 1.0 for each in both for token in _tokens(each)}
 
 
 def transcript_speaker(text: str) -> str:

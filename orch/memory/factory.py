@@ -11,10 +11,11 @@ from orch.config.installation import install_extra_command
 from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.memory.embedders import Embedder
-from orch.memory.index import MemoryIndex
+from orch.memory.index import MemoryIndex, begun_fact
 from orch.memory.journal_source import JournalSource
 from orch.memory.store import Store
 from orch.storage.journal import Journal
+from orch.text.model_names import comparison_key
 
 
 async def create_memory_index(
@@ -26,19 +27,35 @@ async def create_memory_index(
 ) -> MemoryIndex:
     """The index, not opened yet. Raises OrchError if embedder or store is not available."""
     dimension = await embedder.dimension()
-    index = index_name(embedder, dimension)
-    store = create_store(rule, index, dimension, paths.data_dir() / "memory", journal)
-    name = (
-        f"{display_url(rule.qdrant_url)}/{index}-{journal.journal_id()}"
+    places = {
+        index: f"{display_url(rule.qdrant_url)}/{index}-{journal.journal_id()}"
         if rule.qdrant_url
         else f"here/{index}"
-    )
-    return MemoryIndex(source, store, embedder, journal, name, warning)
+        for index in index_names(embedder, dimension)
+    }
+    # an older orch may have begun it under the other spelling
+    begun = (index for index, place in places.items() if source.has_fact(begun_fact(place)))
+    index = next(begun, next(iter(places)))
+    store = create_store(rule, index, dimension, paths.data_dir() / "memory", journal)
+    return MemoryIndex(source, store, embedder, journal, places[index], warning)
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:
     """The name of an index identifies its vectors: another embedder means another index."""
-    return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
+    return index_names(embedder, dimension)[0]
+
+
+def index_names(embedder: Embedder, dimension: int | None) -> list[str]:
+    """The name of a new index, and those that it may have instead: `ollama/nomic` and
+    `ollama/nomic:latest` are one model."""
+    provider, slash, model = embedder.name.partition("/")
+    full = f"{provider}/{comparison_key(model)}" if slash and model else embedder.name
+    spellings = (full.removesuffix(":latest"), full, embedder.name)
+    return list(dict.fromkeys(_index_name(each, dimension) for each in spellings))
+
+
+def _index_name(embedder: str, dimension: int | None) -> str:
+    return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.lower()).strip('-')}-{dimension or 0}"
 
 
 def create_store(

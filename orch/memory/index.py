@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 from orch.errors import OrchError
 from orch.memory import chunking
@@ -17,6 +16,7 @@ from orch.memory.journal_source import JournalSource, Remembered
 from orch.memory.ranked_search import ScoredRow, search_rows
 from orch.memory.row_chunks import RowChunk, chunks_of, to_point
 from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter, Store, StoreError
+from orch.memory.word_renewal import FactStore, WordRenewal
 
 BATCH = 16
 """Rows read at once."""
@@ -41,18 +41,6 @@ class IndexState:
     notes: tuple[str, ...] = ()
 
 
-class FactStore(Protocol):
-    """Stores how far an index has read the list of forgotten rows and the chunks of a row."""
-
-    def fact(self, name: str) -> str | None:
-        """A fact, or None."""
-        ...
-
-    def set_fact(self, name: str, value: str) -> None:
-        """Writes a fact."""
-        ...
-
-
 class MemoryIndex:
     """The index of one journal in one store. Raises OrchError if the store can't be used.
 
@@ -73,7 +61,8 @@ class MemoryIndex:
         self.name, self.warning = name, warning
         self.stop = threading.Event()
         self.between_chunks: Callable[[], Awaitable[None]] | None = None
-        self._facts, self._mark, self._begun = facts, f"forgotten:{name}", f"begun:{name}"
+        self._facts, self._mark, self._begun = facts, begun_fact(name), f"begun:{name}"
+        self._renewal = WordRenewal(source, facts, name)
         self._is_open, self._is_catching_up, self._notes = False, False, list[str]()
         self._took = 0.0
 
@@ -100,6 +89,7 @@ class MemoryIndex:
     def _begin_anew(self) -> None:
         self._facts.set_fact(self._mark, "0")
         self._facts.set_fact(self._begun, "")
+        self._renewal.finish()
 
     def close(self) -> None:
         """Releases the store."""
@@ -140,7 +130,9 @@ class MemoryIndex:
         self._is_catching_up = True
         try:
             self._drop_forgotten(for_good=until is None)
-            done = await self._index_after(self.store.newest_seq(), progress, until, go_on)
+            newest = self.store.newest_seq()
+            done = await self._index_after(newest, progress, until, go_on)
+            await self._renew_words(newest, progress, until, go_on)
             self._drop_forgotten(for_good=until is None)  # also what was forgotten meanwhile
         finally:
             self._is_catching_up = False
@@ -154,18 +146,51 @@ class MemoryIndex:
         go_on: Callable[[], bool] = lambda: True,
     ) -> int:
         total, done = self.source.count(seq) if progress else 0, 0
+
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            if progress:
+                progress(done, max(total, done))
+
         while rows := self.source.after(seq, BATCH):
-            chunks = self._left_of(rows)
-            size = CHUNK if until is None else CHUNK // 2
-            for some in (chunks[begin : begin + size] for begin in range(0, len(chunks), size)):
-                if not go_on() or not self._in_time(until) or not await self._write(some, until):
-                    return done
-                done += sum(chunk.is_last for chunk in some)
-                if progress:
-                    progress(done, max(total, done))
-                await self._breathe()
+            if not await self._write_rows(rows, until, go_on, count):
+                break
             seq = rows[-1].seq
         return done
+
+    async def _renew_words(
+        self,
+        newest: int,
+        progress: Progress | None,
+        until: float | None,
+        go_on: Callable[[], bool],
+    ) -> None:
+        """Indexes the rows once more whose words another version of the tokenizer splits."""
+        for rows in self._renewal.rows(newest, BATCH if until is None else 1):
+            if not go_on() or not self._in_time(until):
+                return
+            if not await self._write_rows(rows, until, go_on, lambda _: None):
+                return
+            if rows and progress:
+                progress(rows[-1].seq, newest)
+
+    async def _write_rows(
+        self,
+        rows: Sequence[Remembered],
+        until: float | None,
+        go_on: Callable[[], bool],
+        count: Callable[[int], None],
+    ) -> bool:
+        """Writes rows, and calls `count` with how many are done; returns whether there was time."""
+        chunks = self._left_of(rows) if rows else []
+        size = CHUNK if until is None else CHUNK // 2
+        for some in (chunks[begin : begin + size] for begin in range(0, len(chunks), size)):
+            if not go_on() or not self._in_time(until) or not await self._write(some, until):
+                return False
+            count(sum(chunk.is_last for chunk in some))
+            await self._breathe()
+        return True
 
     async def _breathe(self) -> None:
         if self.between_chunks is not None:
@@ -290,6 +315,11 @@ class MemoryIndex:
         self, question: str, vector: list[float] | None, limit: int, where: Filter
     ) -> list[ScoredRow]:
         return search_rows(self.store, self.source, question, vector, limit, where)
+
+
+def begun_fact(name: str) -> str:
+    """The name of the fact that a journal has once an index of it was begun."""
+    return f"forgotten:{name}"
 
 
 def stopping_error() -> OrchError:

@@ -19,6 +19,7 @@ from orch.memory.bm25 import (
     query_weights,
     terms,
     transcript_speaker,
+    words_changed,
 )
 
 untimed = settings(deadline=None)
@@ -163,3 +164,58 @@ def test_without_pystemmer_the_commonest_endings_go(one: str, other: str) -> Non
 )
 def test_a_transcripts_line_names_its_speaker(line: str, speaker: str) -> None:
     assert transcript_speaker(line) == speaker
+
+
+# ---------------------------------------------------------------- scripts without blanks
+
+TEXTS = {
+    "zh": "新的合同放在财务室的保险柜里，密码问李娜。",
+    "zh2": "下周三下午去机场接客户，航班号晚点再发。",
+    "ja": "会議室の予約は受付の田中さんに頼んでください。",
+    "ja2": "バックアップは毎晩ＮＡＳへ保存されます。",
+    "ko": "서버 비밀번호는 박지훈이 관리합니다. 집에서는 접속 금지.",
+    "th": "กุญแจห้องประชุมอยู่ที่ฝ่ายบุคคล",
+    "de": "Der Schlüssel liegt bei Frau Weiß in der Gießerei.",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("保险柜", "zh"),
+        ("李娜", "zh"),
+        ("谁去机场", "zh2"),
+        ("田中", "ja"),
+        ("会議室の予約", "ja"),
+        ("ﾊﾞｯｸｱｯﾌﾟ nas", "ja2"),
+        ("박지훈", "ko"),
+        ("비밀번호", "ko"),
+        ("집", "ko"),
+        ("ห้องประชุม", "th"),
+        ("giesserei", "de"),
+        ("WEISS", "de"),
+    ],
+)
+def test_a_word_is_found_in_a_script_without_blanks(question: str, found: str) -> None:
+    assert max(TEXTS, key=lambda name: score(question, TEXTS[name])) == found
+    assert score(question, TEXTS[found]) > 0
+
+
+def test_a_character_of_a_longer_word_counts_less_than_the_word() -> None:
+    assert 0 < score("电脑", "电话坏了") < score("电脑", "电脑坏了") / 3
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("plain words, 007", False),
+        ("Año nuevo — café", False),
+        ("Привет, мир", False),
+        ("Straße", True),
+        ("東京", True),
+        ("ガス", True),
+        ("서울", True),
+    ],
+)
+def test_words_of_the_earlier_tokenizer_are_told_apart(text: str, changed: bool) -> None:
+    assert words_changed(text) is changed

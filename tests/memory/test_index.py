@@ -12,11 +12,12 @@ import pytest
 
 from orch.config import paths
 from orch.memory import index as index_module
+from orch.memory.bm25 import document_weights
 from orch.memory.edge_store import EdgeStore
 from orch.memory.index import MemoryIndex
 from orch.memory.journal_source import JournalSource
 from orch.memory.operations import OperationContext, perform
-from orch.memory.store import FORGOTTEN_FOR_GOOD
+from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
@@ -161,3 +162,61 @@ async def test_a_search_without_a_bar_searches_what_is_indexed_by_its_time_and_o
         "search", {"query": "note"}, replace(means, progress=lambda done, total: None)
     )
     assert (result["notes"], len(clocked.read)) == ([], 100)
+
+
+# ---------------------------------------------------------------- an index of an older tokenizer
+
+
+async def older_index(
+    memory: MemoryIndex, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Indexes 30 rows by words between blanks, as the first version did; every third is Chinese."""
+    JournalSource(journal.database, Redactor({})).add(
+        [
+            {"run_id": f"r{n}", "task": f"办公室第{n}号" if n % 3 == 0 else f"note {n}"}
+            for n in range(30)
+        ]
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("orch.memory.row_chunks.document_weights", lambda text: {1: 1.0})
+        await memory.open()
+    with journal.database.connection() as connection:
+        connection.execute("DELETE FROM facts WHERE name = 'words:here'")
+
+
+async def test_rows_whose_words_changed_are_indexed_once_more(
+    memory: MemoryIndex, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await older_index(memory, journal, monkeypatch)
+    clocked.read.clear()
+    await memory.catch_up()
+    assert sorted(text.partition("] ")[2] for text in clocked.read) == sorted(
+        f"办公室第{n}号" for n in range(0, 30, 3)
+    )
+    weights = {token: 1.0 for token in document_weights("公室")}
+    assert len(memory.store.lexical(weights, 50, Filter())) == 10
+    await memory.catch_up()
+    assert (len(clocked.read), memory.store.count()) == (10, 30)
+
+
+async def test_a_renewal_without_time_is_gone_on_with(
+    memory: MemoryIndex, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await older_index(memory, journal, monkeypatch)
+    clocked.read.clear()
+    counts = list[int]()
+    for _ in range(8):
+        await memory.catch_up(until=clocked.now + 2.5)
+        counts.append(len(clocked.read))
+    assert 0 < counts[0] < 10
+    assert counts[-1] == 10
+    assert len(set(clocked.read)) == 10
+
+
+async def test_a_new_index_is_not_renewed(
+    memory: MemoryIndex, journal: Journal, clocked: Clocked
+) -> None:
+    JournalSource(journal.database, Redactor({})).add([{"run_id": "r", "task": "办公室"}])
+    await memory.open()
+    await memory.catch_up()
+    assert len(clocked.read) == 1
