@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orch.config import regex_limits, spec
+from orch.config.headers import header_problem
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.lines import is_one_line
@@ -17,6 +18,12 @@ from orch.text.suggestion import did_you_mean
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
 MAX_SECRET_CHARS = 200
 """How far a redaction pattern is assumed to read from one position: no secret is longer."""
+
+NO_VERIFICATION = (
+    "false is not allowed: anyone on the way could read the prompts; name the file of the server's"
+    " certificate instead, which `openssl s_client -connect HOST:PORT </dev/null | openssl x509"
+    " -out server.pem` fetches"
+)
 
 
 def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
@@ -124,6 +131,29 @@ def _check_provider(
     for url in [one] if one else several or []:
         if fault := url_problem(url):
             yield document.problem((*path, "base_url" if one else "base_urls"), fault)
+    yield from _check_connection(document, path, provider)
+
+
+def _check_connection(
+    document: YamlDocument, path: KeyPath, provider: dict[str, Any]
+) -> Iterator[Problem]:
+    """The headers and the certificates of a provider."""
+    headers, verify = provider.get("headers", {}), provider.get("verify")
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if fault := header_problem(name, value):
+            yield document.problem((*path, "headers", name), fault)
+        if name.lower() in seen:
+            yield document.problem((*path, "headers", name), f"{name} appears twice")
+        seen.add(name.lower())
+    if provider.get("api_key") and "authorization" in seen:
+        yield document.problem(
+            (*path, "headers"), "give api_key or the header Authorization, not both"
+        )
+    if verify is False:
+        yield document.problem((*path, "verify"), NO_VERIFICATION)
+    if isinstance(verify, str) and ("\0" in verify or not verify.strip()):
+        yield document.problem((*path, "verify"), "is not a path")
 
 
 def _check_numbers(

@@ -190,7 +190,7 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
 def _store(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
     """Caches validated data, unless a variable feeds a number: that must be validated at each
     load."""
-    safe = ("api_key", "base_url", "base_urls", "qdrant_url", "qdrant_api_key")
+    safe = ("api_key", "headers", "verify", "base_url", "base_urls", "qdrant_url", "qdrant_api_key")
     variables = (path for which in FILES for path in strings_with_variables(data[which]))
     if not key or any(not {str(part) for part in path} & set(safe) for path in variables):
         return

@@ -16,7 +16,7 @@ import pydantic
 from orch.config import known_models as known
 from orch.config import spec
 from orch.config.consistency import CHECKS, KNOWN, MODELS, ROUTING
-from orch.config.secrets import is_secret_key, mask_secrets
+from orch.config.secrets import SECRET_MAPPINGS, is_secret_key, mask_secrets
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.suggestion import did_you_mean
 
@@ -164,6 +164,7 @@ def _known_keys(root: type[pydantic.BaseModel], path: KeyPath) -> list[str]:
 
 def _shown_value(path: KeyPath, value: Any) -> str:
     """A value as errors show it: no secrets, and shortened."""
-    secret = is_secret_key(next((part for part in reversed(path) if isinstance(part, str)), ""))
+    words = [part for part in path if isinstance(part, str)]
+    secret = is_secret_key(words[-1] if words else "") or not set(words).isdisjoint(SECRET_MAPPINGS)
     text = "the value" if secret and value is not None else repr(mask_secrets(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -12,6 +12,8 @@ SECRET_WORDS = frozenset(
 )
 """A key with one of these words in its name holds a secret. `tokens`, as in max_tokens, is not
 among them."""
+SECRET_MAPPINGS = ("headers",)
+"""Mappings whose values are all secrets, whatever their keys are."""
 USER_NAMED = ("patterns",)
 """Mappings whose keys are names that the user chose."""
 MASK = "(set)"
@@ -21,6 +23,8 @@ def mask_secrets(value: Any, name: str = "", *, user_named: bool = False) -> Any
     """The same data with secrets masked: strings under the name of a secret, and credentials in
     URLs."""
     if isinstance(value, dict):
+        if name in SECRET_MAPPINGS:
+            return dict.fromkeys(value, MASK)
         return {
             key: mask_secrets(entry, key, user_named=name in USER_NAMED)
             for key, entry in value.items()

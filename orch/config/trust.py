@@ -46,7 +46,7 @@ def find_overreach(
         yield document.problem(path, "${…} " + reason)
     for name, provider in data.get("providers", {}).items():
         path = ("providers", name)
-        for key in ("api_key", "remote"):
+        for key in ("api_key", "headers", "verify", "remote"):
             if provider.get(key):
                 yield document.problem((*path, key), reason)
         urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])

@@ -12,7 +12,7 @@ from orch.config.load import Config
 from orch.config.socket_path import socket_path
 from orch.config.spec import Models, Provider
 from orch.config.urls import UrlScope, display_url, url_scope
-from orch.providers.proxies import proxy_for
+from orch.providers.http.proxies import proxy_for
 
 QDRANT_URL = "http://localhost:6333"
 """Where `orch health` looks for a Qdrant server that the configuration does not name."""

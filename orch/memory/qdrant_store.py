@@ -37,8 +37,8 @@ from orch.memory.store import (
     StoreError,
     dimension_error,
 )
-from orch.providers.proxies import proxy_for
-from orch.providers.transport import bounded_transport
+from orch.providers.http.httpx_options import bounded_transport
+from orch.providers.http.proxies import proxy_for
 from orch.text.lines import first_line, one_line
 
 _TIMEOUT_S = 5

@@ -7,12 +7,15 @@ import asyncio
 import json
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
+from orch.config.headers import request_headers
 from orch.config.urls import display_url, is_local_url
-from orch.errors import ConfigError, ProviderError
+from orch.errors import ProviderError
+from orch.providers.http.errors import to_provider_error, transport_errors
+from orch.providers.http.transport import Endpoint, HttpResponse, Transport, open_transport
 from orch.providers.load_balancer import MAX_RETRY_AFTER_S, InFlightRequest, LoadBalancer
 from orch.providers.read_limits import (
     MAX_ERROR_BYTES,
@@ -22,13 +25,6 @@ from orch.providers.read_limits import (
     read_prefix,
 )
 from orch.providers.stall_timer import StallTimer
-from orch.providers.transport import (
-    HttpResponse,
-    Transport,
-    open_transport,
-    to_provider_error,
-    transport_errors,
-)
 
 DRAIN_TIMEOUT_S = 0.2
 QUICK_TIMEOUT_S = 5.0
@@ -48,20 +44,18 @@ class HttpClient:
     first use."""
 
     def __init__(
-        self, urls: Sequence[str], api_key: str | None = None, *, concurrent: bool = False
+        self,
+        urls: Sequence[str],
+        api_key: str | None = None,
+        *,
+        headers: Mapping[str, str] = {},
+        verify: str | None = None,
+        concurrent: bool = False,
     ) -> None:
-        if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ConfigError(
-                "an api_key contains a character that an HTTP header can't carry (a line end, an"
-                " accent)",
-                "check the variable it comes from",
-            )
         self.urls = tuple(url.rstrip("/") for url in urls)
         self.load_balancer = LoadBalancer(self.urls)
-        self._concurrent = concurrent
-        self._headers = {"Accept-Encoding": "identity"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._concurrent, self._verify = concurrent, verify
+        self._headers = request_headers(api_key, headers)
         self._transports: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[str, Transport]
         ] = weakref.WeakKeyDictionary()
@@ -74,7 +68,8 @@ class HttpClient:
     def _transport(self, url: str) -> Transport:
         transports = self._transports.setdefault(asyncio.get_running_loop(), {})
         if url not in transports:
-            transports[url] = open_transport(url, self._headers, concurrent=self._concurrent)
+            endpoint = Endpoint(url, self._headers, self._verify)
+            transports[url] = open_transport(endpoint, concurrent=self._concurrent)
         return transports[url]
 
     @asynccontextmanager

@@ -58,7 +58,13 @@ class OllamaClient:
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
-        self._http = HttpClient(provider.urls, provider.api_key, concurrent=concurrent)
+        self._http = HttpClient(
+            provider.urls,
+            provider.api_key,
+            headers=provider.headers,
+            verify=provider.verify_path,
+            concurrent=concurrent,
+        )
         self._remote = remote or RemotePolicy()
         self._keep_alive = provider.keep_alive
         self.local = self._http.local

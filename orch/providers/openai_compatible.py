@@ -56,7 +56,13 @@ class OpenAIClient:
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
         urls = [_with_v1(url) for url in provider.urls]
-        self._http = HttpClient(urls, provider.api_key, concurrent=concurrent)
+        self._http = HttpClient(
+            urls,
+            provider.api_key,
+            headers=provider.headers,
+            verify=provider.verify_path,
+            concurrent=concurrent,
+        )
         self._remote = remote or RemotePolicy()
         self.local = self._http.local
 

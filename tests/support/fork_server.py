@@ -19,7 +19,7 @@ from typing import Any
 
 import orch
 from orch.config.schema import json_schema
-from orch.providers.transport import import_httpx
+from orch.providers.http.httpx_options import import_httpx
 from tests.support.forked import MOST_BYTES
 
 STREAMS = ("stdin", "stdout", "stderr")

@@ -34,6 +34,17 @@ class Provider:
     api_key: str | None = key(
         'API key, preferably "${NAME}" from the environment. Default none.', None
     )
+    headers: dict[str, str] = key(
+        'HTTP headers of every request, such as {X-Token: "${NAME}"}. Their values are secrets. '
+        "Default none.",
+        factory=dict,
+        max_length=50,
+    )
+    verify: str | bool | None = key(
+        "What an https server's certificate is checked by: a file or folder of certificates (PEM), "
+        "or true for SSL_CERT_FILE, else the usual authorities. Default true. There is no false.",
+        None,
+    )
     parallel: int | None = key(
         "Requests that it answers at once; `orch serve` queues the others. Default 4 for "
         "ollama, 1 for llamacpp, 32 for openai.",
@@ -55,6 +66,11 @@ class Provider:
     def urls(self) -> tuple[str, ...]:
         """Every URL, the preferred one first."""
         return self.base_urls or ((self.base_url,) if self.base_url else ())
+
+    @property
+    def verify_path(self) -> str | None:
+        """The file or folder of certificates of its own."""
+        return self.verify if isinstance(self.verify, str) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import IO, Any
 from orch.cli.commands.setup.web import open_url
 from orch.config import paths
 from orch.errors import OrchError
-from orch.providers.transport import import_httpx
+from orch.providers.http.httpx_options import import_httpx
 from orch.text.lines import one_line
 
 RESERVE_BYTES = 500_000_000

@@ -13,7 +13,7 @@ from orch.cli.commands.setup.download import Artifact
 from orch.cli.commands.setup.web import TRY_LATER, open_url
 from orch.config.urls import display_url
 from orch.errors import OrchError, UsageError
-from orch.providers.transport import import_httpx
+from orch.providers.http.httpx_options import import_httpx
 
 REGISTRY = "https://registry.ollama.ai"
 REGISTRY_VARIABLE = "ORCH_OLLAMA_REGISTRY"

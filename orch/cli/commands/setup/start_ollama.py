@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from orch.config import paths
 from orch.config.urls import display_url
 from orch.errors import OrchError
-from orch.providers.transport import import_httpx
+from orch.providers.http.httpx_options import import_httpx
 
 START_TIMEOUT_S = 20.0
 _LOOK_S = 0.1

@@ -10,8 +10,8 @@ from typing import Any
 
 from orch.config.urls import display_url, is_local_url
 from orch.errors import OrchError, ProviderError
-from orch.providers.proxies import proxy_for
-from orch.providers.transport import client_options, import_httpx
+from orch.providers.http.httpx_options import client_options, import_httpx
+from orch.providers.http.proxies import proxy_for
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
 MAX_REDIRECTS = 5

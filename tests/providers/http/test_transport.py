@@ -15,6 +15,7 @@ from orch.providers.chat import ChatRequest
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.raw_server import raw_server
 
 Backends = type[OllamaClient] | type[OpenAIClient]
 REQUEST = ChatRequest(
@@ -25,7 +26,6 @@ HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 
-pytestmark = pytest.mark.parametrize("concurrent", [False, True], ids=["httpx", "aiohttp"])
 kinds = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["ollama", "openai"])
 
 
@@ -216,6 +216,23 @@ async def test_no_compression_is_requested(concurrent: bool) -> None:
             await say(client)
         sent = fake.requests[-1].headers
     assert (sent["accept-encoding"], sent["content-type"]) == ("identity", "application/json")
+
+
+async def test_both_send_the_same_headers_each_once(concurrent: bool) -> None:
+    own = {"X-Team": "blue", "user-agent": "me/1"}
+    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as answering:
+        provider = Provider(kind="openai", base_url=answering.url, api_key="k", headers=own)
+        client = OpenAIClient(provider, concurrent=concurrent)
+        await client.health()
+        await client.aclose()
+    lines = answering.seen[0].decode().lower().split("\r\n")[1:-2]
+    assert sorted(line for line in lines if not line.startswith(("host:", "connection:"))) == [
+        "accept-encoding: identity",
+        "accept: */*",
+        "authorization: bearer k",
+        "user-agent: me/1",
+        "x-team: blue",
+    ]
 
 
 async def test_a_cookie_is_not_kept_for_the_next_request(concurrent: bool) -> None:

@@ -8,8 +8,8 @@ import pytest
 from orch.cli.commands.setup.model_library import find_artifact
 from orch.config.spec import Provider
 from orch.errors import OrchError, ProviderError
+from orch.providers.http.proxies import Proxy, proxy_for
 from orch.providers.ollama import OllamaClient
-from orch.providers.proxies import Proxy, proxy_for
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 

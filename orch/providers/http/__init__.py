@@ -1,0 +1,2 @@
+"""HTTP to model servers: two transports with one behaviour, their errors, certificates, proxies and
+content encodings."""
