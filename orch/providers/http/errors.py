@@ -49,7 +49,7 @@ def to_provider_error(error: BaseException, url: str, proxy: Proxy | None = None
     """Converts one of `transport_errors()` to a ProviderError: connect, timeout or cut."""
     shown, detail = display_url(url), one_line(_detail(error)) or type(error).__name__
     if url.lower().startswith("https:") and (problem := _tls_problem(error, url)):
-        return ProviderError("connect", f"can't connect to {shown}: {problem}")
+        return ProviderError("connect", f"can't connect to {shown}: {problem}", cause="tls")
     match _category(error):
         case "connect":
             through = (
@@ -65,6 +65,7 @@ def to_provider_error(error: BaseException, url: str, proxy: Proxy | None = None
                 "cut",
                 f"{shown} does not speak HTTP: check the port in base_url, and write https:// if it"
                 " speaks TLS",
+                cause="not_http",
             )
         case _:
             return ProviderError("cut", f"the connection to {shown} broke: {detail}")
