@@ -131,7 +131,9 @@ def _nothing_to_measure(survey: Inventory, codes: set[str]) -> OrchError:
     if survey.unreachable:
         down = "; ".join(f"{name}: {why}" for name, why in survey.unreachable.items())
         return OrchError(
-            f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider"
+            f"no provider can be reached: {down}",
+            how_to_get_a_model(survey.start_hint),
+            code="no_provider",
         )
     kind = (
         "model that chats"

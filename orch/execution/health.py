@@ -20,6 +20,7 @@ from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient
+from orch.providers.hints import provider_hint
 from orch.providers.kinds import KINDS
 from orch.providers.read_limits import error_line
 from orch.providers.remote_models import display_host
@@ -134,9 +135,8 @@ async def _check_provider(client: ProviderClient, spec: Provider, offload: Offlo
     try:
         return "ok", f"{await client.health()}{at}", ""
     except ProviderError as failure:
-        kind = KINDS[spec.kind]
-        hint = kind.setup_hint.format(at=at) or await _engine_commands(offload)
-        return "fail" if kind.is_server else "warn", failure.message, hint
+        hint = provider_hint(spec, failure).replace("\n  ", " ") or await _engine_commands(offload)
+        return "fail" if KINDS[spec.kind].is_server else "warn", failure.message, hint
 
 
 async def _engine_commands(offload: Offload) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from orch.errors import ConfigError, OrchError, ProviderError
 from orch.providers import ProviderClient, Pulls
+from orch.providers.kinds import KINDS
 from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS
 
@@ -16,7 +17,10 @@ MAX_LAYERS = 1_000
 """Of one model; the sizes of further layers are not added up."""
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
 _ERRORS = {
-    "connect": ("no_provider", "ollama serve, or without Ollama: orch setup {model}"),
+    "connect": (
+        "no_provider",
+        f"{KINDS['ollama'].start_command}, or without Ollama: orch setup {{model}}",
+    ),
     "rejected": _UNKNOWN,
     "model_not_found": _UNKNOWN,
 }

@@ -176,6 +176,10 @@ def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
         return "--continue-partial lets another model go on from here"
     if code == "model_not_found":
         return f"orch models pull {last.model}"
+    if last.code == "denied":  # the list of models needs no key at many servers
+        from orch.providers.hints import DENIED_HINT  # only where a run failed
+
+        return DENIED_HINT
     return _HINTS.get(code, "orch health shows what is wrong")
 
 

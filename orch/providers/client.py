@@ -271,6 +271,7 @@ async def _answer_error(response: HttpResponse) -> ProviderError:
         response.status_code,
         body,
         _fallback_message(response, body, is_whole=is_whole),
+        url=display_url(str(response.url)),
         is_page=_is_page(response),
         retry_after_s=_retry_after(response),
     )

@@ -1,5 +1,5 @@
-"""The table of provider kinds: the client class of each, its default number of slots, and how a
-person gets it running."""
+"""The table of provider kinds: the client class of each, its default number of slots, and what
+starts its server."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ class ProviderKind(NamedTuple):
     """Requests that run at once, unless `parallel` is set in models.yaml."""
     is_server: bool
     """Whether it is reached at addresses of models.yaml; False for the engine inside orch."""
-    setup_hint: str
-    """What to do when it can't be reached; `{at}` stands for its addresses. Empty where the
-    packages to install depend on the machine."""
     start_command: str = ""
     """What starts its server on this machine; empty where orch can't know."""
     max_loaded_variable: str = ""
@@ -40,7 +37,6 @@ KINDS: Mapping[str, ProviderKind] = {
         label="Ollama",
         slots=4,
         is_server=True,
-        setup_hint="orch setup",
         start_command="ollama serve",
         max_loaded_variable="OLLAMA_MAX_LOADED_MODELS",
     ),
@@ -50,7 +46,6 @@ KINDS: Mapping[str, ProviderKind] = {
         label="a server",
         slots=32,
         is_server=True,
-        setup_hint="start the server{at}",
     ),
     "llamacpp": ProviderKind(
         module="orch.providers.llamacpp",
@@ -58,7 +53,6 @@ KINDS: Mapping[str, ProviderKind] = {
         label="orch's own engine",
         slots=1,
         is_server=False,
-        setup_hint="",
     ),
 }
 

@@ -15,6 +15,8 @@ Place = Literal["answer", "stream"]
 """Where a server reports an error: with an error status, or inside a stream with status 200."""
 MOST_NESTED = 6
 """Levels of an error object that are read: proxies wrap the error of the server behind them."""
+MOST_PLAIN_CHARS = 1_000
+"""Of a body that is not JSON and is used as the message."""
 MAX_LOADING_S = 60.0
 """The longest wait that a server's own estimate of its loading time is believed."""
 
@@ -58,8 +60,10 @@ def parse_report(value: Any) -> ErrorReport:
 
 def _loaded(value: Any) -> Any:
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-        return _parsed(value, otherwise={})
+        text = value.decode("utf-8", "replace").strip()
+        # Go's and proxies' plain texts; a page has a title at best
+        is_plain = len(text) <= MOST_PLAIN_CHARS and not text.startswith("<")
+        return _parsed(text, otherwise=text if is_plain else {})
     return value
 
 
@@ -230,6 +234,10 @@ _NO_PATH = (
     "cannot get /",
     "method not allowed",
 )
+_OTHER_SCHEME = (
+    "http request to an https server",  # Go
+    "http request was sent to https port",  # nginx
+)
 _NOT_FOUND = ("not found", "does not exist", "not exist", "not available", "unknown model")
 
 
@@ -328,7 +336,8 @@ def stream_error(value: Any) -> ProviderError:
     200."""
     report = parse_report(value)
     message = report.message or error_line(value) or "an error without a message"
-    return _provider_error(error_code(report, "stream"), message, report, value)
+    code = error_code(report, "stream")
+    return _provider_error(code, message, report, value, cause=_cause(code, report))
 
 
 def answer_error(
@@ -336,26 +345,41 @@ def answer_error(
     body: bytes,
     fallback: str,
     *,
+    url: str = "",
     is_page: bool = False,
     retry_after_s: float | None = None,
 ) -> ProviderError:
     """The error for a response with an error status. `fallback` is the message where the body has
-    none."""
+    none; `url` is named where the path may be the cause."""
     report = parse_report(body)
     code = error_code(report, "answer", status, is_page=is_page, is_bare=not report.message)
-    message = f"status {status}: {report.message or fallback}"
+    cause = _cause(code, report, is_page=is_page)
+    at = f" at {url}" if url and cause else ""
+    message = f"status {status}{at}: {report.message or fallback}"
     if retry_after_s is not None:
         report = report._replace(wait_s=retry_after_s)
-    return _provider_error(code, message, report, body)
+    return _provider_error(code, message, report, body, cause=cause)
 
 
-def _provider_error(code: str, message: str, report: ErrorReport, value: Any) -> ProviderError:
+def _cause(code: str, report: ErrorReport, *, is_page: bool = False) -> str:
+    """The cause within a code, for hints."""
+    if _has(report.message.lower(), _OTHER_SCHEME):
+        return "tls"
+    if code != "bad_response":
+        return ""
+    return "page" if is_page else "path"
+
+
+def _provider_error(
+    code: str, message: str, report: ErrorReport, value: Any, *, cause: str
+) -> ProviderError:
     is_overflow = code == "context_overflow"
     counts = parse_overflow(message, value) if is_overflow else None
     return ProviderError(
         code,
         message,
         retry_after_s=report.wait_s,
+        cause=cause,
         prompt_tokens=counts.prompt_tokens if counts else None,
         context_tokens=counts.context_tokens if counts else None,
     )

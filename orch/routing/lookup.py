@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError
-from orch.providers.kinds import KINDS, is_server
+from orch.providers.kinds import is_server
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.text.model_names import comparison_key, full_name
-
-START_OLLAMA = "start Ollama:\n  ollama serve"
 
 
 def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
@@ -71,8 +69,8 @@ def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
         f"provider {provider}, which may have it, is down: {reason}"
         for provider, reason in down.items()
     )
-    startable = any(KINDS[inventory.provider_kinds[each]].start_command for each in down)
-    hint = START_OLLAMA if startable else "orch health shows what is reachable"
+    hints = [inventory.hints[each] for each in down if inventory.hints.get(each)]
+    hint = hints[0] if hints else "orch health shows what is reachable"
     hint = f"{suggestion} Or {hint}" if suggestion else hint
     return OrchError(f"{name!r} is not in models.yaml, and {why}", hint, code="no_provider")
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from orch.errors import OrchError
 from orch.providers.kinds import is_server
 from orch.providers.remote_models import display_host, remote_not_allowed
-from orch.routing.lookup import START_OLLAMA
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.types import Candidate, ModelKey
@@ -41,9 +40,8 @@ def no_candidate_error(candidates: tuple[Candidate, ...], inventory: Inventory) 
             and inventory.unreachable
             and _only_last_resorts_are_there(candidates, inventory)
         ):
-            return OrchError(
-                f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider"
-            )
+            message = f"no model can take this task: {why}; and {down}"
+            return OrchError(message, inventory.start_hint, code="no_provider")
         return OrchError(
             f"no model can take this task: {why}",
             "orch models shows what each one can do",
@@ -53,7 +51,7 @@ def no_candidate_error(candidates: tuple[Candidate, ...], inventory: Inventory) 
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
         return OrchError(
             f"no provider can be reached: {down}{_elsewhere(candidates)}",
-            how_to_get_a_model(held),
+            how_to_get_a_model(inventory.start_hint, held),
             code="no_provider",
         )
     missing = [
@@ -109,7 +107,9 @@ def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], inventory: I
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 
-def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState]) -> OrchError:
+def pinned_model_error(
+    pinned: Candidate, states: Mapping[ModelKey, ModelState], inventory: Inventory
+) -> OrchError:
     """The error for a named model that can't take the task."""
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     if code == "remote":
@@ -118,7 +118,7 @@ def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState])
         )
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
-        "no_provider": how_to_get_a_model(),
+        "no_provider": how_to_get_a_model(inventory.hints.get(pinned.provider, "")),
         "context_overflow": (
             "shorten the input, or name no model (or auto) so that one with a larger context is"
             " chosen"
@@ -130,9 +130,9 @@ def pinned_model_error(pinned: Candidate, states: Mapping[ModelKey, ModelState])
     return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
 
 
-def how_to_get_a_model(held_back: str | None = None) -> str:
-    """The commands that start Ollama, find a suitable model or install the demonstration model, or
-    that let a held back last resort answer."""
+def how_to_get_a_model(start_hint: str, held_back: str | None = None) -> str:
+    """What makes the servers of models.yaml answer, and the commands that find a suitable model or
+    install the demonstration model, or that let a held back last resort answer."""
     if held_back:
         other = [
             f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in"
@@ -145,8 +145,8 @@ def how_to_get_a_model(held_back: str | None = None) -> str:
         ]
     return "\n".join(
         [
-            START_OLLAMA,
-            "or see what would serve on this machine, and have it fetched:",
+            *([start_hint, "or"] if start_hint else []),
+            "see what would serve on this machine, and have it fetched:",
             "  orch setup",
             *other,
         ]

@@ -48,6 +48,13 @@ class Inventory:
     """Whether every available model is on the shipped list with the shipped values."""
     failures: Mapping[str, ProviderError] = field(default_factory=dict)
     """The error of each unreachable provider."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """What to do about each unreachable server."""
+
+    @property
+    def start_hint(self) -> str:
+        """What to do so that the unreachable servers answer; empty if there are none."""
+        return "\nor ".join(dict.fromkeys(filter(None, self.hints.values())))
 
 
 class Registry:
@@ -124,7 +131,16 @@ class Registry:
             self._most_loaded(),
             with_priors.only_shipped,
             failures,
+            self._hints(failures),
         )
+
+    def _hints(self, failures: Mapping[str, ProviderError]) -> dict[str, str]:
+        if not failures:
+            return {}
+        from orch.providers.hints import provider_hint  # only where something failed
+
+        providers = self._models.providers
+        return {name: provider_hint(providers[name], failures[name]) for name in failures}
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Called when a model has answered with that context. Does nothing: the next snapshot asks

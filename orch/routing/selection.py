@@ -65,7 +65,7 @@ def pin_model(
             warnings = (f"{why}; it is asked all the same, since it was named",)
         pinned = with_elimination(pinned, None)
     if pinned.eliminated:
-        raise pinned_model_error(pinned, states)
+        raise pinned_model_error(pinned, states, inventory)
     pinned = with_reasons(pinned, Reason("named"), *remote_reasons(pinned.remote_host))
     others = (c for c in candidates if not c.eliminated and c.key != pinned.key)
     return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings

@@ -83,10 +83,8 @@ async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(needs
             OrchError, match=f"{INSIDE}: it has no {needs}; and ollama: can't connect"
         ) as caught:
             await library.execute(**REQUESTS[needs])
-    assert (caught.value.code, caught.value.hint) == (
-        "no_provider",
-        "start Ollama:\n  ollama serve",
-    )
+    assert caught.value.code == "no_provider"
+    assert caught.value.hint.endswith("\n  ollama serve")
 
 
 def test_a_client_gets_the_error_at_once(ollama: FakeOllama, home: Path) -> None:

@@ -92,8 +92,10 @@ async def test_a_pinned_name_means_the_same_model_as_anywhere_else(ollama: FakeO
 
 @pytest.mark.parametrize("down", [{}, {"home": "connection refused"}])
 def test_what_was_probably_meant_is_named_in_both_cases(down: dict[str, str]) -> None:
+    hints = dict.fromkeys(down, "start Ollama:\n  ollama serve")
+    inventory = Inventory((HAS,), down, None, provider_kinds=KINDS, hints=hints)
     with pytest.raises(OrchError) as caught:
-        resolve_model(Inventory((HAS,), down, None, provider_kinds=KINDS), "lama3.1:8b")
+        resolve_model(inventory, "lama3.1:8b")
     assert caught.value.hint.startswith("did you mean llama3.1:8b?")
     assert ("ollama serve" in caught.value.hint) == bool(down)
 

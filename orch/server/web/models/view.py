@@ -133,16 +133,18 @@ class ModelsView:
         self._unreachable.clear()
         with self._unreachable:
             for name, why in survey.unreachable.items():
-                self._draw_unreachable(name, why)
+                self._draw_unreachable(name, why, survey.hints.get(name, ""))
 
-    def _draw_unreachable(self, name: str, why: str) -> None:
+    def _draw_unreachable(self, name: str, why: str, english_hint: str) -> None:
         page = self._page
         with ui.column().classes("orch-failed").props("role=alert"):
             if page.translator.language == "en":
                 ui.label(page("Provider {name} is not available: {why}", name=name, why=why))
             else:
                 ui.label(page("Provider {name} is not available.", name=name))
-            ui.label(self._hint(name)).classes("orch-hint orch-lines")
+            is_english = page.translator.language == "en"
+            hint = (english_hint if is_english else "") or self._hint(name)
+            ui.label(hint).classes("orch-hint orch-lines")
             if page.translator.language != "en":
                 original(page.translator, why)
 

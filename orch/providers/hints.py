@@ -1,0 +1,161 @@
+"""What to type when a provider fails, by the kind of its server and the cause of the failure: the
+one table of such hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from orch.config.urls import display_url, is_local_url
+from orch.errors import ProviderError
+from orch.providers.kinds import KINDS
+
+if TYPE_CHECKING:
+    from orch.config.spec import Provider
+
+
+class Server(NamedTuple):
+    """A program that serves models, and how a person gets it running."""
+
+    label: str
+    start: str
+    """The command that starts it; `{port}` stands for the port of its address."""
+    program: str = ""
+    """The program of that command, where a machine without it has not installed the server."""
+    download: str = ""
+    """Where to get it."""
+
+
+OLLAMA = Server("Ollama", KINDS["ollama"].start_command, "ollama", "https://ollama.com/download")
+_LM_STUDIO = Server(
+    "LM Studio's server", "lms server start --port {port}", "", "https://lmstudio.ai"
+)
+_LLAMA_SERVER = Server("llama.cpp's server", "llama-server -m MODEL.gguf --port {port}")
+_VLLM = Server("vLLM", "vllm serve MODEL --port {port}")
+SERVERS_BY_PORT: Mapping[int, Server] = {
+    11434: OLLAMA,
+    1234: _LM_STUDIO,
+    8080: _LLAMA_SERVER,
+    9931: _LLAMA_SERVER,  # its default port since August 2026
+    8000: _VLLM,
+}
+"""What probably serves OpenAI's API at a default port; `kind: openai` does not say."""
+
+_CONFIG = "orch config path shows the file"
+DENIED_HINT = (
+    f'check api_key of the provider in models.yaml, such as api_key: "${{NAME}}"; {_CONFIG}'
+)
+_HINTS = {
+    "denied": DENIED_HINT,
+    "certificate": (
+        "name the server's certificate, if you trust it: SSL_CERT_FILE=FILE before the command"
+    ),
+    "tls": "check http:// and https:// in base_url in models.yaml: the server speaks the other one",
+    "name": f"check the host name in base_url in models.yaml; {_CONFIG}",
+    "redirect": (
+        "write the address that it redirects to, without the path of the API, as base_url in"
+        f" models.yaml; {_CONFIG}"
+    ),
+    "loading": "it is starting: try again in a moment, orch health shows when it is ready",
+    "busy": "try again in a moment: orch health shows when it answers",
+    "timeout": "it accepts connections and does not answer: restart it, then orch health",
+}
+_WRONG_PATH = {
+    "ollama": (
+        "base_url in models.yaml is not the address of an Ollama: such as http://127.0.0.1:11434;"
+        f" a server with OpenAI's API is kind: openai; {_CONFIG}"
+    ),
+    "openai": (
+        "base_url in models.yaml is not the address of OpenAI's API: such as"
+        f" http://127.0.0.1:8080/v1; an Ollama is kind: ollama; {_CONFIG}"
+    ),
+}
+
+
+def provider_hint(provider: Provider, failure: ProviderError) -> str:
+    """What to do about a provider that failed; empty for the engine inside orch."""
+    import shutil  # only where something failed
+
+    if not provider.urls:
+        return ""
+    cause = cause_of(failure, provider.urls[0])
+    return hint_for(provider.kind, cause, provider.urls, lambda name: bool(shutil.which(name)))
+
+
+def hint_for(
+    kind: str, cause: str, urls: tuple[str, ...], is_installed: Callable[[str], bool]
+) -> str:
+    """The hint of the table. `cause` is one of `cause_of`."""
+    if cause in ("path", "page"):
+        return _WRONG_PATH.get(kind, _WRONG_PATH["openai"])
+    if cause in _HINTS:
+        return _HINTS[cause]
+    if cause != "refused":
+        return "orch health shows what is wrong"
+    return start_hint(server_of(kind, urls), urls, is_installed)
+
+
+def cause_of(failure: ProviderError, url: str) -> str:
+    """Why a request failed: refused, certificate, tls, name, path, page, redirect, denied, loading,
+    busy, timeout; else the failure's code."""
+    if failure.cause:
+        return failure.cause
+    if failure.code != "connect":
+        return "path" if failure.code == "model_not_found" else failure.code
+    names = _exception_names(failure)
+    if "SSLCertVerificationError" in names or "certificate" in failure.message:
+        return "certificate"
+    if "gaierror" in names:
+        return "name"
+    if "ConnectionRefusedError" in names or not url.startswith("https:"):
+        return "refused"
+    return "tls" if names & {"SSLError", "EndOfStream", "ConnectionResetError"} else "refused"
+
+
+def _exception_names(failure: BaseException) -> set[str]:
+    """The classes of the errors that a failure was raised from. By name: ssl and aiohttp need not
+    be loaded."""
+    names: set[str] = set()
+    error: BaseException | None = failure
+    for _ in range(12):
+        if error is None:
+            break
+        names |= {each.__name__ for each in type(error).__mro__}
+        inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        error = inner or error.__cause__ or error.__context__
+    return names
+
+
+# ---------------------------------------------------------------- a server that does not run
+
+
+def server_of(kind: str, urls: tuple[str, ...]) -> Server | None:
+    """The program behind a provider, as far as its kind or the port of its address tells."""
+    if kind == "ollama":
+        return OLLAMA
+    return SERVERS_BY_PORT.get(_port(urls[0]))
+
+
+def start_hint(
+    server: Server | None, urls: tuple[str, ...], is_installed: Callable[[str], bool]
+) -> str:
+    """How to start a server; where to get it, if it is not installed on this machine."""
+    at = ", ".join(map(display_url, urls))
+    if server is None:
+        return f"start the server at {at}"
+    if not is_local_url(urls[0]):
+        return f"start {server.label} at {at}, or correct base_url in models.yaml; {_CONFIG}"
+    command = server.start.format(port=_port(urls[0]))
+    if server.program and not is_installed(server.program):
+        return (
+            f"install {server.label} (it is not here): {server.download}; then start it:\n"
+            f"  {command}"
+        )
+    get = f" ({server.download})" if server.download and not server.program else ""
+    return f"start {server.label}{get}:\n  {command}"
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or {"https": 443}.get(parts.scheme, 80)

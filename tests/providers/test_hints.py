@@ -1,0 +1,143 @@
+"""What to type when a provider fails: for each kind of server and each cause."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orch.config.spec import Provider
+from orch.errors import ProviderError
+from orch.providers.client import HttpClient
+from orch.providers.hints import cause_of, hint_for, provider_hint
+from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.orch_command import orch
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def everywhere(program: str) -> bool:
+    return True
+
+
+def nowhere(program: str) -> bool:
+    return False
+
+
+async def failure_at(url: str) -> ProviderError:
+    client = HttpClient([url])
+    with pytest.raises(ProviderError) as caught:
+        await client.json("GET", "models")
+    await client.aclose()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "command"),
+    [
+        ("ollama", "http://127.0.0.1:11434", "ollama serve"),
+        ("openai", "http://127.0.0.1:11434/v1", "ollama serve"),
+        ("openai", "http://localhost:1234", "lms server start --port 1234"),
+        ("openai", "http://127.0.0.1:8080", "llama-server -m MODEL.gguf --port 8080"),
+        ("openai", "http://127.0.0.1:8000", "vllm serve MODEL --port 8000"),
+    ],
+)
+def test_a_server_that_does_not_run_is_started_by_its_own_command(
+    kind: str, url: str, command: str
+) -> None:
+    assert hint_for(kind, "refused", (url,), everywhere).endswith(f":\n  {command}")
+
+
+def test_a_server_that_is_not_installed_says_where_to_get_it() -> None:
+    hint = hint_for("ollama", "refused", ("http://127.0.0.1:11434",), nowhere)
+    assert "https://ollama.com/download" in hint
+    assert hint.endswith("ollama serve")
+
+
+def test_an_unknown_server_is_named_by_its_address() -> None:
+    url = "http://me:secret@127.0.0.1:4711"
+    assert hint_for("openai", "refused", (url,), nowhere) == (
+        "start the server at http://127.0.0.1:4711"
+    )
+
+
+def test_a_server_on_another_machine_is_not_started_here() -> None:
+    hint = hint_for("ollama", "refused", ("http://192.0.2.1:11434",), everywhere)
+    assert hint.startswith("start Ollama at http://192.0.2.1:11434, or correct base_url")
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("certificate", "SSL_CERT_FILE"),
+        ("tls", "http:// and https://"),
+        ("name", "host name"),
+        ("path", "kind: openai"),
+        ("page", "kind: openai"),
+        ("redirect", "base_url"),
+        ("denied", "api_key"),
+        ("loading", "in a moment"),
+        ("busy", "in a moment"),
+        ("timeout", "restart"),
+        ("server_error", "orch health"),
+    ],
+)
+def test_each_cause_has_a_hint_of_its_own(cause: str, words: str) -> None:
+    hint = hint_for("ollama", cause, (NOWHERE,), everywhere)
+    assert words in hint
+    assert "ollama serve" not in hint
+
+
+async def test_the_cause_of_a_failed_connection_is_found() -> None:
+    refused, unknown = await failure_at(NOWHERE), await failure_at("http://nowhere.invalid")
+    assert (cause_of(refused, NOWHERE), cause_of(unknown, NOWHERE)) == ("refused", "name")
+
+
+async def test_https_to_a_server_of_plain_http_is_told() -> None:
+    with FakeOllama([]) as server:
+        url = server.url.replace("http:", "https:")
+        assert cause_of(await failure_at(url), url) == "tls"
+
+
+async def test_a_wrong_path_and_a_page_are_told_apart_from_a_server_that_is_down() -> None:
+    with FakeOllama([]) as server:
+        path = await failure_at(f"{server.url}/nothing")
+        server.server_status = Fault("html", times=-1)
+        page = await failure_at(server.url)
+    assert [cause_of(path, NOWHERE), cause_of(page, NOWHERE)] == ["path", "page"]
+    assert f"{server.url}/nothing/models" in path.message
+
+
+def test_the_engine_inside_orch_has_no_server_to_start() -> None:
+    assert provider_hint(Provider(kind="llamacpp"), ProviderError("connect", "no engine")) == ""
+
+
+def test_a_run_names_the_command_of_the_server_in_models_yaml(own: Callable[[str], Path]) -> None:
+    own(
+        "version: 1\nproviders:\n  p: {kind: openai, base_url: http://127.0.0.1:1234}\n"
+        "models:\n  - {id: m, provider: p}\n"
+    )
+    done, health = orch("run", "--no-stdin", "hi"), orch("health")
+    assert done.returncode == 3
+    assert b"lms server start" in done.stderr
+    assert b"ollama serve" not in done.stderr
+    assert b"lms server start" in health.stdout
+
+
+def test_a_refused_key_is_named_although_the_list_of_models_needs_none(
+    ollama: FakeOllama,
+) -> None:
+    for model in ollama.models.values():
+        model.faults += [Fault("status", status=401, message="Invalid API Key")] * 3
+    done = orch("run", "--no-stdin", "hi")
+    assert done.returncode == 7
+    assert b"check api_key" in done.stderr
+
+
+def test_a_run_without_failures_does_not_import_the_hints() -> None:
+    check = "import sys, orch.wiring; print('orch.providers.hints' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=True)
+    assert done.stdout.strip() == b"False"
