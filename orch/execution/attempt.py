@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from io import StringIO
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orch.errors import ProviderError
 from orch.execution.answer_checks import (
@@ -23,8 +23,10 @@ from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.streams.thinking import ThinkingSplitter, may_lack_opening
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
-from orch.text.continuation import ContinuationJoiner
 from orch.types import Attempt, Candidate
+
+if TYPE_CHECKING:
+    from orch.text.continuation import ContinuationJoiner
 
 
 class IgnoredFields(NamedTuple):
@@ -67,7 +69,7 @@ class ModelCall:
         self._provider, self._estimate = provider, estimate
         self._limit, self._schema = limit, schema
         self._splitter = ThinkingSplitter()
-        self._joiner = ContinuationJoiner(request.continues, prefilled=is_prefilled(request))
+        self._joiner = _joiner_of(request)
         self._held: bool | None = held or (None if wants_json(request) else False)
         """None until the first character of the answer shows whether it is JSON."""
         # not a list of pieces: a chunk of five letters would take sixty bytes
@@ -118,17 +120,20 @@ class ModelCall:
         # a server that separates thinking itself has left no marker in its content
         kept = self._splitter.skip() if delta.thinking else ""
         content, thinking = self._splitter.feed(delta.content)
-        content = self._joiner.feed(kept + content)
+        content = self._joined(kept + content)
         events += self._text_events(content, thinking, delta.thinking)
         events += self._call_events((*self._splitter.take_calls(), *delta.tool_calls))
         self.completion = delta.completion or self.completion
         return events
 
+    def _joined(self, content: str) -> str:
+        return content if self._joiner is None else self._joiner.feed(content)
+
     def _last_events(self) -> list[CallEvent]:
         """What was kept back at the end of the stream, and the thought in text that nobody has
         seen."""
         content, thinking = self._splitter.flush()
-        content = self._joiner.feed(content) + self._joiner.flush()
+        content = self._joined(content) + (self._joiner.flush() if self._joiner else "")
         events: list[CallEvent] = [*self._text_events(content, thinking, "")]
         events += self._call_events(self._splitter.take_calls())
         if self._held and not self.thinking and may_lack_opening(self.text):
@@ -259,3 +264,11 @@ class ModelCall:
             decode_s=decode_s,
             estimated_tokens=self._estimate,
         )
+
+
+def _joiner_of(request: ChatRequest) -> ContinuationJoiner | None:
+    if not request.continues:
+        return None
+    from orch.text.continuation import ContinuationJoiner  # 0.4 ms, for few requests
+
+    return ContinuationJoiner(request.continues, prefilled=is_prefilled(request))

@@ -71,8 +71,14 @@ class FallbackChain:
         run, model = self._state, self._plan.states[candidate.key]
         run.text_before, run.call = run.visible_text, None
         need, provider = self._plan.need, self._runtime.providers[candidate.provider]
-        prefills = provider.prefills and candidate.key not in self._prefill_refused
-        prompt = Prompt(self._plan.messages, self._plan.recalled, run.text_before, prefills)
+        prompt = Prompt(
+            self._plan.messages,
+            self._plan.recalled,
+            run.text_before,
+            prefills=provider.prefills
+            and not model.closes_answers
+            and candidate.key not in self._prefill_refused,
+        )
         run.call = ModelCall(
             candidate,
             model,

@@ -46,3 +46,6 @@ class ModelInfo(NamedTuple):
     """Billions of active parameters a token, for a mixture of experts."""
     adapted: bool = False
     """Whether an adapter changes its weights."""
+    closes_answers: bool = False
+    """Whether its template ends a last message of the assistant as well, so that the model would
+    begin a new answer behind it instead of going on within it."""

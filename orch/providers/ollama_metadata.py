@@ -65,6 +65,7 @@ def parse_model_info(show: dict[str, Any]) -> ModelInfo:
         kv_bytes_per_token=_kv_bytes(facts, arch),
         family=metadata_word((show.get("details") or {}).get("family")) or metadata_word(arch),
         num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
+        closes_answers=_closes_answers(show.get("template")),
         **_identity_fields(show, facts, arch),
     )
 
@@ -84,6 +85,13 @@ def _identity_fields(show: dict[str, Any], facts: dict[str, Any], arch: str) -> 
         "active_b": _active_b(facts, arch),
         "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
     }
+
+
+def _closes_answers(template: Any) -> bool:
+    """Whether a Go template of messages treats the last one as any other: those that leave it open
+    compare its place with `slice` (`$last := eq (len (slice $.Messages $i)) 1`). Other templates
+    are cut at the answer by Ollama itself, or rendered by llama-server."""
+    return isinstance(template, str) and ".Messages" in template and "slice" not in template
 
 
 def _active_b(facts: dict[str, Any], arch: str) -> float | None:

@@ -50,6 +50,8 @@ class ModelState(NamedTuple):
     measured: SpeedStats | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
+    closes_answers: bool = False
+    """Whether its template keeps it from going on within the last message."""
     prior: Prior | None = None
     """The expected quality before any grade; None if its provider does not have the model."""
     estimate: Estimate | None = None

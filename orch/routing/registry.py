@@ -232,6 +232,7 @@ class Registry:
             measured=measured.get(ModelKey(spec.provider, spec.id)),
             unlisted=not is_listed,
             fixed_ctx=backend.fixed_ctx,
+            closes_answers=info.closes_answers,
             remote_host=host,
         )
 

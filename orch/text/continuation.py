@@ -4,7 +4,6 @@ the text before (pure)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from orch.text.prompt import message_text
 from orch.types import Message
@@ -22,27 +21,19 @@ _LEADING = " \t\r\n….\"'“”»«`"
 """What models put before the words that they repeat."""
 
 
-class Continuation(NamedTuple):
-    """A conversation, and the partial answer in it that is continued; empty for a new answer."""
-
-    messages: list[Message]
-    continues: str = ""
-
-
-def with_partial(messages: Sequence[Message], partial: str, *, prefills: bool) -> Continuation:
-    """The conversation with the partial answer to continue: the last message where the server
-    `prefills`, else before a user's turn that asks to go on. A last message of the assistant is
-    the client's own beginning of the answer."""
+def with_partial(
+    messages: Sequence[Message], partial: str, *, prefills: bool
+) -> tuple[list[Message], str]:
+    """The conversation with the partial answer to continue, and that answer: the last message
+    where the server `prefills`, else before a user's turn that asks to go on. A last message of the
+    assistant is the client's own beginning of the answer."""
     before = list(messages)
     last: Message = {"role": "assistant", "content": ""}
-    if before and before[-1].get("role") == "assistant" and not before[-1].get("tool_calls"):
+    if before[-1].get("role") == "assistant" and not before[-1].get("tool_calls"):
         last = before.pop()
     text = message_text(last) + partial
-    if not text:
-        return Continuation(before)
-    last = {**last, "content": text}
     more = [] if prefills else [continue_message(text)]
-    return Continuation([*before, last, *more], text)
+    return [*before, {**last, "content": text}, *more], text
 
 
 def continue_message(partial: str) -> Message:

@@ -188,6 +188,7 @@ def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -
         "yaml",
         "filelock",
         "orch.routing.known_models.model_list",
+        "orch.text.continuation",
     )
     code = (
         f"import sys\nsys.argv = ['orch', *{words!r}]\nfrom orch.cli.main import"

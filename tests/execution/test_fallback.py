@@ -199,6 +199,16 @@ async def test_the_next_model_goes_on_where_the_text_ends(
     assert messages[1]["content"] == "The lake is bound to"
 
 
+async def test_a_model_whose_template_ends_every_answer_is_asked_by_the_user(
+    ollama: FakeOllama,
+) -> None:
+    template = "{{- range .Messages }}<|{{ .Role }}|>{{ .Content }}<|end|>{{ end }}<|assistant|>"
+    ollama.add(FakeModel("other:8b", template=template))
+    text, messages = await continued(ollama, "ollama", ["bound to", " freeze"])
+    assert text == "The lake is bound to freeze"
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+
+
 async def test_a_model_that_refuses_to_go_on_within_an_answer_is_asked_by_the_user(
     ollama: FakeOllama,
 ) -> None:

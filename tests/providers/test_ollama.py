@@ -113,10 +113,16 @@ async def test_a_prompt_beyond_every_context_window_is_rejected_before_a_model_i
     assert (caught.value.exit_code, ollama.chats()) == (5, [])
 
 
+def conversation(messages: int) -> list[dict[str, Any]]:
+    """Short messages of both sides in turn, the last one the user's."""
+    roles = ("assistant", "user")
+    return [{"role": roles[number % 2], "content": "hi"} for number in range(1, messages + 1)][::-1]
+
+
 async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_with_room(
     ollama: FakeOllama,
 ) -> None:
-    turns = [{"role": "user", "content": "hi"}] * 300
+    turns = conversation(300)
     models = (
         {"id": CODER, "context_window": 2_048, "quality_rating": 9},
         {"id": LLAMA, "quality_rating": 6},
@@ -245,7 +251,7 @@ async def test_metadata_is_requested_once_for_each_digest(ollama: FakeOllama) ->
 
 
 async def test_the_estimate_is_corrected_by_ollamas_counts(ollama: FakeOllama) -> None:
-    turns = [{"role": "user", "content": "hi"}] * 100
+    turns = conversation(100)
     first, second = [
         (await run(ollama, messages=turns, fresh=True), sent(ollama)["options"]["num_predict"])
         for _ in range(2)

@@ -76,3 +76,19 @@ def test_words_of_any_type_do_not_fail() -> None:
         {"model_info": {"general.basename": 5, "general.size_label": "8B\n\x1b[31m"}}
     )
     assert (info.basename, info.size_label.startswith("8B")) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("template", "closes"),
+    [
+        ("{{ range .Messages }}{{ .Role }}{{ .Content }}<end>{{ end }}", True),
+        ("{{ range $i, $_ := .Messages }}{{ eq (len (slice $.Messages $i)) 1 }}{{ end }}", False),
+        ("{{ .System }}{{ .Prompt }}{{ .Response }}", False),
+        ("{{ .Prompt }}", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_template_that_ends_every_answer_is_told(template: object, closes: bool) -> None:
+    assert parse_model_info({"template": template}).closes_answers is closes

@@ -93,6 +93,7 @@ class FakeModel:
     """`PARAMETER num_ctx` of its Modelfile."""
     modelfile: str = ""
     """More lines of its Modelfile."""
+    template: str = "{{ .Prompt }}"
     metadata: Json = field(default_factory=dict)
     """More of its GGUF's metadata, such as `general.basename`, which /api/show tells."""
     bytes_per_token: float = 4.0
@@ -1076,7 +1077,7 @@ class _Handler(BaseHTTPRequestHandler):
                     if model.num_ctx
                     else ""
                 ),
-                "template": "{{ .Prompt }}",
+                "template": model.template,
                 "details": model.details,
                 "model_info": model.info,
                 **({"capabilities": model.capabilities} if model.tells_capabilities else {}),

@@ -51,10 +51,6 @@ def test_an_answer_that_the_client_begins_is_continued(partial: str) -> None:
     assert messages == [*ASKED, {"role": "assistant", "content": continues}]
 
 
-def test_nothing_is_added_to_a_new_answer() -> None:
-    assert with_partial(ASKED, "", prefills=False) == (ASKED, "")
-
-
 def test_the_last_words_are_few_and_of_one_line() -> None:
     assert last_words("First line\nthe second ends here. ") == "the second ends here."
     assert last_words("one two three four five six") == "two three four five six"
