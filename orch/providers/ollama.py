@@ -9,8 +9,7 @@ from typing import Any, Self
 
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
-from orch.providers import stream_parsing
-from orch.providers.chat import ChatRequest, Completion, Delta
+from orch.providers.chat import ChatRequest, Delta
 from orch.providers.client import (
     QUICK_TIMEOUT_S,
     HttpClient,
@@ -29,11 +28,14 @@ from orch.providers.ollama_metadata import (
 from orch.providers.read_limits import (
     MAX_JSON_BYTES,
     MAX_VECTOR_BYTES,
-    AnswerSizeLimit,
     error_line,
     model_entries,
 )
 from orch.providers.remote_models import RemotePolicy, remote_host_of
+from orch.providers.streams.answer import StreamedAnswer, until_cut
+from orch.providers.streams.reader import iter_batches, iter_objects
+from orch.providers.streams.sse import Event
+from orch.providers.streams.values import validating
 from orch.providers.thinking import (
     ollama_think,
     reduce_thinking,
@@ -80,34 +82,30 @@ class OllamaClient:
         """Streams `/api/chat` with `truncate: false`: a prompt that is too long is an error, never
         cut."""
         self._remote.check(request.model)
-        payload = self._payload(request)
-        thinking, size = payload.get("think"), AnswerSizeLimit()
-        stream = self._batches(request, payload)
-        async with aclosing(
-            with_timeouts(stream, request.first_token_timeout_s, request.token_timeout_s)
-        ) as batches:
-            async for lines in batches:
-                for line in lines:
-                    self._remote.check_answer(request.model, line)
+        payload, answer = self._payload(request), StreamedAnswer()
+        thinking, stream = payload.get("think"), self._batches(request, payload)
+        timed = with_timeouts(stream, request.first_token_timeout_s, request.token_timeout_s)
+        async with aclosing(until_cut(timed, answer)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    if event is not None:
+                        self._remote.check_answer(request.model, event)
                 if notice := reduced_thinking_notice(thinking, payload.get("think")):
                     thinking = payload.get("think")
                     yield Delta(ignored_fields=notice)
-                error = next((line["error"] for line in lines if "error" in line), None)
-                deltas = _deltas(lines)
-                if deltas and deltas[-1].completion:
+                deltas = answer.add_all(batch)
+                if answer.is_over:
                     await drain(stream)
-                for delta in stream_parsing.merge_deltas(deltas):
-                    size.add(delta)
+                for delta in deltas:
                     yield delta
-                    if delta.completion:
-                        return
-                if error is not None:
-                    raise stream_error(error)
-        raise ProviderError("cut", "the stream ended before the model was done")
+                answer.raise_failure(stream_error)
+                if answer.is_over:
+                    break
+        yield answer.last()
 
     async def _batches(
         self, request: ChatRequest, payload: dict[str, Any]
-    ) -> AsyncGenerator[list[dict[str, Any]]]:
+    ) -> AsyncGenerator[list[Event]]:
         """Yields the objects of the stream as they arrive, in batches. Reduces the thinking in
         `payload` when the model rejects it."""
         at = self._http.load_balancer.order(request.affinity)
@@ -122,10 +120,8 @@ class OllamaClient:
                     if not refuses_thinking(refusal, payload):
                         raise
                     reduce_thinking(payload, refusal)
-            async for lines in stream_parsing.iter_batches(
-                response.aiter_bytes(), stream_parsing.parse_object
-            ):
-                yield lines
+            async for events in iter_batches(response.aiter_bytes()):
+                yield events
 
     def _payload(self, request: ChatRequest) -> dict[str, Any]:
         options = {_RENAMED.get(key, key): value for key, value in request.options.items()}
@@ -176,13 +172,13 @@ class OllamaClient:
             max_bytes=MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts),
         )
         self._remote.check_answer(model, answer)
-        with stream_parsing.validating():
+        with validating():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
     async def installed(self) -> list[InstalledModel]:
         """Combines `/api/tags` and `/api/ps`."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
-        with stream_parsing.validating():
+        with validating():
             entries = model_entries(tags.get("models"), "name", "model")
             loaded = LoadedModels(running, {digest_of(entry) for entry in entries})
             models = [parse_installed(entry, loaded.entry_of(entry)) for entry in entries]
@@ -200,7 +196,7 @@ class OllamaClient:
     async def info(self, model: str) -> ModelInfo:
         """Reads `/api/show`: capabilities, context, parameters and KV cache bytes per token."""
         show = await self._http.json("POST", "/api/show", {"model": model})
-        with stream_parsing.validating():
+        with validating():
             host = self._remote.update_model(model, remote_host_of(show))
             return parse_model_info(show)._replace(remote_host=host)
 
@@ -208,8 +204,8 @@ class OllamaClient:
         """Yields the progress objects of `/api/pull`."""
         body = {"model": model, "stream": True}
         async with self._http.stream("POST", "/api/pull", body) as response:
-            async for line in stream_parsing.iter_objects(response.aiter_bytes()):
-                if "error" in line:
+            async for line in iter_objects(response.aiter_bytes()):
+                if line.get("error"):
                     raise ProviderError("rejected", error_line(line["error"]))
                 yield line
 
@@ -268,46 +264,6 @@ class OllamaClient:
     async def aclose(self) -> None:
         """The same as `release`: the models belong to the server."""
         await self.release()
-
-
-def _deltas(lines: Sequence[dict[str, Any]]) -> list[Delta]:
-    with stream_parsing.validating():
-        deltas = [_delta(line) for line in lines if "error" not in line]
-    return [delta for delta in deltas if _has_content(delta)]
-
-
-def _has_content(delta: Delta) -> bool:
-    return bool(
-        delta.content or delta.thinking or delta.tool_calls or delta.completion or delta.logprobs
-    )
-
-
-def _delta(line: dict[str, Any]) -> Delta:
-    message = line.get("message")
-    if not isinstance(message, dict):
-        message = {}
-    return Delta(
-        content=stream_parsing.parse_text(message.get("content")),
-        thinking=stream_parsing.parse_text(message.get("thinking")),
-        tool_calls=stream_parsing.parse_objects(message.get("tool_calls")),
-        completion=_completion(line) if line.get("done") else None,
-        logprobs=stream_parsing.parse_objects(line.get("logprobs")),
-    )
-
-
-def _completion(line: dict[str, Any]) -> Completion:
-    return Completion(
-        finish_reason=line.get("done_reason") or "stop",
-        prompt_tokens=line.get("prompt_eval_count"),
-        completion_tokens=line.get("eval_count"),
-        load_s=_seconds(line.get("load_duration")),
-        prefill_s=_seconds(line.get("prompt_eval_duration")),
-        decode_s=_seconds(line.get("eval_duration")),
-    )
-
-
-def _seconds(nanoseconds: Any) -> float | None:
-    return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
 
 
 def _keep_alive(text: str) -> str | int:

@@ -31,13 +31,12 @@ from orch.memory import chunking
 from orch.memory.fusion import asks_for_latest
 from orch.memory.notes import parse_export
 from orch.providers.context_overflow import parse_overflow
-from orch.providers.stream_parsing import (
-    LineSplitter,
-    parse_object,
-    parse_sse_line,
-)
-from orch.providers.stream_parsing import parse_text as wire_text
+from orch.providers.streams.lines import LineSplitter
+from orch.providers.streams.reader import StreamReader
+from orch.providers.streams.sse import Event
 from orch.providers.streams.thinking import ThinkingSplitter
+from orch.providers.streams.tool_calls import ToolCalls
+from orch.providers.streams.values import parse_text as wire_text
 from orch.quality.features import hash_text
 from orch.server.stateless_conversations import conversation_key as conversation_of
 from orch.server.web.components.markdown_html import render_blocks
@@ -229,8 +228,11 @@ def functions() -> dict[str, Work]:
             ThinkingSplitter().feed, ["<think>", *_pieces(text)]
         ),
         "wire: text": wire_text,
-        "wire: an event": lambda text: parse_sse_line(f"data: {json.dumps({'a': text})}".encode()),
-        "wire: a broken line": lambda text: _raising(lambda: parse_object(text.encode())),
+        "wire: an event": lambda text: _read(f"data: {json.dumps({'a': text})}\n\n"),
+        "wire: a document": lambda text: _read(json.dumps({"a": [text] * 3}, indent=1)),
+        "wire: any lines": lambda text: _read(text),
+        "wire: any lines of data": lambda text: _read("data: " + text.replace("\n", "\ndata: ")),
+        "wire: a call in pieces": _called,
         "overflow's words": lambda text: parse_overflow(text, text.encode()),
         "memory: pieces": chunking.split_text,
         "memory: of a run": lambda text: chunking.run_chunks(text, text),
@@ -284,6 +286,25 @@ def _lines(data: bytes) -> None:
     splitter.flush()
 
 
+def _read(text: str) -> None:
+    """Reads a stream in chunks of 4,096 bytes, up to its first error."""
+    reader, events, data = StreamReader(), list[Event](), text.encode("utf-8", "replace")
+    try:
+        for at in range(0, len(data), 4_096):
+            reader.feed(data[at : at + 4_096], events)
+        reader.flush(events)
+    except ProviderError:
+        return
+
+
+def _called(text: str) -> None:
+    """Assembles a tool call whose name stands in each fragment."""
+    calls = ToolCalls()
+    for part in _pieces(text):
+        calls.add_all([{"index": 0, "function": {"name": "f", "arguments": part}}])
+    calls.finish()
+
+
 def _drawn(text: str) -> None:
     """Displays an answer on a terminal in a hundred chunks."""
     screen = TerminalDisplay(
@@ -296,10 +317,3 @@ def _drawn(text: str) -> None:
     for at in range(0, len(text), step):
         screen.show({"type": "content", "chunk": text[at : at + step]})
     screen.close()
-
-
-def _raising(work: Callable[[], object]) -> None:
-    try:
-        work()
-    except ProviderError:
-        return

@@ -19,10 +19,11 @@ from orch.config.spec import Provider
 from orch.errors import OrchError, ProviderError
 from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
-from orch.providers import read_limits, stream_parsing
+from orch.providers import read_limits
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.streams.lines import MAX_LINE_BYTES, LineSplitter
 from tests.support.orch_command import orch
 
 Backends = type[OllamaClient] | type[OpenAIClient]
@@ -140,7 +141,7 @@ async def test_an_endless_line_is_read_up_to_a_limit(
 ) -> None:
     async with endless(OK + b"\r\n", b"x" * 60_000) as server:
         assert "a line of over 16 MB" in await refusal(server, kind, asked, concurrent=concurrent)
-        assert server.sent < stream_parsing.MAX_LINE_BYTES + BUFFERS
+        assert server.sent < MAX_LINE_BYTES + BUFFERS
 
 
 ANSWERS: dict[str, tuple[Backends, bytes, bytes]] = {
@@ -220,7 +221,7 @@ def test_a_list_of_models_is_limited() -> None:
 
 
 def test_a_long_line_in_small_chunks_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    splitter, copied = stream_parsing.LineSplitter(), 0
+    splitter, copied = LineSplitter(), 0
     rest = splitter.flush
 
     def counting() -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orch.errors import ProviderError
-from orch.providers import read_limits, stream_parsing
+from orch.providers import read_limits
+from orch.providers.streams.values import validating
 from orch.text.lines import first_line, is_valid_name, one_line
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -86,7 +87,7 @@ def test_facts_about_a_model_have_one_line() -> None:
 
 def test_an_error_of_a_server_has_one_line() -> None:
     assert read_limits.error_line(f"no\x1b[2K\r\n{FAKE}") == f"no[2K {FAKE}"
-    with pytest.raises(ProviderError) as caught, stream_parsing.validating():
+    with pytest.raises(ProviderError) as caught, validating():
         raise ValueError(f"no\n{FAKE}")
     assert len(caught.value.message.splitlines()) == 1
 

@@ -1,0 +1,178 @@
+"""Folds the events of one stream into deltas and the end of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from orch.errors import ProviderError
+from orch.providers.chat import Delta
+from orch.providers.read_limits import AnswerSizeLimit, error_line
+from orch.providers.streams.normalize import NormalEvent, normalize
+from orch.providers.streams.sse import Event, cut_error
+from orch.providers.streams.usage import Usage
+from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
+
+if TYPE_CHECKING:
+    from orch.providers.streams.tool_calls import ToolCalls
+
+_FAILED = {
+    **dict.fromkeys(("error", "failed", "insufficient_system_resource"), "stream_error"),
+    **dict.fromkeys(("abort", "aborted", "cancelled", "canceled"), "cut"),
+}
+"""Finish reasons of an answer that is not whole, with the code of the error: OpenRouter and Mistral
+say error, vLLM and SGLang abort."""
+
+
+class StreamedAnswer:
+    """One answer. `add_all` takes its events as they arrive, `last` returns its end."""
+
+    def __init__(self) -> None:
+        self._failure: Any = None
+        self.is_over = False
+        """Whether the stream said that nothing follows."""
+        self._finish_reason = ""
+        self._usage, self._size = Usage(), AnswerSizeLimit()
+        self._calls: ToolCalls | None = None
+        self._choice: int | None = None
+        self._has_increments = self._has_message = self._is_whole = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer is whole: it has a finish reason, the stream said `[DONE]`, or the
+        server sent one whole message. A stream that just closes may have been cut."""
+        return bool(self._finish_reason or self.is_over or self._is_whole)
+
+    def add_all(self, events: Iterable[Event]) -> list[Delta]:
+        """Returns the text of the events; consecutive events of the same kind make one delta.
+
+        Stops at an error, which `raise_failure` raises, and at the end. Raises ProviderError for an
+        answer beyond every limit.
+        """
+        run = _Run()
+        try:
+            for event in events:
+                if event is None:
+                    self.is_over = True
+                    break
+                self._add(event, run)
+                if self._failure is not None or self.is_over:
+                    break
+        except STRUCTURE_ERRORS as error:
+            self._failure = structure_error(error)
+        deltas = run.close()
+        for delta in deltas:
+            self._size.add(delta)
+        return deltas
+
+    def raise_failure(self, convert: Callable[[Any], ProviderError]) -> None:
+        """Raises the error that the stream reported, if any; `convert` makes it of a string or an
+        object."""
+        if isinstance(self._failure, ProviderError):
+            raise self._failure
+        if self._failure is not None:
+            raise convert(self._failure)
+
+    def _add(self, event: dict[str, Any], run: _Run) -> None:
+        normal = normalize(event)
+        if normal.error is not None:
+            self._failure = normal.error
+            return
+        if normal.choice != self._choice and not self._is_own_choice(normal.choice):
+            return
+        has_text = bool(normal.content or normal.thinking)
+        if not has_text or normal.finish_reason or "usage" in event:
+            self._usage.add(event)
+        if normal.finish_reason:
+            self._finish_reason = normal.finish_reason
+            self.is_over = normal.is_native
+        if normal.is_message:
+            if self._has_increments:
+                return  # MiniMax repeats the whole answer at the end
+            self._is_whole, self._has_message = normal.is_whole and not self._has_message, True
+        elif has_text:
+            self._has_increments, self._is_whole = True, False
+        if normal.tool_calls and not normal.is_native:
+            self._add_calls(normal.tool_calls)
+        if has_text or normal.logprobs or (normal.tool_calls and normal.is_native):
+            run.add(normal)
+
+    def _is_own_choice(self, choice: int | None) -> bool:
+        """Whether it is the choice that came first: an answer is one of them."""
+        if self._choice is None:
+            self._choice = choice
+        return choice is None or choice == self._choice
+
+    def _add_calls(self, fragments: Sequence[dict[str, Any]]) -> None:
+        # few answers have one
+        from orch.providers.streams.tool_calls import ToolCalls
+
+        self._calls = self._calls or ToolCalls(self._size.add_chars)
+        self._calls.add_all(fragments)
+
+    def last(self) -> Delta:
+        """Returns the delta that ends the answer. Raises ProviderError if the answer is not
+        whole."""
+        if not self.is_finished or (
+            not self._finish_reason and self._calls and not self._calls.are_whole
+        ):
+            raise cut_error()
+        if code := _FAILED.get(self._finish_reason):
+            word = error_line(self._finish_reason)
+            raise ProviderError(code, f"the server ended the answer with finish_reason {word}")
+        calls = self._calls.finish() if self._calls else ()
+        reason = self._finish_reason or ("tool_calls" if calls else "stop")
+        return Delta(tool_calls=calls, completion=self._usage.completion(reason))
+
+
+class _Run:
+    """Deltas of one batch; the text of consecutive events of the same kind is joined."""
+
+    def __init__(self) -> None:
+        self._deltas: list[Delta] = []
+        self._kind = (False, False)
+        self._content: list[str] = []
+        self._thinking: list[str] = []
+        self._logprobs: list[dict[str, Any]] = []
+        self._calls: list[dict[str, Any]] = []
+
+    def add(self, event: NormalEvent) -> None:
+        content, thinking = event.content, event.thinking
+        kind = (content != "", thinking != "")
+        if kind != self._kind or self._calls:
+            self._flush()
+            self._kind = kind
+        if content:
+            self._content.append(content)
+        if thinking:
+            self._thinking.append(thinking)
+        if event.logprobs:
+            self._logprobs += event.logprobs
+        if event.tool_calls and event.is_native:
+            self._calls += event.tool_calls
+
+    def _flush(self) -> None:
+        content, thinking = "".join(self._content), "".join(self._thinking)
+        logprobs, calls = tuple(self._logprobs), tuple(self._calls)
+        if content or thinking or logprobs or calls:
+            self._deltas.append(Delta(content, thinking, calls, logprobs=logprobs))
+        self._content, self._thinking, self._logprobs, self._calls = [], [], [], []
+
+    def close(self) -> list[Delta]:
+        self._flush()
+        return self._deltas
+
+
+async def until_cut(
+    batches: AsyncGenerator[list[Event]], answer: StreamedAnswer
+) -> AsyncGenerator[list[Event]]:
+    """Yields the same batches. A connection that breaks, or is left open, behind a whole answer is
+    its end: some servers leave out the end of a chunked body. Closes `batches` at the end."""
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
+    except ProviderError as error:
+        if error.code not in ("cut", "stalled") or not answer.is_finished:
+            raise

@@ -1,0 +1,90 @@
+"""Reads the token counts and timings of an answer, wherever in its events they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orch.providers.chat import Completion
+from orch.providers.streams.values import parse_count, parse_number
+
+_PROMPT = (
+    *("prompt_tokens", "input_tokens", "prompt_eval_count", "tokens_evaluated", "prompt_n"),
+    *("promptTokens", "inputTokens", "promptTokenCount", "prompt_token_count"),
+)
+_COMPLETION = (
+    *("completion_tokens", "output_tokens", "eval_count", "generated_tokens"),
+    *("tokens_predicted", "predicted_n", "completionTokens", "outputTokens"),
+    *("candidatesTokenCount", "candidates_token_count"),
+)
+_PLACES = ("timings", "usage", "usage_metadata", "usageMetadata", "token_usage")
+_SECONDS = {
+    "load_s": (("load_duration", 1e9),),
+    "prefill_s": (("prompt_eval_duration", 1e9), ("prompt_ms", 1e3)),
+    "decode_s": (("eval_duration", 1e9), ("predicted_ms", 1e3)),
+}
+"""Fields of Ollama (nanoseconds) and llama.cpp (milliseconds)."""
+
+
+class Usage:
+    """The counts of one answer: the last that each event reports, and no zero after a count."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Reads the counts of an event: in `usage`, in `timings`, in the choice, in an object of
+        the vendor's own (`x_groq`), or beside `done` (Ollama)."""
+        for fields in _places(event):
+            self._add_counts(fields)
+            self._add_seconds(fields)
+
+    def _add_counts(self, fields: Mapping[str, Any]) -> None:
+        counts = {
+            "prompt": _first(fields, _PROMPT),
+            "completion": _first(fields, _COMPLETION),
+            "total": parse_count(fields.get("total_tokens")),
+        }
+        self._counts |= {
+            name: count
+            for name, count in counts.items()
+            if count or (count == 0 and name not in self._counts)
+        }
+
+    def _add_seconds(self, fields: Mapping[str, Any]) -> None:
+        for name, sources in _SECONDS.items():
+            for key, per_second in sources:
+                if (number := parse_number(fields.get(key))) is not None:
+                    self._seconds[name] = number / per_second
+
+    def completion(self, finish_reason: str) -> Completion:
+        """The end of the answer with its counts."""
+        counts, seconds = self._counts, self._seconds
+        if "completion" not in counts and {"total", "prompt"} <= counts.keys():
+            counts["completion"] = max(counts["total"] - counts["prompt"], 0)
+        return Completion(
+            finish_reason=finish_reason,
+            prompt_tokens=counts.get("prompt"),
+            completion_tokens=counts.get("completion"),
+            load_s=seconds.get("load_s"),
+            prefill_s=seconds.get("prefill_s"),
+            decode_s=seconds.get("decode_s"),
+        )
+
+
+def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
+    counts = (parse_count(fields.get(key)) for key in keys)
+    return next((count for count in counts if count is not None), None)
+
+
+def _places(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The objects that may hold counts, the most specific last."""
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else choices
+    inner = choice.get("delta") or choice.get("message") if isinstance(choice, dict) else None
+    yield event
+    for owner in (event, choice, inner, *event.values()):
+        if isinstance(owner, dict):
+            places = (owner.get(key) for key in _PLACES)
+            yield from (place for place in places if isinstance(place, dict))

@@ -1,0 +1,173 @@
+"""Answers from events: what ends one, what does not, and which text counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from orch.errors import ProviderError
+from orch.providers.chat import Delta
+from orch.providers.client import stream_error
+from orch.providers.streams.answer import StreamedAnswer
+from orch.providers.streams.sse import Event
+
+MESSAGE = {"role": "assistant", "content": "Hi"}
+
+
+def piece(text: str | None = None, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    """One event of a stream."""
+    return {
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}],
+        **fields,
+    }
+
+
+def answered(*events: Event) -> list[Delta]:
+    """The deltas of a whole stream that then closes."""
+    answer = StreamedAnswer()
+    deltas = answer.add_all(events)
+    answer.raise_failure(stream_error)
+    return [*deltas, answer.last()]
+
+
+def text_of(*events: Event) -> str:
+    return "".join(delta.content for delta in answered(*events))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (piece("Hi"), piece(None, "stop")),
+        (piece("Hi", "stop"),),
+        (piece("Hi"), None),
+        (piece("Hi"), {"choices": []}, None),
+        ({"message": MESSAGE, "done": True},),
+        ({"object": "chat.completion", "choices": [{"message": MESSAGE}]},),
+    ],
+    ids=["finish reason", "at once", "[DONE]", "nothing and [DONE]", "done", "whole message"],
+)
+def test_a_whole_answer_has_an_end(events: tuple[Event, ...]) -> None:
+    deltas = answered(*events)
+    assert deltas[-1].completion is not None
+    assert "".join(delta.content for delta in deltas) == "Hi"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (),
+        (piece("Hi"),),
+        (piece("Hi"), {"choices": [], "usage": {"completion_tokens": 1}}),
+        (piece("Hi", ""),),
+        ({"message": MESSAGE, "done": False},),
+        ({"object": "chat.completion.chunk", "choices": [{"message": MESSAGE}]},),
+        ({"choices": [{"message": MESSAGE}]}, {"choices": [{"message": MESSAGE}]}),
+        (piece("Hi"), {"object": "chat.completion", "choices": [{"message": MESSAGE}]}),
+    ],
+)
+def test_a_stream_that_just_closes_was_cut(events: tuple[Event, ...]) -> None:
+    with pytest.raises(ProviderError) as caught:
+        answered(*events)
+    assert caught.value.code == "cut"
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("error", "stream_error"), ("abort", "cut"), ("ERROR", "stream_error")]
+)
+def test_a_finish_reason_that_is_a_failure_is_none(reason: str, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        answered(piece("Hi"), piece(None, reason), None)
+    assert caught.value.code == code
+
+
+def test_consecutive_text_is_one_delta_and_a_change_begins_another() -> None:
+    thought = {"choices": [{"delta": {"reasoning": "So"}}]}
+    deltas = answered(thought, thought, piece("a"), piece("b"), thought, piece("c", "stop"))
+    assert [(delta.content, delta.thinking) for delta in deltas] == [
+        ("", "SoSo"),
+        ("ab", ""),
+        ("", "So"),
+        ("c", ""),
+        ("", ""),
+    ]
+
+
+def test_text_after_the_end_is_not_read() -> None:
+    assert text_of(piece("Hi"), None, piece(" again")) == "Hi"
+    assert text_of({"message": MESSAGE, "done": True}, {"message": MESSAGE, "done": False}) == "Hi"
+
+
+def test_text_before_an_error_is_kept_and_after_it_is_not_read() -> None:
+    answer = StreamedAnswer()
+    deltas = answer.add_all([piece("Hi"), {"error": "broken"}, piece(" again")])
+    assert [delta.content for delta in deltas] == ["Hi"]
+    with pytest.raises(ProviderError, match="broken"):
+        answer.raise_failure(stream_error)
+
+
+def test_text_before_an_unexpected_structure_is_kept() -> None:
+    answer = StreamedAnswer()
+    assert [delta.content for delta in answer.add_all([piece("Hi"), {"choices": 5}])] == ["Hi"]
+    with pytest.raises(ProviderError, match="unexpected structure"):
+        answer.raise_failure(stream_error)
+
+
+def test_a_message_that_repeats_the_deltas_is_not_read_again() -> None:
+    whole = {"choices": [{"message": MESSAGE, "finish_reason": "stop"}]}
+    assert text_of(piece("H"), piece("i"), whole) == "Hi"
+
+
+def test_messages_instead_of_deltas_are_joined() -> None:
+    message = {"choices": [{"message": {"content": "a"}, "finish_reason": None}]}
+    assert text_of(message, message, None) == "aa"
+
+
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_the_choice_that_comes_first_is_the_answer(first: int) -> None:
+    def of(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
+        return {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
+
+    assert (
+        text_of(of(first, "a"), of(3, "x", "stop"), of(first, "b"), of(first, "", "stop")) == "ab"
+    )
+
+
+def test_the_usage_of_an_event_without_choices_counts() -> None:
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+    completion = answered(piece("Hi"), piece(None, "stop"), usage, None)[-1].completion
+    assert completion is not None
+    assert (completion.prompt_tokens, completion.completion_tokens) == (5, 2)
+
+
+def test_ollamas_calls_come_as_they_are_sent() -> None:
+    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    deltas = answered(
+        {"message": {"content": "Hi", "tool_calls": [call]}, "done": False},
+        {"message": {"content": ""}, "done": True},
+    )
+    assert [(delta.content, delta.tool_calls) for delta in deltas] == [("Hi", (call,)), ("", ())]
+
+
+def test_calls_end_an_answer_without_a_finish_reason() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    end = answered({"choices": [{"delta": {"tool_calls": [call]}}]}, None)[-1]
+    assert end.completion is not None
+    assert (end.completion.finish_reason, len(end.tool_calls)) == ("tool_calls", 1)
+
+
+def test_a_plain_answer_imports_neither_tool_calls_nor_errors() -> None:
+    lines = [
+        "import sys",
+        "from orch.providers.streams.answer import StreamedAnswer",
+        "answer = StreamedAnswer()",
+        f"answer.add_all([{piece('Hi')!r}, {piece(None, 'stop')!r}, None])",
+        "answer.last()",
+        "print([name for name in sys.modules if name.endswith(('tool_calls', 'failures'))])",
+    ]
+    code = "\n".join(lines)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "[]\n"
