@@ -101,6 +101,16 @@ class UsageError(OrchError):
     code = "usage"
 
 
+class ModelNotFoundError(OrchError):
+    """No model has this name, or the one that has it is not installed."""
+
+    code = "model_not_found"
+
+    def __init__(self, name: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.name = name
+
+
 class InputError(OrchError):
     """Piped input, or a file, that can't be used."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from orch.errors import RUN_CODES, OrchError, ProviderError
+from orch.errors import RUN_CODES, ModelNotFoundError, OrchError, ProviderError
 from orch.providers import Loads, ProviderClient
 from orch.providers.remote_models import display_host, remote_not_allowed
 from orch.routing.admission import Admission, SlotRequest
@@ -14,7 +14,6 @@ from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Registry
 from orch.routing.wording import elimination_text
-from orch.types import Elimination
 
 _ZERO_DURATION = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
 
@@ -80,17 +79,19 @@ class ModelLoader(NamedTuple):
                 spec.id, spec.provider, state.remote_host, listed=not state.unlisted
             )
         if state.unavailable:
-            raise _unavailable(state, state.unavailable)
+            raise unavailable_error(state)
         return state
 
 
-_CODES = {"provider_down": "no_provider", "not_installed": "model_not_found"}
-
-
-def _unavailable(state: ModelState, elimination: Elimination) -> OrchError:
-    name, code = state.spec.id, _CODES.get(elimination.code, "error")
-    message = f"{name}: {elimination_text(elimination)}"
-    return OrchError(message, f"orch models show {name}", code=code)
+def unavailable_error(state: ModelState) -> OrchError:
+    """The error for a model whose `unavailable` says why it can't be used."""
+    name, elimination = state.spec.id, state.unavailable
+    assert elimination is not None
+    message, hint = f"{name}: {elimination_text(elimination)}", f"orch models show {name}"
+    if elimination.code == "not_installed":
+        return ModelNotFoundError(name, message, hint)
+    code = "no_provider" if elimination.code == "provider_down" else "error"
+    return OrchError(message, hint, code=code)
 
 
 def _unsupported(state: ModelState) -> OrchError:

@@ -89,8 +89,8 @@ class Lists(Protocol):
         """Returns the entries of `/api/tags` or `/api/ps`."""
         ...
 
-    async def show_raw(self, model: str) -> dict[str, Any]:
-        """Returns the response of `/api/show`."""
+    async def show_raw(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
+        """Returns the response of `/api/show`; with every token and tensor if it is verbose."""
         ...
 
     async def health(self) -> str:

@@ -209,9 +209,10 @@ class OllamaClient:
                     raise ProviderError("rejected", error_line(line["error"]))
                 yield line
 
-    async def show_raw(self, model: str) -> dict[str, Any]:
+    async def show_raw(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
         """Returns `/api/show` unchanged."""
-        return await self._http.json("POST", "/api/show", {"model": model})
+        body = {"model": model, **({"verbose": True} if verbose else {})}
+        return await self._http.json("POST", "/api/show", body)
 
     async def list_raw(self, path: str) -> list[dict[str, Any]]:
         """Returns the entries of `/api/tags` or `/api/ps` unchanged."""

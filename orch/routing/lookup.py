@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orch.config.spec import ModelSpec
-from orch.errors import OrchError
+from orch.errors import ModelNotFoundError, OrchError
 from orch.providers.kinds import is_server
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
@@ -64,7 +64,7 @@ def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
     }
     if not down:
         hint = f"orch models lists what is there; {_pull_command(inventory, name)} fetches it"
-        return OrchError(f"no model is called {name!r}", suggestion or hint, code="model_not_found")
+        return ModelNotFoundError(name, f"no model is called {name!r}", suggestion or hint)
     why = " and ".join(
         f"provider {provider}, which may have it, is down: {reason}"
         for provider, reason in down.items()

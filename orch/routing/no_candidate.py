@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orch.errors import OrchError
+from orch.errors import ModelNotFoundError, OrchError
 from orch.providers.kinds import is_server
 from orch.providers.remote_models import display_host, remote_not_allowed
 from orch.routing.model_state import ModelState
@@ -127,7 +127,10 @@ def pinned_model_error(
     }
     if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
         hints[code] = "\n".join(embedded_install_commands())
-    return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
+    message, hint = f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, "")
+    if code == "model_not_found":
+        return ModelNotFoundError(pinned.model_id, message, hint)
+    return OrchError(message, hint, code=code)
 
 
 def how_to_get_a_model(start_hint: str, held_back: str | None = None) -> str:

@@ -16,8 +16,11 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from orch.config.version import VERSION
 from orch.server.api.documentation import openapi_document
+from orch.server.api.missing_routes import missing_route_message
+from orch.server.api.ollama.models import get_root
 from orch.server.api.routes import ROUTES
-from orch.server.http.errors import error_body
+from orch.server.http.errors import error_body, error_content_type
+from orch.server.http.origins import is_root_text
 from orch.server.reload import poll_while_waiting, watch_config
 from orch.server.service import Service
 
@@ -36,7 +39,9 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http_exception)
     app.state.service = service
     app.router.routes += [
-        Route(route.path, route.endpoint, methods=[route.method]) for route in ROUTES
+        Route(route.path, route.endpoint, methods=[route.method])
+        for route in ROUTES
+        if (route.method, route.path) != ("GET", "/")  # there the page is
     ]
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     inner: ASGIApp = app
@@ -52,6 +57,8 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
         """Calls the endpoint directly: FastAPI's six layers cost a tenth of a request, and the
         endpoints render their errors themselves."""
         endpoint = fixed.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is get_root and with_page and not is_root_text(scope, dict(scope["headers"])):
+            endpoint = None  # the page
         if endpoint is None:
             await inner(scope, receive, send)
             return
@@ -65,10 +72,10 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
 async def _http_exception(request: Request, error: Exception) -> Response:
     """Renders 404 and 405 in the format of the path's API."""
     assert isinstance(error, HTTPException)
-    method = f" {request.method}" if error.status_code == 405 else ""
+    method = request.method if error.status_code == 405 else ""
     path = request.url.path
-    body = error_body(path, "not_found", f"there is no{method} {path}")
-    return Response(body, error.status_code, dict(error.headers or {}), "application/json")
+    body = error_body(path, "not_found", missing_route_message(method, path))
+    return Response(body, error.status_code, dict(error.headers or {}), error_content_type(path))
 
 
 def _lifespan(service: Service) -> Lifespan[FastAPI]:

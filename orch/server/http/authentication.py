@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orch.server.http.authorization import required_access
+from orch.server.http.authorization import Access, required_access
 from orch.server.http.hosts import client_network
 from orch.server.http.limits import PEER_EXTENSION
+from orch.server.http.origins import is_root_text
 from orch.server.http.peer_user import PeerIdentity, identify_user
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Authentication:
             state.update(client=login.client, login=login)
             return ""
         if keys is None:
-            return await self._refusal_without_keys(scope)
+            return await self._refusal_without_keys(scope, headers)
         if scope["path"] in self._rules.public_paths:
             state.update(who="unknown", source=await self._source(scope))
             return ""
@@ -53,8 +54,8 @@ class Authentication:
         state["client"] = name
         return ""
 
-    async def _refusal_without_keys(self, scope: Scope) -> str:
-        state, access = scope["state"], required_access(scope.get("method", "GET"), scope["path"])
+    async def _refusal_without_keys(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        state, access = scope["state"], _required_access(scope, headers)
         state["who"] = "unknown"
         if access == "open":
             return ""
@@ -87,6 +88,12 @@ class Authentication:
         if self._rules.logins is None or headers.get(b"origin") in self._origins:
             return None
         return self._rules.logins.session_of(headers.get(b"cookie", b""))
+
+
+def _required_access(scope: Scope, headers: dict[bytes, bytes]) -> Access:
+    """The access that a request requires; for the text at `/`, the same as for its head."""
+    method = "HEAD" if is_root_text(scope, headers) else scope.get("method", "GET")
+    return required_access(method, scope["path"])
 
 
 def _presented_key(headers: dict[bytes, bytes]) -> str:

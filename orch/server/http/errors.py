@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 INVALID, FAILED, SERVER = "invalid_request_error", "api_error", "server_error"
 SLOW, LIMITED = "timeout_error", "rate_limit_error"
 """Values of `error.type` in OpenAI's API."""
+OLLAMA_JSON = "application/json; charset=utf-8"
+"""The type of JSON in Ollama's API; everywhere else it goes without a charset."""
 _Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -109,7 +111,8 @@ def http_error(code: str) -> HttpError:
 
 def openai_body(code: str, message: str) -> dict[str, Any]:
     """An error as OpenAI's API has it."""
-    return {"error": {"message": message, "type": http_error(code).type, "code": code}}
+    kind = http_error(code).type
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def error_body(path: str, code: str, message: str = "") -> bytes:
@@ -125,6 +128,11 @@ def error_body(path: str, code: str, message: str = "") -> bytes:
     elif path.startswith("/api/"):
         body = {"error": message}
     return json.dumps(body).encode()
+
+
+def error_content_type(path: str) -> str:
+    """The type of an error body in the API of the path."""
+    return OLLAMA_JSON if path.startswith("/api/") else "application/json"
 
 
 def error_location(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from orch.server.http.authentication import Authentication, is_unix_socket
-from orch.server.http.errors import ERRORS, error_body, error_location
+from orch.server.http.errors import ERRORS, error_body, error_content_type, error_location
 from orch.server.http.limits import RequestLimits
 from orch.server.http.origins import OriginCheck, is_page_view, login_location
 
@@ -110,7 +110,7 @@ class Guard:
         error, path = ERRORS[code], request.scope.get("path", "")
         body, unread = error_body(path, code), request.has_unread_body
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", error_content_type(path).encode()),
             (b"content-length", b"%d" % len(body)),
             *request.cors_headers(),
             *error.headers,

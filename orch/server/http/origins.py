@@ -74,6 +74,13 @@ def is_page_view(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     return is_view and not path.startswith(("/v1/", "/api/", "/orch/", "/_nicegui"))
 
 
+def is_root_text(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a request for `/` only asks whether the server runs, as health checks of Ollama do:
+    they accept anything or do not say, and browsers say that they want HTML."""
+    is_root = (scope.get("method"), scope["path"]) == ("GET", "/")
+    return is_root and b"text/html" not in headers.get(b"accept", b"")
+
+
 def login_location(path: str) -> bytes:
     """Where to log in, and the path to return to if it is safe."""
     return f"/login?to={path}".encode() if path != "/" and SAFE_PATH.fullmatch(path) else b"/login"

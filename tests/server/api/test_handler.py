@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,17 @@ from orch.server.api.openai import schemas
 from orch.server.http.disconnect import ClientDisconnected
 from orch.types import Attempt, ModelKey
 from tests.conftest import CODER, ROOM
-from tests.support.fake_ollama import FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.http_server import served
+
+ASKED: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "Sort a list"}]},
+    "/v1/completions": {"prompt": "Sort a list"},
+    "/v1/responses": {"input": "Sort a list"},
+    "/api/chat": {"messages": [{"role": "user", "content": "Sort a list"}]},
+    "/api/generate": {"prompt": "Sort a list"},
+}
+"""The same question in every API."""
 
 
 @pytest.mark.parametrize(
@@ -223,3 +233,32 @@ async def test_a_run_without_an_answer_has_no_result() -> None:
 
 def envelope(error: OrchError) -> dict[str, str]:
     return {"message": error.message}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", ["small", "Small:latest", "ollama/small"])
+def test_every_api_calls_the_model_as_it_was_asked_for(
+    url: str, ollama: FakeOllama, name: str, stream: bool
+) -> None:
+    ollama.add(FakeModel("small"))
+    for path in ASKED:
+        answer = httpx.post(url + path, json={"model": name, "stream": stream, **ASKED[path]})
+        names = set(re.findall(r'"model":"([^"]*)"', answer.text))
+        assert (names, answer.headers["x-orch-model"]) == ({name}, "small:latest"), path
+
+
+def test_auto_is_answered_with_the_name_of_the_chosen_model(url: str, ollama: FakeOllama) -> None:
+    for path, body in ASKED.items():
+        answer = httpx.post(url + path, json={"model": "auto:coding", "stream": False, **body})
+        assert answer.json()["model"] == answer.headers["x-orch-model"] == CODER, path
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cached_answer_says_so(url: str, stream: bool) -> None:
+    for path, fields in ASKED.items():
+        body, headers = {"model": CODER, "stream": stream, **fields}, {"x-orch-cache": "use"}
+        answers = [httpx.post(url + path, json=body, headers=headers) for _ in range(3)]
+        anew = httpx.post(url + path, json=body)
+        # all of these APIs ask the same question, so only the first answer of all is the model's
+        assert [each.headers.get("x-orch-cache") for each in answers[1:]] == ["hit", "hit"], path
+        assert "x-orch-cache" not in anew.headers

@@ -34,7 +34,7 @@ SERVER = Path(__file__).parents[3] / "orch" / "server"
 def test_a_code_has_one_status_and_one_type(code: str, status: int, kind: str) -> None:
     assert http_error(code)[:2] == (status, kind)
     body = json.loads(error_body("/v1/chat/completions", code, "why"))
-    assert body == {"error": {"message": "why", "type": kind, "code": code}}
+    assert body == {"error": {"message": "why", "type": kind, "param": None, "code": code}}
 
 
 def test_each_api_has_its_own_format() -> None:

@@ -31,9 +31,11 @@ def test_every_view_fits_a_phone_in_both_languages_and_themes(
 def test_the_policy_allows_only_this_origin_and_unknown_api_paths_are_not_pages(
     site: str,
 ) -> None:
-    policy = httpx.get(site).headers["content-security-policy"]
+    page = httpx.get(site, headers={"accept": "text/html"})
+    policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "http" not in policy
+    assert httpx.get(site).text == "Ollama is running"
     assert httpx.get(f"{site}/v1/nope").json()["error"]["code"] == "not_found"
     assert httpx.get(f"{site}/v1/chat/completions").status_code == 405
 

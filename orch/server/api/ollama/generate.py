@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -25,10 +26,10 @@ from orch.server.api.handler import (
     response_headers,
     run_and_respond,
     service_of,
-    with_error_envelope,
 )
 from orch.server.api.model_names import is_auto
 from orch.server.api.ollama import schemas as forms
+from orch.server.api.ollama.dialect import ollama_endpoint, ollama_error
 from orch.server.api.openai.tools import tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult
@@ -40,12 +41,7 @@ HANDLED_FIELDS = (
 _NANO = 1_000_000_000
 
 
-def ollama_error(error: OrchError) -> dict[str, Any]:
-    """An error in the format of Ollama's API."""
-    return {"error": f"{error.message}; {error.hint}" if error.hint else error.message}
-
-
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def ollama_chat(request: Request) -> Response:
     """`POST /api/chat`."""
     body = await parse_body(request, forms.OllamaChatRequest)
@@ -55,7 +51,7 @@ async def ollama_chat(request: Request) -> Response:
     return await _answer(request, body, given["messages"], body.tools or None, _message)
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def generate(request: Request) -> Response:
     """`POST /api/generate`."""
     body = await parse_body(request, forms.GenerateRequest)
@@ -129,7 +125,7 @@ async def _answer(
         )
         return json_response(
             {
-                "model": result.decision.model_id,
+                "model": answer.model_name,
                 **_remote(answer),
                 "created_at": _now(),
                 **fields,
@@ -162,7 +158,7 @@ async def _lines(answer: PendingResponse, form: Any) -> AsyncGenerator[bytes]:
         async for event in answer.events():
             fields = _fields(event, form)
             if fields is not None:
-                head = {"model": answer.model, **_remote(answer), "created_at": _now()}
+                head = {"model": answer.model_name, **_remote(answer), "created_at": _now()}
                 yield to_json({**head, **fields}) + b"\n"
     except OrchError as error:
         yield to_json(ollama_error(error)) + b"\n"
@@ -249,7 +245,7 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
     return "unload" if unloads_model else "load"
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def embed_inputs(request: Request) -> Response:
     """`POST /api/embed`."""
     body, started = await parse_body(request, forms.EmbedRequest), time.perf_counter()
@@ -267,7 +263,7 @@ async def embed_inputs(request: Request) -> Response:
     )
     duration = int((time.perf_counter() - started) * _NANO)
     answer = {
-        "model": result.model,
+        "model": result.name,
         "embeddings": result.vectors,
         "total_duration": duration,
         "load_duration": 0,
@@ -276,11 +272,16 @@ async def embed_inputs(request: Request) -> Response:
     return json_response(answer, response_headers("", result.model, "", 0))
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def embed_prompt(request: Request) -> Response:
     """`POST /api/embeddings`: a single text, the predecessor of `/api/embed`."""
     body = await parse_body(request, forms.LegacyEmbeddingsRequest)
     result = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
     return json_response(
-        {"embedding": result.vectors[0]}, response_headers("", result.model, "", 0)
+        {"embedding": _doubles(result.vectors[0])}, response_headers("", result.model, "", 0)
     )
+
+
+def _doubles(vector: list[float]) -> list[float]:
+    """32-bit floats with the digits of 64-bit ones, which is how Ollama sends them here."""
+    return list(struct.unpack(f"<{len(vector)}f", struct.pack(f"<{len(vector)}f", *vector)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.config.version import VERSION
 from orch.errors import OrchError, ProviderError
-from orch.execution.lifecycle import provider_failure
+from orch.execution.lifecycle import provider_failure, unavailable_error
 from orch.providers import Lists
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
@@ -22,42 +22,69 @@ from orch.server.api.handler import (
     parse_body,
     response_headers,
     service_of,
-    with_error_envelope,
 )
 from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.ollama import schemas as forms
-from orch.server.api.ollama.generate import ollama_error
-from orch.text.model_names import comparison_key
-from orch.types import ModelKey
+from orch.server.api.ollama.dialect import ollama_endpoint
+from orch.server.api.reported_models import ReportedEntries, reported_entries, reported_entry
 
-EMULATED_VERSION = "0.12.0"
-"""The version of Ollama's API, reported if no real Ollama gives one: clients check that it is
-recent enough."""
+EMULATED_VERSION = "0.32.15"
+"""The version of Ollama's API that orch's answers are compared with, reported if no real Ollama has
+given one: clients check that it is recent enough."""
+UNKNOWN_DETAILS: dict[str, Any] = {
+    "parent_model": "",
+    "format": "gguf",
+    "family": "",
+    "families": None,
+    "parameter_size": "",
+    "quantization_level": "",
+}
+AUTO_DETAILS = {**UNKNOWN_DETAILS, "format": "orch", "family": "orch", "families": ["orch"]}
 NEVER_EXPIRES = "2318-01-01T00:00:00Z"
 """When a model without an expiry leaves memory: as far away as Ollama's value for keep_alive -1."""
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
+async def get_root(request: Request) -> Response:
+    """`GET /`: responds that the server runs, as health checks of Ollama expect; a browser gets the
+    page."""
+    return Response("Ollama is running", headers={"vary": "accept"}, media_type="text/plain")
+
+
+@ollama_endpoint
 async def head_root(request: Request) -> Response:
     """`HEAD /`: responds that the server runs, which Ollama's own command checks first."""
-    return Response("Ollama is running", media_type="text/plain; charset=utf-8")
+    return await get_root(request)
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def tags(request: Request) -> Response:
     """`GET /api/tags`."""
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
-    inventory, reported = await asyncio.gather(
-        service.orchestrator.runtime.registry.snapshot(), _reported_entries(request, "/api/tags")
+    inventory, everything, reported = await asyncio.gather(
+        service.orchestrator.runtime.registry.snapshot(),
+        _inventory(request),
+        reported_entries(request, "/api/tags"),
     )
+    abilities = _shared_abilities(everything)
     rows = [
-        {**_entry(state), "modified_at": at, **_reported_fields(state, reported)}
+        {
+            **_entry(state),
+            **_abilities(state).listed(UNKNOWN_DETAILS),
+            "modified_at": at,
+            **_reported_fields(state, reported),
+        }
         for state in inventory.states
         if state.is_installed
     ]
     return json_response(
-        {"models": [*({**_auto(name), "modified_at": at} for name in AUTO_NAMES), *rows]}
+        {
+            "models": [
+                *({**_auto(name, abilities), "modified_at": at} for name in AUTO_NAMES),
+                *rows,
+            ]
+        }
     )
 
 
@@ -65,58 +92,53 @@ async def _inventory(request: Request) -> Inventory:
     return await service_of(request).orchestrator.runtime.registry.snapshot(with_unlisted=True)
 
 
-async def _reported_entries(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
-    """The entries of every Ollama by provider and comparison key; none for an unreachable one."""
-
-    async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
-        try:
-            return {
-                ModelKey(provider, comparison_key(str(entry.get("name")))): entry
-                for entry in await backend.list_raw(path)
-            }
-        except ProviderError:
-            return {}
-
-    backends = service_of(request).orchestrator.runtime.providers
-    answers = await asyncio.gather(
-        *(ask(name, backend) for name, backend in backends.items() if isinstance(backend, Lists))
-    )
-    return {key: entry for answer in answers for key, entry in answer.items()}
-
-
-def _reported_fields(state: ModelState, reported: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
+def _reported_fields(state: ModelState, reported: ReportedEntries) -> dict[str, Any]:
     """What the provider reports about a model, without its names."""
-    entry = reported.get(ModelKey(state.spec.provider, comparison_key(state.spec.id)), {})
+    entry = reported_entry(state, reported)
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 
-def _auto(name: str) -> dict[str, Any]:
-    details = {
-        "parent_model": "",
-        "format": "orch",
-        "family": "orch",
-        "families": ["orch"],
-        "parameter_size": "",
-        "quantization_level": "",
-    }
+class _Abilities(NamedTuple):
+    """What models can do, and a context window; 0 if that is unknown."""
+
+    capabilities: list[str]
+    context_window: int
+
+    def listed(self, details: dict[str, Any]) -> dict[str, Any]:
+        """The fields of an entry in `/api/tags`, with the other details."""
+        window = {"context_length": self.context_window} if self.context_window else {}
+        return {"details": {**details, **window}, "capabilities": self.capabilities}
+
+
+def _shared_abilities(inventory: Inventory) -> _Abilities:
+    """What the selectable models can do together, and the longest context window among them."""
+    able = [
+        state
+        for state in inventory.states
+        if not state.unavailable and "completion" in (state.capabilities or ("completion",))
+    ]
+    capabilities = {"completion"}.union(*(state.capabilities or () for state in able))
+    windows = (_abilities(state).context_window for state in able)
+    return _Abilities(sorted(capabilities - {"embedding"}), max(windows, default=0))
+
+
+def _abilities(state: ModelState) -> _Abilities:
+    window = state.context_window
+    capabilities = sorted(state.capabilities or ("completion",))
+    return _Abilities(capabilities, window if window < UNKNOWN_CTX else 0)
+
+
+def _auto(name: str, abilities: _Abilities) -> dict[str, Any]:
     return {
         "name": name,
         "model": name,
         "size": 0,
         "digest": _digest(f"orch/{name}"),
-        "details": details,
+        **abilities.listed(AUTO_DETAILS),
     }
 
 
 def _entry(state: ModelState) -> dict[str, Any]:
-    details = {
-        "parent_model": "",
-        "format": "gguf",
-        "family": "",
-        "families": None,
-        "parameter_size": "",
-        "quantization_level": "",
-    }
     name = state.spec.id
     return {
         "name": name,
@@ -124,7 +146,7 @@ def _entry(state: ModelState) -> dict[str, Any]:
         **_remote(state),
         "size": state.size_bytes,
         "digest": state.digest or _digest("/".join(state.key)),
-        "details": details,
+        "details": UNKNOWN_DETAILS,
     }
 
 
@@ -138,7 +160,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models loaded now."""
     service_of(
@@ -146,7 +168,7 @@ async def ps(request: Request) -> Response:
         # a cached inventory would lack the model that has just answered
     ).invalidate_inventory()
     inventory, reported = await asyncio.gather(
-        _inventory(request), _reported_entries(request, "/api/ps")
+        _inventory(request), reported_entries(request, "/api/ps")
     )
     rows = [
         {
@@ -162,18 +184,15 @@ async def ps(request: Request) -> Response:
     return json_response({"models": rows})
 
 
-def _loaded(inventory: Inventory, reported: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
+def _loaded(inventory: Inventory, reported: ReportedEntries) -> list[ModelState]:
     """The loaded models, each once: of names that share a digest, the one that Ollama lists."""
     resident = (state for state in inventory.states if state.resident and not state.unavailable)
-    listed_last = sorted(
-        resident,
-        key=lambda state: (state.spec.provider, comparison_key(state.spec.id)) in reported,
-    )
+    listed_last = sorted(resident, key=lambda state: bool(reported_entry(state, reported)))
     once = {state.identity: state for state in listed_last}
     return [state for state in inventory.states if state is once.get(state.identity)]
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def show_model(request: Request) -> Response:
     """`POST /api/show`."""
     body = await parse_body(request, forms.ShowRequest)
@@ -185,10 +204,13 @@ async def show_model(request: Request) -> Response:
         return json_response(_show_auto(name, inventory))
     state = resolve_model(inventory, name)
     backend = runtime.providers[state.spec.provider]
-    if isinstance(backend, Lists) and state.is_installed:
+    if isinstance(backend, Lists):
+        if not state.is_installed:
+            raise unavailable_error(state)
         try:
             return json_response(
-                await backend.show_raw(state.spec.id), response_headers("", state.spec.id, "", 0)
+                await backend.show_raw(state.spec.id, verbose=body.verbose),
+                response_headers("", state.spec.id, "", 0),
             )
         except ProviderError as failure:
             raise provider_failure(state, failure) from None
@@ -200,49 +222,39 @@ async def show_model(request: Request) -> Response:
 
 
 def _show_auto(name: str, inventory: Inventory) -> dict[str, Any]:
-    """What the selectable models can do together, and the longest context window among them."""
-    able = [
-        state
-        for state in inventory.states
-        if not state.unavailable and "completion" in (state.capabilities or ("completion",))
-    ]
-    capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {
-        "embedding"
-    }
-    longest = max(
-        (state.context_window for state in able if state.context_window < UNKNOWN_CTX), default=0
-    )
+    abilities = _shared_abilities(inventory)
+    window = abilities.context_window
     info = {
         "general.architecture": "orch",
         "general.basename": name,
-        **({"orch.context_length": longest} if longest else {}),
+        **({"orch.context_length": window} if window else {}),
     }
-    return _facts(sorted(capabilities), info)
+    return _facts(abilities.capabilities, info)
 
 
 def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
-    details = _auto("")["details"]
     return {
         "modelfile": "",
         "parameters": "",
         "template": "{{ .Prompt }}",
-        "details": details,
+        "details": AUTO_DETAILS,
         "model_info": info,
         "capabilities": capabilities,
     }
 
 
-@with_error_envelope(ollama_error)
+@ollama_endpoint
 async def get_version(request: Request) -> Response:
-    """`GET /api/version`: the version of the Ollama behind, and orch's own."""
-    version = EMULATED_VERSION
-    for backend in service_of(request).orchestrator.runtime.providers.values():
+    """`GET /api/version`: the version of the Ollama behind, else the last one seen, and orch's
+    own."""
+    service = service_of(request)
+    for backend in service.orchestrator.runtime.providers.values():
         if isinstance(backend, Lists):
             try:
                 version = (await backend.health()).removeprefix("Ollama ")
-                break
             except ProviderError:
                 continue
-    return json_response(
-        {"version": version if version != "?" else EMULATED_VERSION, "orch": VERSION}
-    )
+            if version != "?":
+                service.ollama_version = version
+                break
+    return json_response({"version": service.ollama_version or EMULATED_VERSION, "orch": VERSION})

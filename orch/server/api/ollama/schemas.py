@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, StrictBool
 
 from orch.server.api.openai.schemas import (
     MAX_MESSAGES,
     PassthroughModel,
-    Role,
     ToolCallInput,
     UnsupportedInChat,
 )
@@ -25,7 +24,8 @@ ModelName = Field(
 class OllamaMessage(PassthroughModel):
     """One message."""
 
-    role: Role
+    role: Annotated[str, Field(min_length=1, max_length=100)]
+    """Any, as in Ollama; what a strict template does not know is sent as the user's."""
     content: str | None = None
     images: list[str] | None = None
     tool_calls: list[ToolCallInput] | None = None
@@ -79,3 +79,4 @@ class ShowRequest(PassthroughModel):
 
     model: str = Field("", max_length=300)
     name: str = Field("", max_length=300)
+    verbose: bool = False

@@ -42,6 +42,11 @@ SAMPLING_FIELDS = (
 """Fields that are sampling options; other fields that orch does not know are passed to the
 model."""
 HANDLED_FIELDS = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
+EVENT_STREAM = "text/event-stream"
+"""Server-sent events are UTF-8 by definition; Ollama, too, names no charset."""
+SYSTEM_FINGERPRINT = "fp_orch"
+"""Both OpenAI and Ollama have this field; orch can't tell one build of a model's server from
+another."""
 ERROR_CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
@@ -70,11 +75,11 @@ async def chat_completions(request: Request) -> Response:
             return StreamedResponse(
                 _events(pending, include_usage),
                 pending.headers,
-                "text/event-stream; charset=utf-8",
+                EVENT_STREAM,
                 active.hand_over(),
             )
         result = await pending.result()
-        return json_response(completion_body(result), pending.headers)
+        return json_response(completion_body(result, pending.model_name), pending.headers)
 
     return await run_and_respond(
         request, task, "continue" if body.stream else "restart", "openai", respond
@@ -118,7 +123,7 @@ def sampling_options(options: dict[str, Any] | None, fields: dict[str, Any]) -> 
 # ---------------------------------------------------------------- whole
 
 
-def completion_body(result: RunResult) -> dict[str, Any]:
+def completion_body(result: RunResult, model: str) -> dict[str, Any]:
     """A finished run as `chat.completion`."""
     message: dict[str, Any] = {"role": "assistant", "content": result.response.content or None}
     if result.response.thinking:
@@ -131,7 +136,7 @@ def completion_body(result: RunResult) -> dict[str, Any]:
         "logprobs": _logprobs(result.response.logprobs),
         "finish_reason": finish_reason_of(result),
     }
-    head = _head(result.run_id, "chat.completion", result.decision.model_id)
+    head = _head(result.run_id, "chat.completion", model)
     return {**head, "choices": [choice], "usage": chat_usage(result.response.usage)}
 
 
@@ -164,7 +169,13 @@ def chat_usage(counted: Usage) -> dict[str, int]:
 
 
 def _head(run_id: str, kind: str, model: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{run_id}", "object": kind, "created": int(time.time()), "model": model}
+    return {
+        "id": f"chatcmpl-{run_id}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+        "system_fingerprint": SYSTEM_FINGERPRINT,
+    }
 
 
 # ---------------------------------------------------------------- streamed
@@ -183,7 +194,7 @@ def fallback_comment(event: Fallback) -> bytes:
 
 async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A failed run ends with an error and without `[DONE]`."""
-    head = _head(pending.run_id, "chat.completion.chunk", pending.model)
+    head = _head(pending.run_id, "chat.completion.chunk", pending.model_name)
     usual: dict[str, Any] = {"usage": None} if include_usage else {}
     calls = 0
     yield sse_event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
@@ -194,7 +205,7 @@ async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerat
                 yield sse_event(
                     {
                         **head,
-                        "model": result.decision.model_id,
+                        "model": pending.model_name,
                         "choices": [_choice({}, finish_reason_of(result))],
                         **usual,
                     }

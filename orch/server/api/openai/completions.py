@@ -21,7 +21,9 @@ from orch.server.api.handler import (
     with_error_envelope,
 )
 from orch.server.api.openai.chat import (
+    EVENT_STREAM,
     SAMPLING_FIELDS,
+    SYSTEM_FINGERPRINT,
     chat_usage,
     finish_reason_of,
     openai_error,
@@ -59,12 +61,12 @@ async def completions(request: Request) -> Response:
             return StreamedResponse(
                 _events(pending, include_usage),
                 pending.headers,
-                "text/event-stream; charset=utf-8",
+                EVENT_STREAM,
                 active.hand_over(),
             )
         result = await pending.result()
         whole = {
-            **_head(pending, result.decision.model_id),
+            **_head(pending),
             "choices": [_choice(result.response.content, finish_reason_of(result))],
         }
         return json_response({**whole, "usage": chat_usage(result.response.usage)}, pending.headers)
@@ -78,12 +80,13 @@ async def completions(request: Request) -> Response:
     )
 
 
-def _head(pending: PendingResponse, model: str) -> dict[str, Any]:
+def _head(pending: PendingResponse) -> dict[str, Any]:
     return {
         "id": f"cmpl-{pending.run_id}",
         "object": "text_completion",
         "created": int(time.time()),
-        "model": model,
+        "model": pending.model_name,
+        "system_fingerprint": SYSTEM_FINGERPRINT,
     }
 
 
@@ -93,7 +96,7 @@ def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:
 
 async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerator[bytes]:
     """The run as a stream. A failed run ends with an error and without `[DONE]`."""
-    head = _head(pending, pending.model)
+    head = _head(pending)
     try:
         async for event in pending.events():
             if isinstance(event, Content):

@@ -38,7 +38,7 @@ async def create_embeddings(request: Request) -> Response:
     ]
     usage = {"prompt_tokens": result.tokens, "total_tokens": result.tokens}
     return json_response(
-        {"object": "list", "data": data, "model": result.model, "usage": usage},
+        {"object": "list", "data": data, "model": result.name, "usage": usage},
         response_headers("", result.model, "", 0),
     )
 

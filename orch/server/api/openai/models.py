@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from orch.routing.model_state import ModelState
 from orch.server.api.handler import json_response, service_of, with_error_envelope
 from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.openai.chat import openai_error
-from orch.server.service import Service
+from orch.server.api.reported_models import ReportedEntries, reported_entries, reported_entry
 
 
 @with_error_envelope(openai_error)
@@ -28,30 +30,48 @@ async def get_model(request: Request) -> Response:
         if entry["id"] == name:
             return json_response(entry)
     parse_model_name(name)  # rejects unknown variants of auto
-    return json_response(
-        _entry(service, *_facts(await service.orchestrator.runtime.loader.find(name)))
-    )
+    state = await service.orchestrator.runtime.loader.find(name)
+    reported = await reported_entries(request, "/api/tags")
+    entry = _model_entry(state, reported, int(service.started_at))
+    return json_response({**entry, "id": name})
 
 
 async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
-    inventory = await service.orchestrator.runtime.registry.snapshot()
-    installed = [_facts(state) for state in inventory.states if state.is_installed]
-    return [
-        _entry(service, *each)
-        for each in (*((name, "orch", "") for name in AUTO_NAMES), *installed)
+    started_at = int(service.started_at)
+    inventory, reported = await asyncio.gather(
+        service.orchestrator.runtime.registry.snapshot(), reported_entries(request, "/api/tags")
+    )
+    installed = [
+        _model_entry(state, reported, started_at)
+        for state in inventory.states
+        if state.is_installed
     ]
+    return [*(_entry(name, started_at, "orch") for name in AUTO_NAMES), *installed]
 
 
-def _facts(state: ModelState) -> tuple[str, str, str]:
-    return state.spec.id, state.spec.provider, state.remote_host
+def _model_entry(state: ModelState, reported: ReportedEntries, started_at: int) -> dict[str, Any]:
+    """An entry as Ollama gives it where an Ollama reports the model; others belong to their
+    provider and exist since this server's start."""
+    name, entry = state.spec.id, reported_entry(state, reported)
+    created = _seconds(entry.get("modified_at"))
+    owner = _namespace(name) if entry else state.spec.provider
+    host = {"remote_host": state.remote_host} if state.remote_host else {}
+    return {**_entry(name, started_at if created is None else created, owner), **host}
 
 
-def _entry(service: Service, name: str, owner: str, host: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "object": "model",
-        "created": int(service.started_at),
-        "owned_by": owner,
-        **({"remote_host": host} if host else {}),
-    }
+def _entry(name: str, created: int, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": owner}
+
+
+def _namespace(name: str) -> str:
+    """The namespace of an Ollama model: `library` unless the name has one."""
+    parts = name.split("/")
+    return parts[-2] if len(parts) > 1 else "library"
+
+
+def _seconds(modified_at: Any) -> int | None:
+    try:
+        return int(datetime.fromisoformat(modified_at).timestamp())
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -23,7 +23,12 @@ from orch.server.api.handler import (
     run_and_respond,
     with_error_envelope,
 )
-from orch.server.api.openai.chat import fallback_comment, openai_error, sampling_options
+from orch.server.api.openai.chat import (
+    EVENT_STREAM,
+    fallback_comment,
+    openai_error,
+    sampling_options,
+)
 from orch.server.api.openai.responses_input import (
     NO_LOGPROBS,
     field_error,
@@ -64,6 +69,16 @@ HANDLED_FIELDS = (
 )
 """Fields that are not passed to the model's server, or are translated to those of chat
 completions."""
+DEFAULTS: dict[str, Any] = {
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "max_tool_calls": None,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+    "top_logprobs": 0,
+}
+"""Fields that a response repeats from the request, with what OpenAI and Ollama say if it has
+none."""
 LOGPROBS_INCLUDE = "message.output_text.logprobs"
 """Its name in `include`."""
 FAILURE_CODES = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
@@ -82,14 +97,14 @@ async def responses(request: Request) -> Response:
             return StreamedResponse(
                 _events(pending, body, tools),
                 pending.headers,
-                "text/event-stream; charset=utf-8",
+                EVENT_STREAM,
                 active.hand_over(),
             )
         result = await pending.result()
         return json_response(
             {
                 **initial_response(body, pending),
-                **final_fields(result),
+                **final_fields(result, pending.model_name),
                 "output": output_items(result, tools.members),
             },
             pending.headers,
@@ -144,13 +159,15 @@ def _without_none(**fields: Any) -> dict[str, Any]:
 
 
 def initial_response(body: ResponsesRequest, pending: PendingResponse) -> dict[str, Any]:
-    """The response before its first item, with the request's parameters."""
+    """The response before its first item, with the request's parameters, or OpenAI's defaults."""
+    fields = body.model_extra or {}
     return {
         "id": f"resp_{pending.run_id}",
         "object": "response",
         "created_at": int(time.time()),
+        "completed_at": None,
         "status": "in_progress",
-        "model": pending.model,
+        "model": pending.model_name,
         "output": [],
         "error": None,
         "incomplete_details": None,
@@ -160,25 +177,32 @@ def initial_response(body: ResponsesRequest, pending: PendingResponse) -> dict[s
         "metadata": body.metadata or {},
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "reasoning": {"effort": None, "summary": None, **(body.reasoning or {})},
-        "temperature": body.temperature,
+        "temperature": _or(body.temperature, 1),
         "text": {"format": {"type": "text"}, **(body.text or {})},
         "tool_choice": body.tool_choice or "auto",
         "tools": body.tools or [],
-        "top_p": body.top_p,
+        "top_p": _or(body.top_p, 1),
+        **{name: _or(fields.get(name), default) for name, default in DEFAULTS.items()},
         "truncation": "disabled",
+        "service_tier": "default",
         "background": False,
         "previous_response_id": None,
         "store": False,
     }
 
 
-def final_fields(result: RunResult) -> dict[str, Any]:
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def final_fields(result: RunResult, model: str) -> dict[str, Any]:
     """The fields of the response that the end of a run sets."""
     cut = result.response.finish_reason == "length"
     return {
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
-        "model": result.decision.model_id,
+        "model": model,
+        "completed_at": None if cut else int(time.time()),
         "usage": responses_usage(result.response.usage),
     }
 
@@ -213,7 +237,9 @@ async def _events(
         async for event in pending.events():
             if isinstance(event, Fallback):
                 yield fallback_comment(event)
-            end = final_fields(event.result) if isinstance(event, Done) else None
+            end = (
+                final_fields(event.result, pending.model_name) if isinstance(event, Done) else None
+            )
             for item in output.close(end["status"]) if end else output.add(event):
                 yield _event(next(numbers), item)
             if end:

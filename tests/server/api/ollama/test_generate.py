@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -197,7 +198,7 @@ def test_texts_are_embedded_by_a_model_that_embeds(
     assert len(client.embed(model="nomic", input=["a", "b"]).embeddings) == 2
     with pytest.raises(theirs.ResponseError, match="does not embed"):
         client.embed(model=LLAMA, input="a")
-    with pytest.raises(theirs.ResponseError, match="no model is called"):
+    with pytest.raises(theirs.ResponseError, match="model 'nope' not found"):
         client.embed(model="nope", input="a")
 
 
@@ -214,6 +215,24 @@ def test_the_legacy_endpoint_embeds_one_text(client: theirs.Client, ollama: Fake
     assert len(client.embeddings(model="nomic", prompt="a").embedding) == 8
 
 
+def test_the_legacy_endpoint_gives_the_digits_of_64_bits(url: str, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    short = httpx.post(f"{url}/api/embed", json={"model": "nomic", "input": "a"}).json()
+    long = httpx.post(f"{url}/api/embeddings", json={"model": "nomic", "prompt": "a"}).json()
+    assert short["model"] == "nomic"
+    vectors = short["embeddings"][0], long["embedding"]
+    assert all(struct.pack("f", a) == struct.pack("f", b) for a, b in zip(*vectors, strict=True))
+    assert all(b == struct.unpack("f", struct.pack("f", b))[0] for b in vectors[1])
+
+
+def test_a_message_of_an_unknown_role_reaches_the_model(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
+    messages = [{"role": "narrator", "content": "It rains"}, *MESSAGES]
+    assert client.chat(model=CODER, messages=messages).message.content
+    assert "It rains" in str(ollama.chats()[0].body["messages"])
+
+
 def test_an_unreachable_provider_is_reported(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     assert client.embed(model="nomic", input="a").embeddings
@@ -227,7 +246,7 @@ def test_an_unreachable_provider_is_reported(client: theirs.Client, ollama: Fake
     ("body", "status"),
     [
         ({"model": "nope", "messages": MESSAGES}, 404),
-        ({"model": CODER, "messages": [{"role": "king", "content": "x"}]}, 400),
+        ({"model": CODER, "messages": [{"role": "", "content": "x"}]}, 400),
         ({"model": CODER, "messages": MESSAGES, "stream": "perhaps"}, 400),
         ({"model": CODER, "messages": MESSAGES, "format": "xml"}, 400),
         ({"model": "auto", "messages": [{**MESSAGES[0], "images": ["aGk="]}]}, 400),

@@ -8,7 +8,9 @@ import httpx
 import ollama as theirs
 import pytest
 
+from orch.server.api.ollama.models import EMULATED_VERSION
 from tests.conftest import CODER, LLAMA
+from tests.server.api.wire_shapes import SHAPES
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 TASK = "Write a Python function that sorts a list"
@@ -84,5 +86,43 @@ def test_auto_is_shown_with_the_capabilities_of_all_models(
     )
 
 
-def test_ollamas_command_detects_the_server(url: str) -> None:
+def test_ollamas_command_and_health_checks_detect_the_server(url: str) -> None:
     assert httpx.head(url).status_code == 200
+    answer = httpx.get(url)
+    assert (answer.text, answer.headers["vary"]) == ("Ollama is running", "accept")
+
+
+def test_a_model_whose_provider_is_down_is_not_missing(url: str, ollama: FakeOllama) -> None:
+    ollama.stop()
+    for name in (LLAMA, "unlisted:1b"):
+        answer = httpx.post(f"{url}/api/show", json={"model": name})
+        assert (answer.status_code, "down" in answer.json()["error"]) == (503, True)
+
+
+def test_a_verbose_description_is_asked_of_ollama(url: str, ollama: FakeOllama) -> None:
+    httpx.post(f"{url}/api/show", json={"model": LLAMA, "verbose": True})
+    assert [r.body for r in ollama.requests if r.body.get("verbose")] == [
+        {"model": LLAMA, "verbose": True}
+    ]
+
+
+def test_the_last_version_is_reported_while_ollama_is_down(url: str, ollama: FakeOllama) -> None:
+    ollama.version = "0.31.4"
+    assert httpx.get(f"{url}/api/version").json()["version"] == "0.31.4"
+    ollama.stop()
+    assert httpx.get(f"{url}/api/version").json()["version"] == "0.31.4"
+
+
+def test_a_version_is_reported_though_no_ollama_ever_answered(url: str, ollama: FakeOllama) -> None:
+    ollama.stop()
+    assert httpx.get(f"{url}/api/version").json()["version"] == EMULATED_VERSION
+
+
+def test_an_entry_of_auto_has_the_fields_of_a_models(url: str, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("eyes", capabilities=["completion", "vision"], context_length=65_536))
+    rows = {row["name"]: row for row in httpx.get(f"{url}/api/tags").json()["models"]}
+    assert rows["auto"]["capabilities"] == ["completion", "vision"]
+    assert rows["auto:coding"]["details"]["context_length"] == 65_536
+    recorded = SHAPES["tags"]["body"]["models"][0]
+    details = recorded["details"].keys() - {"embedding_length"}  # auto has no vectors
+    assert (rows["auto"].keys(), rows["auto"]["details"].keys()) == (recorded.keys(), details)
