@@ -45,7 +45,7 @@ from tests.support.peers import Uids
 KEY = "k" * 16
 PACKAGE = Path(package.__file__).parent
 IN_WORDS = {
-    "endpoint.md": ("three seconds", "After ten wrong ones in a minute"),
+    "endpoint.md": ("three seconds", "After ten wrong keys in a minute"),
     "page.md": ("twelve hours", "ten minutes"),
     "memory.md": ("two seconds", "32 MB"),
     "routing.md": ("spread over ten tasks",),

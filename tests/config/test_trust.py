@@ -173,12 +173,12 @@ def test_the_shipped_patterns_leave_room_for_others() -> None:
     assert sum(map(regex_limits.max_steps, shipped)) < regex_limits.MAX_STEPS_IN_ALL / 2
 
 
-def test_completion_omits_names_with_control_characters() -> None:
+def test_completion_offers_nothing_of_a_file_whose_names_hold_control_characters() -> None:
     clone(
         'providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id:'
         ' "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n'
     )
-    assert complete_model("") == ["good"]
+    assert complete_model("") == []
 
 
 # ---------------------------------------------------------------- redaction

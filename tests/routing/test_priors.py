@@ -402,7 +402,7 @@ def test_every_fault_of_a_user_s_known_models_is_told_at_once_with_its_place(
     assert (found.returncode, ollama.chats()) == (2, [])
     assert f"{home / 'known_models.yaml'}:4:" in said
     assert "models[0].modes.on.coding: must be less than or equal to 10" in said
-    assert "known_models.yaml:5:15: models[1].famly: unknown key, did you mean family?" in said
+    assert "known_models.yaml:6:15: models[1].famly: unknown key, did you mean family?" in said
 
 
 def test_a_broken_file_of_known_models_gives_no_traceback(home: Path) -> None:
