@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 
 Client = OllamaClient | OpenAIClient
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
 """The head of a stream of events, still open for further headers."""
 HELLO = (
@@ -26,24 +27,29 @@ HELLO = (
 )
 """A whole answer."""
 
+_LIST = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    b'{"data": [{"id": "%b"}]}'
+)
+
 
 class RawServer:
-    """A server that answers each request with these bytes. `seen` are the requests; `url` is its
-    address."""
+    """A server that answers each request with these bytes; if it `lists` a model, only those that
+    ask for an answer. `seen` are the requests; `url` is its address."""
 
-    def __init__(self, sends: Iterable[bytes], repeat: bytes = b"") -> None:
-        self._sends, self._repeat = list(sends), repeat
+    def __init__(self, sends: Iterable[bytes], repeat: bytes = b"", lists: str = "") -> None:
+        self._sends, self._repeat, self._lists = list(sends), repeat, lists
         self.seen: list[bytes] = []
         self.sent, self.url = 0, ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            self.seen.append(await reader.read(65_536))
-            for piece in self._sends:
-                await self._send(writer, piece)
-            while self._repeat:
-                await self._send(writer, self._repeat)
-        writer.close()
+        self.seen.append(await reader.read(65_536))
+        if self._lists and self.seen[-1].startswith(b"GET "):
+            return await self._send(writer, _LIST % self._lists.encode())
+        for piece in self._sends:
+            await self._send(writer, piece)
+        while self._repeat:
+            await self._send(writer, self._repeat)
 
     async def _send(self, writer: asyncio.StreamWriter, piece: bytes) -> None:
         writer.write(piece)
@@ -52,14 +58,38 @@ class RawServer:
 
 
 @asynccontextmanager
+async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """The URL of a server that serves each connection with `serve`, then closes it; the last ones
+    end with it."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            tasks.add(task)
+        try:
+            await serve(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls) as server:
+        try:
+            port = server.sockets[0].getsockname()[1]
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def raw_server(
-    *sends: bytes, repeat: bytes = b"", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    *sends: bytes, repeat: bytes = b"", lists: str = "", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[RawServer]:
     """A server that sends these bytes, then `repeat` for ever."""
-    server = RawServer(sends, repeat)
-    async with await asyncio.start_server(server.serve, host, 0, ssl=tls) as listening:
-        scheme, port = "https" if tls else "http", listening.sockets[0].getsockname()[1]
-        server.url = f"{scheme}://{host}:{port}"
+    server = RawServer(sends, repeat, lists)
+    async with listening(server.serve, tls) as server.url:
         yield server
 
 
