@@ -122,7 +122,8 @@ class ModelCall:
         content, thinking = self._splitter.feed(delta.content)
         content = self._joined(kept + content)
         events += self._text_events(content, thinking, delta.thinking)
-        events += self._call_events((*self._splitter.take_calls(), *delta.tool_calls))
+        if delta.tool_calls or self._splitter.reads_calls:
+            events += self._call_events((*self._splitter.take_calls(), *delta.tool_calls))
         self.completion = delta.completion or self.completion
         return events
 

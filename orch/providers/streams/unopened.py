@@ -15,9 +15,9 @@ from orch.providers.streams.harmony import split_without_head
 from orch.providers.streams.thinking import MARKERS
 
 _OPENS_OF = {
-    close: [marker.open.strip() for marker in MARKERS if close in marker.closes]
-    for marker in MARKERS
-    for close in marker.closes
+    close: [open_.strip() for open_, others in MARKERS.items() if close in others]
+    for closes in MARKERS.values()
+    for close in closes
 }
 _CLOSE = re.compile("|".join(map(re.escape, _OPENS_OF)), re.IGNORECASE)
 _NO_ANSWER = "\"'`)],.;:!?|»”’"

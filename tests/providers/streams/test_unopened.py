@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orch.providers.streams.thinking import MARKERS, may_lack_opening
 from orch.providers.streams.unopened import separate
 
-CLOSES = sorted({close for marker in MARKERS for close in marker.closes})
+CLOSES = sorted({close for closes in MARKERS.values() for close in closes})
 
 
 @pytest.mark.parametrize("close", [*CLOSES, *map(str.upper, CLOSES)])
