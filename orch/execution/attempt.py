@@ -147,8 +147,9 @@ class ModelCall:
         return events
 
     def _call_events(self, calls: Sequence[dict[str, Any]]) -> list[ToolCall]:
-        self.tool_calls += calls
-        return [ToolCall(call) for call in calls]
+        named = [_with_bare_name(call) for call in calls]
+        self.tool_calls += named
+        return [ToolCall(call) for call in named]
 
     def _text_events(
         self, content: str, tagged_thinking: str, thinking: str
@@ -273,3 +274,13 @@ def _joiner_of(request: ChatRequest) -> ContinuationJoiner | None:
     from orch.text.continuation import ContinuationJoiner  # 0.4 ms, for few requests
 
     return ContinuationJoiner(request.continues, prefilled=is_prefilled(request))
+
+
+def _with_bare_name(call: dict[str, Any]) -> dict[str, Any]:
+    """The call without the marker that servers of gpt-oss leave in names
+    (`look_up<|channel|>commentary`: vllm-project/vllm#32587)."""
+    function = call.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str) or "<|" not in name:
+        return call
+    return {**call, "function": {**call["function"], "name": name.partition("<|")[0]}}

@@ -93,6 +93,16 @@ async def test_a_call_in_the_text_is_a_tool_call(ollama: FakeOllama, kind: str) 
     assert joined(chunks, "thinking") == "I look."
 
 
+async def test_a_marker_in_the_name_of_a_tool_is_taken_off(ollama: FakeOllama) -> None:
+    call = {"function": {"name": "look_up<|channel|>commentary", "arguments": {}}}
+    model = ollama.models[CODER]
+    model.tool_calls, model.capabilities = [call], ["completion", "tools"]
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+    async with open_orchestrator(ollama, "ollama", "") as orchestrator:
+        result = await orchestrator.execute(TASK, tools=tools)
+    assert [each["function"]["name"] for each in result.response.tool_calls] == ["look_up"]
+
+
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
 async def test_an_unopened_thought_is_separated_where_nobody_saw_it(
     ollama: FakeOllama, kind: str

@@ -240,11 +240,9 @@ def _tool_call(name: str, arguments: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- without a head
 
 
-_FINAL = re.compile(r"\s*(?:analysis(.*?))?assistantfinal(.*)", re.DOTALL)
+_ANALYSIS, _FINAL = "analysis", "assistantfinal"
 _CALL = re.compile(
-    r"\s*(?:analysis(.*?)assistant)?(?:assistant)?(?:commentary)? ?to=functions\.([\w-]+)"
-    r" ?(?:json|code)?\s*(\{.*\})\s*",
-    re.DOTALL,
+    r"(?:\A\s*|assistant)(?:commentary)? ?to=functions\.([\w-]{1,64}) ?(?:json|code)?\s?(?=\{)"
 )
 
 
@@ -258,8 +256,20 @@ def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | Non
         parts = [parser.feed(text), parser.flush()]
         content, thinking = ("".join(each) for each in zip(*parts, strict=True))
         return content, thinking, parser.tool_calls
-    if match := _FINAL.fullmatch(text):
-        return match[2], match[1] or "", []
-    if match := _CALL.fullmatch(text):
-        return "", match[1] or "", [_tool_call(match[2], match[3])]
-    return None
+    before, final, content = text.partition(_FINAL)
+    if final and (thinking := _bare_analysis(before)) is not None:
+        return content, thinking, []
+    if not (match := _CALL.search(text)):
+        return None
+    thinking, arguments = _bare_analysis(text[: match.start()]), text[match.end() :].strip()
+    if thinking is None or not _is_object(arguments):
+        return None
+    return "", thinking, [_tool_call(match[1], arguments)]
+
+
+def _bare_analysis(text: str) -> str | None:
+    """The thought after the bare name of its channel; None if the text does not begin with it."""
+    text = text.lstrip()
+    if not text:
+        return ""
+    return text[len(_ANALYSIS) :] if text.startswith(_ANALYSIS) else None
