@@ -256,15 +256,15 @@ def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | Non
         parts = [parser.feed(text), parser.flush()]
         content, thinking = ("".join(each) for each in zip(*parts, strict=True))
         return content, thinking, parser.tool_calls
-    before, final, content = text.partition(_FINAL)
-    if final and (thinking := _bare_analysis(before)) is not None:
-        return content, thinking, []
+    before, final, answer = text.partition(_FINAL)
+    if final and (thought := _bare_analysis(before)) is not None:
+        return answer, thought, []
     if not (match := _CALL.search(text)):
         return None
-    thinking, arguments = _bare_analysis(text[: match.start()]), text[match.end() :].strip()
-    if thinking is None or not _is_object(arguments):
+    thought, arguments = _bare_analysis(text[: match.start()]), text[match.end() :].strip()
+    if thought is None or not _is_object(arguments):
         return None
-    return "", thinking, [_tool_call(match[1], arguments)]
+    return "", thought, [_tool_call(match[1], arguments)]
 
 
 def _bare_analysis(text: str) -> str | None:
