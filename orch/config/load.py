@@ -24,7 +24,12 @@ from orch.config.discovery import (
     working_directory,
 )
 from orch.config.interpolation import interpolate, strings_with_variables
-from orch.config.urls import corrected_base_url, display_url, ollama_host_url
+from orch.config.urls import (
+    corrected_base_url,
+    display_url,
+    ollama_host_url,
+    trimmed_ollama_host,
+)
 from orch.config.version import VERSION
 from orch.types import TaskType
 
@@ -206,7 +211,7 @@ def _store(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
 def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Models:
     """OLLAMA_HOST replaces the default URL, as it does for Ollama's own client; another URL in
     models.yaml stays."""
-    host = env.get("OLLAMA_HOST", "").strip()
+    host = trimmed_ollama_host(env.get("OLLAMA_HOST", ""))
     if not host:
         return models
     url = ollama_host_url(host)

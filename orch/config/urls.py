@@ -170,23 +170,45 @@ def corrected_base_url(url: str, kind: str) -> str:
 
 
 def ollama_host_url(host: str) -> str:
-    """The URL that OLLAMA_HOST stands for: default scheme and port filled in, 0.0.0.0 replaced by
-    127.0.0.1. Raises ConfigError."""
-    scheme, _, rest = host.rpartition("://")
-    try:
-        parts = urlsplit(f"//{rest}")
-        port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
-    except ValueError:
+    """The URL that OLLAMA_HOST stands for, read as Ollama reads it (envconfig/config.go, v0.33):
+    blanks and quotes around it, default scheme, host and ports, IPv6 with or without brackets, and
+    the default port for an invalid one. The address of all interfaces becomes loopback. Raises
+    ConfigError."""
+    text = trimmed_ollama_host(host)
+    scheme, separator, rest = text.partition("://")
+    scheme, rest = (scheme.lower(), rest) if separator else ("http", text)
+    if not separator and text.lower() == "ollama.com":
+        scheme = "https"
+    authority, slash, path = rest.partition("/")
+    user, at, authority = authority.rpartition("@")
+    name, port = _host_and_port(authority)
+    default = "443" if scheme == "https" else "80" if separator and scheme == "http" else "11434"
+    valid = port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65535
+    name = f"[{name}]" if ":" in name else name
+    url = f"{scheme}://{user}{at}{name}:{port if valid else default}{slash}{path}".rstrip("/")
+    if url_problem(url):
         raise ConfigError(
-            f"OLLAMA_HOST: {display_url(host)!r} is not a valid address",
-            "an example is 127.0.0.1:11434",
-        ) from None
-    name = parts.hostname or "127.0.0.1"
-    if not is_hostname(name):
-        raise ConfigError(
-            f"OLLAMA_HOST: {display_url(host)!r} is not a valid address",
+            f"OLLAMA_HOST: {display_url(text)!r} is not a valid address",
             "an example is 127.0.0.1:11434",
         )
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
-    host_part = f"[{name}]" if ":" in name else name
-    return f"{scheme or 'http'}://{host_part}:{port}{parts.path.rstrip('/')}"
+    return url
+
+
+def trimmed_ollama_host(host: str) -> str:
+    """The value without blanks and quotes around it: `setx` and env files leave them there."""
+    return host.strip().strip("\"'").strip()
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    """Host and port of an address; the port is empty if there is none. A host that is missing, or
+    that stands for all interfaces, is loopback."""
+    name, colon, port = authority.rpartition(":")
+    bare = authority.strip("[]")
+    if not colon or authority.endswith("]") or ("]" not in bare and parse_ip(bare)):
+        # no port: `box`, `[::1]`, `::1`
+        name, port = bare, ""
+    name = name.strip("[]")
+    ip = parse_ip(name)
+    if ip is not None and "%" not in name:
+        name = str(ip)
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name), port

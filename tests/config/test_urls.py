@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orch.config.urls import (
     corrected_base_url,
@@ -15,6 +17,7 @@ from orch.config.urls import (
     url_problem,
     url_scope,
 )
+from orch.errors import ConfigError
 
 SCOPES = {
     "loopback": [
@@ -168,12 +171,56 @@ def test_a_host_name_that_begins_with_a_loopback_address_is_not_loopback() -> No
     ("host", "url"),
     [
         ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:8000", "http://127.0.0.1:8000"),
         (":8000", "http://127.0.0.1:8000"),
+        ("box", "http://box:11434"),
+        ("box:", "http://box:11434"),
+        ("http://box", "http://box:80"),
         ("https://box", "https://box:443"),
+        ("HTTPS://Box:8443/", "https://Box:8443"),
+        ("https://box/ollama", "https://box:443/ollama"),
+        ("http://box:8000/behind/proxy/", "http://box:8000/behind/proxy"),
+        ("http://", "http://127.0.0.1:80"),
+        ("ollama.com", "https://ollama.com:443"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("[::1", "http://[::1]:11434"),
+        ("http://[::]:8000", "http://[::1]:8000"),
+        ("::", "http://[::1]:11434"),
+        ("2001:db8::5", "http://[2001:db8::5]:11434"),
+        ("0:0:0:0:0:0:0:1", "http://[::1]:11434"),
+        ("[fe80::1%eth0]:8000", "http://[fe80::1%eth0]:8000"),
+        ("box:99999", "http://box:11434"),
+        ("box:99999999999999999999", "http://box:11434"),
+        ("https://box:http", "https://box:443"),
+        ("box:-1", "http://box:11434"),
+        ("box:٣", "http://box:11434"),
     ],
 )
 def test_ollama_host_is_parsed_as_by_ollama(host: str, url: str) -> None:
     assert ollama_host_url(host) == url
+    assert not url_problem(url)
+
+
+@pytest.mark.parametrize("around", [" {} ", '"{}"', "'{}'", ' "{}" ', "\t{}\r\n", '" {} "'])
+def test_blanks_and_quotes_around_ollama_host_do_not_count(around: str) -> None:
+    assert ollama_host_url(around.format("box:8000")) == "http://box:8000"
+
+
+@pytest.mark.parametrize("host", ["ftp://box", "not a host", "box/?x=1", "box/a/../b", "b\\c", "°"])
+def test_what_is_no_address_is_an_error(host: str) -> None:
+    with pytest.raises(ConfigError, match="is not a valid address"):
+        ollama_host_url(host)
+
+
+@given(st.text(max_size=30) | st.text(":/[]@0123456789.abc'\" %", max_size=20))
+def test_any_ollama_host_is_a_url_or_an_error(host: str) -> None:
+    try:
+        url = ollama_host_url(host)
+    except ConfigError:
+        return
+    assert not url_problem(url)
 
 
 @pytest.mark.parametrize(
