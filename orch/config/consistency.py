@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,8 @@ def _model_id(data: dict[str, Any], path: KeyPath) -> str:
 def _check_provider(
     document: YamlDocument, path: KeyPath, provider: dict[str, Any]
 ) -> Iterator[Problem]:
+    if fault := _keep_alive_problem(provider.get("keep_alive")):
+        yield document.problem((*path, "keep_alive"), fault)
     one, several = provider.get("base_url"), provider.get("base_urls")
     if provider["kind"] == "llamacpp":
         if one or several:
@@ -154,6 +157,20 @@ def _check_connection(
         yield document.problem((*path, "verify"), NO_VERIFICATION)
     if isinstance(verify, str) and ("\0" in verify or not verify.strip()):
         yield document.problem((*path, "verify"), "is not a path")
+
+
+_KEEP_ALIVE = re.compile(r"[-+]?(\d+|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
+"""What Ollama reads: whole seconds, or a duration of Go."""
+
+
+def _keep_alive_problem(value: str | None) -> str | None:
+    """Why a value can't be keep_alive, or None."""
+    if value is None or _KEEP_ALIVE.fullmatch(value):
+        return None
+    return (
+        f"{value!r} is not a duration; write 5m, 1h30m, 300 (seconds), 0 (unloads the model at"
+        " once) or -1 (keeps it loaded)"
+    )
 
 
 def _check_numbers(

@@ -16,9 +16,8 @@ import pydantic
 from orch.config import known_models as known
 from orch.config import spec
 from orch.config.consistency import CHECKS, KNOWN, MODELS, ROUTING
-from orch.config.secrets import SECRET_MAPPINGS, is_secret_key, mask_secrets
-from orch.config.yaml_document import KeyPath, Problem, YamlDocument
-from orch.text.suggestion import did_you_mean
+from orch.config.schema_problems import schema_problems
+from orch.config.yaml_document import Problem, YamlDocument
 
 _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}
 
@@ -67,18 +66,37 @@ def json_schema(which: str) -> dict[str, Any]:
 
 
 def expand_short_forms(which: str, data: Any) -> Any:
-    """Expands the short form `journal: off` to `journal: {mode: off}`, and an empty `models:` to an
-    empty list."""
-    if which == ROUTING and isinstance(data, dict):
+    """Expands the short form `journal: off` to `journal: {mode: off}`, an empty `models:` to an
+    empty list, and the seconds of keep_alive to text."""
+    if not isinstance(data, dict):
+        return data
+    if which == ROUTING:
         return {
-            key: (
-                {"mode": value} if key in ("journal", "cache") and isinstance(value, str) else value
-            )
+            key: {"mode": value}
+            if key in ("journal", "cache") and isinstance(value, (str, bool))
+            else value
             for key, value in data.items()
         }
-    if which == MODELS and isinstance(data, dict) and "models" in data and data["models"] is None:
-        return {**data, "models": []}
+    if which == MODELS:
+        return _with_models(data)
     return data
+
+
+def _with_models(data: dict[str, Any]) -> dict[str, Any]:
+    if "models" in data and data["models"] is None:
+        data = {**data, "models": []}
+    providers = data.get("providers")
+    if isinstance(providers, dict):
+        data = {**data, "providers": {name: _with_text(each) for name, each in providers.items()}}
+    return data
+
+
+def _with_text(provider: Any) -> Any:
+    """The provider with keep_alive as text: `-1` and `300` need no quotes."""
+    keep_alive = provider.get("keep_alive") if isinstance(provider, dict) else None
+    if isinstance(keep_alive, (int, float)):
+        return {**provider, "keep_alive": str(keep_alive).lower()}
+    return provider
 
 
 def validate_document(
@@ -93,78 +111,5 @@ def validate_document(
     try:
         checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
     except pydantic.ValidationError as error:
-        return {}, [_problem(document, root, dict(fault)) for fault in error.errors()]
+        return {}, list(schema_problems(document, root, error))
     return checked, list(CHECKS[which](document, checked))
-
-
-# ---------------------------------------------------------------- pydantic's faults in our words
-
-
-def _problem(
-    document: YamlDocument, root: type[pydantic.BaseModel], fault: dict[str, Any]
-) -> Problem:
-    path = _file_path(document, fault["loc"])
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        allowed_keys = _known_keys(root, path[:-1])
-        return document.problem(
-            path,
-            f"unknown key{did_you_mean(str(path[-1]), allowed_keys)};"
-            f" allowed: {', '.join(allowed_keys)}",
-        )
-    if kind == "missing":
-        return document.problem(path, "is missing")
-    if kind in ("literal_error", "enum"):
-        allowed = str(context["expected"]).replace("'", "")
-        words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
-        return document.problem(
-            path,
-            f"{_shown_value(path, fault['input'])} is not"
-            f" allowed{did_you_mean(str(fault['input']), words)}; allowed: {allowed}",
-        )
-    message = (
-        fault["msg"]
-        .replace("Input should be", "must be")
-        .replace("a valid tuple", "a list")
-        .replace("a valid dictionary", "a mapping of keys")
-    )
-    return document.problem(
-        path, f"{message[0].lower()}{message[1:]}, not {_shown_value(path, fault['input'])}"
-    )
-
-
-def _file_path(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
-    """pydantic's location without the parts that are not keys of the file (branches of a union,
-    `[key]`)."""
-    path: KeyPath = ()
-    for index, part in enumerate(loc):
-        last_is_new = (
-            index == len(loc) - 1
-            and part not in ("[key]", "float")
-            and not str(part).startswith("literal[")
-        )
-        if (*path, part) in document.positions or last_is_new:
-            path = (*path, part)
-    return path
-
-
-def _known_keys(root: type[pydantic.BaseModel], path: KeyPath) -> list[str]:
-    model: Any = root
-    for part in path:
-        if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
-            model = model.model_fields[str(part)].annotation
-        else:
-            model = typing.get_args(model)[0 if typing.get_origin(model) is tuple else 1]
-    return (
-        list(model.model_fields)
-        if isinstance(model, type) and issubclass(model, pydantic.BaseModel)
-        else []
-    )
-
-
-def _shown_value(path: KeyPath, value: Any) -> str:
-    """A value as errors show it: no secrets, and shortened."""
-    words = [part for part in path if isinstance(part, str)]
-    secret = is_secret_key(words[-1] if words else "") or not set(words).isdisjoint(SECRET_MAPPINGS)
-    text = "the value" if secret and value is not None else repr(mask_secrets(value))
-    return text if len(text) <= 60 else text[:57] + "..."

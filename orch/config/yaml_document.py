@@ -38,11 +38,14 @@ class Problem:
 
 @dataclass(slots=True)
 class YamlDocument:
-    """A parsed file: its data, the position of each value and key, and its syntax problems."""
+    """A parsed file: its data, the position of each value and key, the words of those that are not
+    text, and its syntax problems."""
 
     file: str
     data: Any = None
     positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    scalars: dict[KeyPath, str] = field(default_factory=dict)
+    """Numbers, booleans and null as they are written: 3.10, which is 3.1."""
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: KeyPath, message: str) -> Problem:
@@ -121,7 +124,10 @@ class _NodeReader:
             return self._mapping(node, path)
         if node.id == "sequence":
             return [self.read(child, (*path, index)) for index, child in enumerate(node.value)]
-        return _scalar(node)
+        value = _scalar(node)
+        if not isinstance(value, str):
+            self.document.scalars.setdefault(path, node.value)
+        return value
 
     def _mapping(self, node: Any, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}

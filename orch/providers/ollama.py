@@ -267,8 +267,8 @@ class OllamaClient:
         await self.release()
 
 
-def _keep_alive(text: str) -> str | int:
-    return int(text) if text.lstrip("-").isdigit() else text
+def _keep_alive(value: str | int) -> str | int:
+    return int(value) if str(value).lstrip("+-").isdigit() else value
 
 
 def _format(response_format: dict[str, Any]) -> Any:

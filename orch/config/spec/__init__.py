@@ -6,6 +6,7 @@ from them, so that reading a cached config needs neither pydantic nor YAML (toge
 starting Python).
 """
 
+from orch.config.spec.keys import DURATION_PATTERN
 from orch.config.spec.models import (
     DEFAULT_OLLAMA_URL,
     DEFAULT_RATING,
@@ -34,6 +35,7 @@ from orch.config.spec.routing import (
 __all__ = [
     "DEFAULT_OLLAMA_URL",
     "DEFAULT_RATING",
+    "DURATION_PATTERN",
     "TERMS",
     "Cache",
     "Fallback",

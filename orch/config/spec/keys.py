@@ -6,6 +6,9 @@ from dataclasses import MISSING, field, fields
 from functools import cache
 from typing import Any
 
+DURATION_PATTERN = r"^\d+[smhdw]$"
+"""A number and its unit, such as 24h."""
+
 
 def key(about: str, default: Any = MISSING, *, factory: Any = MISSING, **bounds: Any) -> Any:
     """A key of a YAML file: description, default, and bounds in pydantic's terms."""

@@ -52,8 +52,9 @@ class Provider:
         ge=1,
         le=100_000,
     )
-    keep_alive: str | None = key(
-        "How long Ollama keeps a model loaded after a run. Default: the server's. 5m, 1h, 0, -1.",
+    keep_alive: str | int | None = key(
+        "How long Ollama keeps a model loaded after a run. Default: the server's. 5m, 1h30m, 300 "
+        "(seconds), 0 (unloads it at once), -1 (for good).",
         None,
     )
     remote: Literal["deny", "allow"] = key(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from orch.config.spec.keys import build, key
+from orch.config.spec.keys import DURATION_PATTERN, build, key
 from orch.types import TaskType
 
 
@@ -87,7 +87,7 @@ class Cache:
     ttl: str = key(
         "How long a cached answer is valid. Default 24h. A number with s, m, h, d or w.",
         "24h",
-        pattern=r"^\d+[smhdw]$",
+        pattern=DURATION_PATTERN,
     )
 
 
@@ -116,7 +116,7 @@ class JournalRule:
     keep: str = key(
         "How long a run is kept. Default 365d. A number with s, m, h, d or w.",
         "365d",
-        pattern=r"^\d+[smhdw]$",
+        pattern=DURATION_PATTERN,
     )
 
 
@@ -134,7 +134,7 @@ class Serve:
         "How long requests for loaded models may overtake a waiting one. Default 30s. A "
         "number with s, m, h, d or w.",
         "30s",
-        pattern=r"^\d+[smhdw]$",
+        pattern=DURATION_PATTERN,
     )
 
 
