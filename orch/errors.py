@@ -46,6 +46,7 @@ RUN_CODES = {
     "busy": "busy",
     "server_error": "all_failed",
     "rejected": "unable",
+    "bad_option": "bad_input",
     "denied": "all_failed",
     "content_filter": "all_failed",
     "bad_response": "all_failed",

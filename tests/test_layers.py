@@ -107,6 +107,7 @@ def test_only_the_page_imports_nicegui_and_only_config_schema_pydantic_on_the_co
     assert {name for name in importers_of("nicegui") if not name.startswith("server.web")} == set()
     assert {name for name in importers_of("pydantic") if not name.startswith("server.")} == {
         "config.schema",
+        "config.schema_problems",
         "bench.suite_check",
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orch.config import regex_limits, spec
 from orch.config.headers import header_problem
+from orch.config.option_types import option_problems
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.lines import is_one_line
@@ -43,6 +44,8 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
                 f"unknown provider {used!r}{near}; providers: {', '.join(providers) or 'none'}",
             )
         yield from _check_numbers(document, path, model)
+        for option, fault in option_problems(model.get("options", {})):
+            yield document.problem((*path, "options", option), fault)
         if fault := _gguf_problem(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):

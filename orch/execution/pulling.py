@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from orch.errors import ConfigError, OrchError, ProviderError
+from orch.errors import ConfigError, ProviderError
+from orch.execution.pull_errors import pull_error
 from orch.providers import ProviderClient, Pulls
-from orch.providers.kinds import KINDS
 from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS
 
 MAX_LAYERS = 1_000
 """Of one model; the sizes of further layers are not added up."""
-_UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
-_ERRORS = {
-    "connect": (
-        "no_provider",
-        f"{KINDS['ollama'].start_command}, or without Ollama: orch setup {{model}}",
-    ),
-    "rejected": _UNKNOWN,
-    "model_not_found": _UNKNOWN,
-}
-"""Code of the provider's failure to the error's code and hint."""
-_OTHER_ERROR = ("all_failed", "fetch it again: what came is kept")
-_REGISTRY_UNREACHABLE = re.compile(
-    r"dial tcp|no such host|connection (refused|reset)|i/o timeout|TLS handshake|x509"
-    r"|network is unreachable",
-    re.IGNORECASE,
-)
-"""Found in Ollama's message when it can't reach its registry: the words of Go's libraries."""
-_UNREACHABLE_ERROR = (
-    "all_failed",
-    "check Ollama's way to the internet (its own HTTPS_PROXY counts), then fetch it again: what"
-    " came is kept",
-)
 
 
 class PullProgress(NamedTuple):
@@ -74,15 +51,7 @@ async def pull_model(
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
                 yield PullProgress(error_line(line.get("status", "")), done, total)
     except ProviderError as failure:
-        raise _pull_error(model, failure) from None
-
-
-def _pull_error(model: str, failure: ProviderError) -> OrchError:
-    code, hint = _ERRORS.get(failure.code, _OTHER_ERROR)
-    if failure.code != "connect" and _REGISTRY_UNREACHABLE.search(failure.message):
-        code, hint = _UNREACHABLE_ERROR
-    message = f"{model} could not be fetched: {failure.message}"
-    return OrchError(message, hint.format(model=model), code=code)
+        raise pull_error(model, failure) from None
 
 
 def _note_layer(

@@ -42,6 +42,7 @@ _HINTS = {
     "timeout": "--timeout SECONDS waits longer",
     "busy": "try again when the requests before it are done; orch health shows the queue",
     "context_overflow": "shorten the input, or add a model with a larger context",
+    "bad_input": "correct that option, or leave it out",
 }
 
 

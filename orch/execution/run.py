@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
+from orch.config.option_types import check_options
 from orch.errors import OrchError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
@@ -84,6 +85,7 @@ class Run:
 
     async def _answer(self) -> AsyncGenerator[RunEvent]:
         state, runtime = self._state, self._runtime
+        check_options(state.task.options)
         history = await self._load_history()
         schema = await self._schema()
         prepared = state.prepared = await self._prepare()

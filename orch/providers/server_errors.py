@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from orch.config.option_types import refused_option
 from orch.errors import ProviderError
 from orch.providers.context_overflow import is_overflow, parse_overflow
 from orch.providers.read_limits import error_line
@@ -305,6 +306,8 @@ def error_code(
         return "loading"  # llama.cpp
     if kind := _kind_of_text(text, status, place):
         return kind
+    if status in (None, 400, 422, 500) and refused_option(text):
+        return "bad_option"
     return _kind_of_status(status, text, place, is_page=is_page)
 
 

@@ -68,16 +68,7 @@ async def test_an_unknown_provider_is_a_config_error() -> None:
     assert (caught.value.code, caught.value.hint) == ("config", "one of: first")
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "expected", "hint"),
-    [
-        ("connect", "refused", "no_provider", "ollama serve"),
-        ("model_not_found", "file does not exist", "model_not_found", "ollama.com/library"),
-        ("rejected", "dial tcp: no such host", "all_failed", "way to the internet"),
-        ("stream_error", "it broke off", "all_failed", "fetch it again"),
-    ],
-)
-async def test_a_failure_says_what_to_do(code: str, message: str, expected: str, hint: str) -> None:
+async def test_a_failure_says_what_to_do() -> None:
     with pytest.raises(OrchError) as caught:
-        await steps(Puller(error=ProviderError(code, message)))
-    assert (caught.value.code, hint in caught.value.hint) == (expected, True)
+        await steps(Puller(error=ProviderError("connect", "refused")))
+    assert (caught.value.code, "ollama serve" in caught.value.hint) == ("no_provider", True)

@@ -83,6 +83,8 @@ def test_another_limit_is_not_the_context(message: str) -> None:
         (400, {"error": {"code": "string_above_max_length", "message": "…"}}, "rejected"),
         (413, {}, "context_overflow"),
         (413, {"error": "image is over 5 MB"}, "rejected"),
+        (500, {"error": 'option "top_k" must be of type integer'}, "bad_option"),
+        (400, {"error": {"message": "top_p must be in (0, 1], got 7."}}, "bad_option"),
         (413, {"error": {"code": "rate_limit_exceeded", "type": "tokens"}}, "rate_limited"),
         (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}, "loading"),
         (503, {"status": "loading model"}, "loading"),

@@ -53,6 +53,7 @@ CAPABILITIES = {
 CODES = {
     "all_failed": N_("all models failed"),
     "bad_input": N_("unusable input"),
+    "bad_option": N_("unusable option"),
     "bad_response": N_("invalid response"),
     "busy": N_("busy"),
     "config": N_("invalid configuration"),
