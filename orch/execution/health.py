@@ -72,9 +72,7 @@ async def run_health_checks(runtime: Runtime) -> tuple[list[HealthCheck], bool]:
     return with_blocking_failures(rows, inventory), False
 
 
-def with_blocking_failures(
-    rows: Sequence[HealthCheck], inventory: Inventory
-) -> list[HealthCheck]:
+def with_blocking_failures(rows: Sequence[HealthCheck], inventory: Inventory) -> list[HealthCheck]:
     """The checks of a machine where no task can be answered: what keeps it from that is a failure.
 
     Models that are not installed fail; where no provider and no model fails, a line of its own

@@ -4,6 +4,7 @@ task could be answered."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ def test_a_model_that_answered_is_resident_and_measured(ollama: FakeOllama) -> N
     models = listed()
     assert (models[LLAMA]["resident"], models[CODER]["resident"]) == (True, False)
     assert (models[LLAMA]["measured"]["n"], models[CODER]["measured"]) == (1, None)
+    shown = orch("models", "show", LLAMA).stdout.decode()
+    assert re.search(r"last_at 20\d\d-\d\d-\d\d \d\d:\d\d\b", " ".join(shown.split()))
 
 
 def test_the_table_marks_what_is_loaded_unlisted_and_missing(ollama: FakeOllama) -> None:

@@ -11,7 +11,7 @@ from orch.execution.health import HealthCheck, run_health_checks
 from orch.memory.index import IndexState
 from orch.memory.on_demand import OnDemandMemory
 from tests.conftest import CODER
-from tests.support.fake_ollama import FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 
 async def checks(orchestrator: Orchestrator) -> tuple[dict[str, HealthCheck], bool]:
@@ -70,3 +70,53 @@ async def test_memory_tells_how_far_the_index_is_behind(
     async with Orchestrator() as orchestrator:
         rows, _ = await checks(orchestrator)
     assert f"3 pieces in here/index, {behind}" in rows["memory"].detail
+
+
+# ---------------------------------------------------------------- no task can be answered
+
+
+OLLAMA = {"ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:11434"}}
+
+
+async def failures(models: list[dict[str, str]], **settings: str) -> dict[str, HealthCheck]:
+    """The failed checks on a machine where no task can be answered."""
+    data = {"providers": OLLAMA, "models": models, **settings}
+    async with Orchestrator(data) as orchestrator:
+        rows, can_answer = await checks(orchestrator)
+    assert not can_answer
+    return {name: row for name, row in rows.items() if row.status == "fail"}
+
+
+async def test_a_missing_model_fails_where_nothing_else_can_answer(ollama: FakeOllama) -> None:
+    ollama.models.clear()
+    failed = await failures([{"id": CODER}])
+    assert failed[f"model {CODER}"].hint == f"orch models pull {CODER}"
+
+
+async def test_without_any_model_one_line_says_so(ollama: FakeOllama) -> None:
+    ollama.models.clear()
+    failed = await failures([])
+    assert (failed["models"].detail, failed["models"].hint) == (
+        "no model is installed",
+        "orch setup finds a model for this machine",
+    )
+
+
+async def test_models_that_only_embed_are_told_as_such(ollama: FakeOllama) -> None:
+    ollama.models.clear()
+    ollama.add(FakeModel("vectors:1b", capabilities=["embedding"]))
+    assert (await failures([]))["models"].detail == "no installed model generates text"
+
+
+async def test_models_that_run_elsewhere_are_named(ollama: FakeOllama) -> None:
+    ollama.models.clear()
+    ollama.add(FakeModel("far:cloud", remote_host="https://ollama.com:443"))
+    assert "elsewhere are there: far:cloud" in (await failures([]))["models"].detail
+
+
+async def test_where_unlisted_models_are_ignored_the_line_says_so(ollama: FakeOllama) -> None:
+    assert (await failures([], unlisted="ignore"))["models"].detail == "no listed model is there"
+
+
+async def test_a_provider_that_is_down_is_the_failure(home: Path) -> None:
+    assert [*(await failures([{"id": CODER}]))] == ["provider ollama"]

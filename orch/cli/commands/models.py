@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -256,6 +257,11 @@ def _speed(state: ModelState) -> str:
     return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"
 
 
+def _format_time(at: float) -> str:
+    """A time in seconds since the epoch, as local date and time."""
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
+
+
 def _format_value(value: Any) -> str:
     if value is None:
         return "-"
@@ -263,7 +269,9 @@ def _format_value(value: Any) -> str:
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
         return ", ".join(
-            f"{key} {_format_value(entry)}" for key, entry in value.items() if entry is not None
+            f"{key} {_format_time(entry) if key.endswith('_at') else _format_value(entry)}"
+            for key, entry in value.items()
+            if entry is not None
         )
     if isinstance(value, bool):
         return "yes" if value else "no"
