@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from orch.config import regex_limits, spec
 from orch.config.headers import header_problem
-from orch.config.option_types import option_problems
+from orch.config.spec.option_types import KEEP_ALIVE_FORMS, is_keep_alive, option_problems
 from orch.config.urls import url_problem
 from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 from orch.text.lines import is_one_line
@@ -162,18 +161,11 @@ def _check_connection(
         yield document.problem((*path, "verify"), "is not a path")
 
 
-_KEEP_ALIVE = re.compile(r"[-+]?(\d+|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
-"""What Ollama reads: whole seconds, or a duration of Go."""
-
-
 def _keep_alive_problem(value: str | None) -> str | None:
     """Why a value can't be keep_alive, or None."""
-    if value is None or _KEEP_ALIVE.fullmatch(value):
+    if value is None or is_keep_alive(value):
         return None
-    return (
-        f"{value!r} is not a duration; write 5m, 1h30m, 300 (seconds), 0 (unloads the model at"
-        " once) or -1 (keeps it loaded)"
-    )
+    return f"{value!r} is not a duration; write {KEEP_ALIVE_FORMS}"
 
 
 def _check_numbers(

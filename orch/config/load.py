@@ -27,6 +27,7 @@ from orch.config.interpolation import interpolate, strings_with_variables
 from orch.config.urls import (
     corrected_base_url,
     display_url,
+    ignored_port,
     ollama_host_url,
     trimmed_ollama_host,
 )
@@ -229,7 +230,9 @@ def _with_addresses(
     models: spec.Models, env: Mapping[str, str]
 ) -> tuple[spec.Models, tuple[str, ...]]:
     """The models with the addresses that are used, and what was corrected in them."""
-    models, corrections = _with_ollama_host(models, env), []
+    models, corrections = _with_ollama_host(models, env), list[str]()
+    if port := ignored_port(env.get("OLLAMA_HOST", "")):
+        corrections.append(f"OLLAMA_HOST: {port!r} is not a port; the default port is used")
     providers = dict(models.providers)
     for name, provider in providers.items():
         urls = tuple(corrected_base_url(url, provider.kind) for url in provider.urls)

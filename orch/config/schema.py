@@ -13,10 +13,10 @@ from typing import Any
 
 import pydantic
 
-from orch.config import known_models as known
 from orch.config import spec
 from orch.config.consistency import CHECKS, KNOWN, MODELS, ROUTING
 from orch.config.schema_problems import schema_problems
+from orch.config.spec import known_models as known
 from orch.config.yaml_document import Problem, YamlDocument
 
 _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}

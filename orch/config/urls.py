@@ -183,7 +183,7 @@ def ollama_host_url(host: str) -> str:
     user, at, authority = authority.rpartition("@")
     name, port = _host_and_port(authority)
     default = "443" if scheme == "https" else "80" if separator and scheme == "http" else "11434"
-    valid = port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65535
+    valid = _is_port(port)
     name = f"[{name}]" if ":" in name else name
     url = f"{scheme}://{user}{at}{name}:{port if valid else default}{slash}{path}".rstrip("/")
     if url_problem(url):
@@ -192,6 +192,17 @@ def ollama_host_url(host: str) -> str:
             "an example is 127.0.0.1:11434",
         )
     return url
+
+
+def ignored_port(host: str) -> str:
+    """The port of OLLAMA_HOST that is not valid, so that the default one is used; else empty."""
+    rest = trimmed_ollama_host(host).rpartition("://")[2].partition("/")[0]
+    port = _host_and_port(rest.rpartition("@")[2])[1]
+    return port if port and not _is_port(port) else ""
+
+
+def _is_port(port: str) -> bool:
+    return port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
 
 
 def trimmed_ollama_host(host: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
-from orch.config.option_types import check_options
+from orch.config.spec.option_types import check_options
 from orch.errors import OrchError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking

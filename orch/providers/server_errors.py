@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from orch.config.option_types import refused_option
+from orch.config.spec.option_types import refused_option
 from orch.errors import ProviderError
 from orch.providers.context_overflow import is_overflow, parse_overflow
 from orch.providers.read_limits import error_line

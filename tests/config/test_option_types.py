@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from orch.config.option_types import check_options, option_problems, refused_option
+from orch.config.spec.option_types import (
+    KEEP_ALIVE_FORMS,
+    check_options,
+    option_problems,
+    refused_option,
+)
 from orch.errors import InputError
 
 
@@ -21,6 +26,8 @@ from orch.errors import InputError
         ("num_ctx", "8k", "num_ctx must be a whole number, not '8k'"),
         ("max_tokens", {"n": 5}, "max_tokens must be a whole number, not {'n': 5}"),
         ("use_mmap", "yes", "use_mmap must be true or false, not 'yes'"),
+        ("keep_alive", "soon", f"keep_alive must be {KEEP_ALIVE_FORMS}, not 'soon'"),
+        ("keep_alive", True, f"keep_alive must be {KEEP_ALIVE_FORMS}, not true"),
         ("stop", 5, "stop must be a text or a list of texts, not 5"),
         ("stop", ["END", None], "stop must be a text or a list of texts, not ['END', None]"),
     ],
@@ -34,6 +41,9 @@ def test_a_value_of_a_wrong_type_is_named(name: str, value: Any, fault: str) -> 
     [
         {"temperature": 0, "top_p": 0.9, "seed": -1, "stop": "END", "use_mmap": False},
         {"top_k": 40.0, "stop": ["a", "b"], "num_ctx": None, "think": "high"},
+        {"keep_alive": "1h30m"},
+        {"keep_alive": "-1"},
+        {"keep_alive": 0},
         {"some_new_option": {"of": "any form"}},
         {},
     ],

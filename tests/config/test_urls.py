@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orch.config.urls import (
     corrected_base_url,
+    ignored_port,
     is_local_url,
     is_loopback,
     ollama_host_url,
@@ -201,6 +202,14 @@ def test_a_host_name_that_begins_with_a_loopback_address_is_not_loopback() -> No
 def test_ollama_host_is_parsed_as_by_ollama(host: str, url: str) -> None:
     assert ollama_host_url(host) == url
     assert not url_problem(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("box:99999", "99999"), ("'https://box:x/y'", "x"), ("box:80", ""), ("::1", ""), ("", "")],
+)
+def test_a_port_of_ollama_host_that_is_not_used_is_told(host: str, port: str) -> None:
+    assert ignored_port(host) == port
 
 
 @pytest.mark.parametrize("around", [" {} ", '"{}"', "'{}'", ' "{}" ', "\t{}\r\n", '" {} "'])

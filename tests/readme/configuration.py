@@ -9,7 +9,8 @@ from enum import EnumType
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from orch.config import known_models, spec
+from orch.config import spec
+from orch.config.spec import known_models
 from tests.readme.markup import cell, code, table
 
 HEADS = ("key", "value", "meaning")

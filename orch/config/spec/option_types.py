@@ -7,6 +7,7 @@ completions; an option that is not in it is passed on as it is.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,20 +22,29 @@ _INTEGERS = (
     " num_thread draft_num_predict seed top_k repeat_last_n mirostat top_logprobs"
 )
 _BOOLEANS = "use_mmap use_mlock numa low_vram penalize_newline truncate shift"
-_NUMBER, _INTEGER, _BOOLEAN, _TEXTS = (
+KEEP_ALIVE_FORMS = "5m, 1h30m, 300 (seconds), 0 (unloads the model at once) or -1 (keeps it loaded)"
+_NUMBER, _INTEGER, _BOOLEAN, _TEXTS, _KEEP_ALIVE = (
     "a number",
     "a whole number",
     "true or false",
     "a text or a list of texts",
+    KEEP_ALIVE_FORMS,
 )
 OPTION_TYPES: Mapping[str, str] = {
     **dict.fromkeys(_NUMBERS.split(), _NUMBER),
     **dict.fromkeys(_INTEGERS.split(), _INTEGER),
     **dict.fromkeys(_BOOLEANS.split(), _BOOLEAN),
     "stop": _TEXTS,
+    "keep_alive": _KEEP_ALIVE,
 }
 """By the option's name: what its value must be."""
-_EXAMPLES = {_NUMBER: "0.7", _INTEGER: "1024", _BOOLEAN: "true", _TEXTS: "END"}
+_EXAMPLES = {
+    _NUMBER: "0.7",
+    _INTEGER: "1024",
+    _BOOLEAN: "true",
+    _TEXTS: "END",
+    _KEEP_ALIVE: "5m",
+}
 MOST_SHOWN_CHARS = 40
 
 
@@ -55,10 +65,17 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise InputError("; ".join(fault for _, fault in problems), f"for example -o {example}")
 
 
+def is_keep_alive(text: str) -> bool:
+    """Whether Ollama takes the text as keep_alive: whole seconds, or a duration of Go."""
+    return re.fullmatch(r"[-+]?(\d+|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", text) is not None
+
+
 def _is_a(kind: str, value: Any) -> bool:
     if kind == _TEXTS:
         texts = value if isinstance(value, (list, tuple)) else [value]
         return all(isinstance(text, str) for text in texts)
+    if kind == _KEEP_ALIVE and isinstance(value, str):
+        return is_keep_alive(value)
     if kind == _BOOLEAN or isinstance(value, bool):
         return kind == _BOOLEAN and isinstance(value, bool)
     # Ollama cuts the fraction of a number where it takes an integer

@@ -1,0 +1,1 @@
+"""Tests of the order of the candidates: last resorts, a named model, what is loaded."""
