@@ -43,8 +43,8 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
                 f"unknown provider {used!r}{near}; providers: {', '.join(providers) or 'none'}",
             )
         yield from _check_numbers(document, path, model)
-        for option, fault in option_problems(model.get("options", {})):
-            yield document.problem((*path, "options", option), fault)
+        for option, wrong in option_problems(model.get("options", {})):
+            yield document.problem((*path, "options", option), wrong)
         if fault := _gguf_problem(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):

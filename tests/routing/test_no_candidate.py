@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,8 @@ async def test_named_while_its_provider_is_down_an_installed_last_resort_is_offe
     server = fake(A)
     server.stop()
     with fake(B) as other:
-        models = [{"id": A}, {"id": B, "provider": "other", "last_resort": True}]
+        resort: dict[str, Any] = {"id": B, "provider": "other", "last_resort": True}
+        models: list[dict[str, Any]] = [{"id": A}, resort]
         async with over({"ollama": server, "other": other}, models=models) as orchestrator:
             error = await refusal(orchestrator, model=A)
     assert (error.code, error.exit_code) == ("no_provider", 3)
