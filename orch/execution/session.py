@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from orch.errors import OrchError, UsageError
@@ -29,16 +30,35 @@ def load_history(session: str, journal: Journal, next_task: str = "") -> Session
     """The turns of a session before `next_task`. Raises OrchError where the journal stores no
     texts."""
     _require_texts(journal)
-    messages: list[Message] = []
-    tokens_left, omitted, redacted = MAX_HISTORY_TOKENS, 0, False
-    for row in _without_superseded(journal.history.turns(session, MAX_HISTORY_TURNS), next_task):
-        turn = turn_messages(row["task"], row["answer"], row["status"])
-        tokens_left -= estimate_tokens(turn)
-        if omitted or tokens_left < 0:
-            omitted += 1
-            continue
-        messages, redacted = turn + messages, redacted or bool(row["redacted"])
-    return SessionHistory(tuple(messages), tuple(_warnings(omitted, redacted)))
+    rows = journal.history.turns(session, MAX_HISTORY_TURNS)
+    turns = [
+        (row, turn_messages(row["task"], row["answer"], row["status"]))
+        for row in _without_superseded(rows, next_task)
+    ]
+    kept = turns[: _count_that_fits([estimate_tokens(messages) for _, messages in turns])][::-1]
+    if len(kept) < len(turns):
+        kept = kept[stable_start([row["seq"] for row, _ in kept]) :]
+    redacted = any(row["redacted"] for row, _ in kept)
+    sent = tuple(message for _, messages in kept for message in messages)
+    return SessionHistory(sent, tuple(_warnings(len(turns) - len(kept), redacted)))
+
+
+def _count_that_fits(tokens: Sequence[int]) -> int:
+    """How many of the turns, newest first, fit into the limit."""
+    sums = accumulate(tokens)
+    return next((n for n, total in enumerate(sums) if total > MAX_HISTORY_TOKENS), len(tokens))
+
+
+def stable_start(numbers: Sequence[int]) -> int:
+    """The position at which a history starts whose older turns were left out, by the ascending
+    numbers of the turns that fit.
+
+    It is that of the roundest binary number in the older half, so that the same turn is the first
+    one for many questions: if the history moved on by one turn at each, the server's prefix cache
+    would hold nothing of it.
+    """
+    older = range((len(numbers) + 1) // 2)
+    return max(older, key=lambda position: numbers[position] & -numbers[position], default=0)
 
 
 def _warnings(omitted: int, redacted: bool) -> Iterator[str]:

@@ -177,7 +177,7 @@ class History:
     def turns(self, session: str, limit: int) -> list[Row]:
         """The turns of a session, newest first; an interrupted one with the text that had come."""
         query = (
-            "SELECT status, task, answer, redacted FROM runs WHERE session = ? AND"
+            "SELECT seq, status, task, answer, redacted FROM runs WHERE session = ? AND"
             f" {TURN_CONDITION} ORDER BY seq DESC LIMIT ?"
         )
         return self.database.rows(query, (self._redactor.redact_name(session), limit))

@@ -184,8 +184,10 @@ class _Turns:
             self._add_user(message)
 
     def _close_calls(self) -> None:
-        """Gives each call without a result one that says so."""
-        for call in self._open:
+        """Gives each call of an answer without any result one that says so. A client that sends
+        some of the results has left out the others on purpose."""
+        unanswered = self._open if self._last_role == "assistant" else ()
+        for call in unanswered:
             name = (call.get("function") or {}).get("name")
             ids = {"tool_call_id": call["id"]} if call.get("id") else {}
             names = {"tool_name": name} if name and not ids else {}

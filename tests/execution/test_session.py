@@ -7,13 +7,17 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orch import Orchestrator
+from orch.execution.session import stable_start
 from orch.text.strict_messages import INTERRUPTED_ANSWER
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -230,3 +234,34 @@ def test_a_run_ended_at_the_endpoint_is_a_turn(url: str, ollama: FakeOllama) -> 
         ("assistant", "tick tick"),
         ("user", "go on"),
     ]
+
+
+# ---------------------------------------------------------------- where a long history starts
+
+
+@pytest.mark.parametrize("turns", [4, 10, 33])
+def test_a_history_that_is_cut_starts_with_the_same_turn_for_many_questions(turns: int) -> None:
+    starts = [
+        numbers[stable_start(numbers)]
+        for first in range(1, 200)
+        if (numbers := list(range(first, first + turns)))
+    ]
+    assert starts == sorted(starts)
+    assert len(set(starts)) <= 200 / (turns / 4)
+
+
+@given(st.lists(st.integers(1, 10**6), unique=True, max_size=40).map(sorted))
+def test_at_least_half_of_the_turns_that_fit_are_kept(numbers: list[int]) -> None:
+    assert stable_start(numbers) <= len(numbers) // 2
+    assert not numbers or stable_start(numbers) < len(numbers)
+
+
+def test_a_long_conversation_begins_with_the_same_messages_at_most_turns(
+    ollama: FakeOllama,
+) -> None:
+    ollama.models[CODER].reply = ["fine"]
+    for number in range(12):
+        orch("run", "--session", "s", "-m", CODER, f"{number} " + "word " * 500)
+    firsts = [chat.body["messages"][0]["content"] for chat in ollama.chats()]
+    moved = sum(first != second for first, second in pairwise(firsts))
+    assert 0 < moved <= 4

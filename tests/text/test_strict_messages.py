@@ -153,6 +153,11 @@ def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     assert messages[2]["tool_call_id"] == "f"
 
 
+def test_a_client_may_send_some_of_the_results() -> None:
+    messages = [said("user", "hi"), called("f", "g"), result("g")]
+    assert strict_messages(messages) == messages
+
+
 def test_a_result_without_a_call_is_the_users() -> None:
     (message,) = strict_messages([result("f", "sunny")])
     assert message == said("user", "Result of the tool f:\n```\nsunny\n```")

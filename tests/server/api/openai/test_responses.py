@@ -63,8 +63,7 @@ def test_items_reach_the_model_as_messages(client: openai.OpenAI, ollama: FakeOl
         (message["role"], message["content"]) for message in ollama.chats()[-1].body["messages"]
     ]
     assert sent == [
-        ("system", "be kind"),
-        ("system", "be brief"),
+        ("system", "be kind\n\nbe brief"),
         ("user", "first"),
         ("assistant", "second"),
         ("user", "third"),
