@@ -60,9 +60,17 @@ def test_owner_routes_are_refused_to_others(uid: int | None, statuses: set[int])
     own = [route.split() for route, need in NEEDS.items() if need == "owner"]
     with run_guarded(rules(uid)) as there:
         assert {
-            there.get("Host: localhost", path=path, method=method).status for method, path in own
+            there.get("Host: localhost", "Accept: text/html", path=path, method=method).status
+            for method, path in own
         } == statuses
         assert ("/orch/runs" in there.app.paths) == (statuses == {200})
+
+
+def test_everybody_may_ask_whether_the_server_runs() -> None:
+    with run_guarded(rules(OTHER)) as there:
+        assert there.get("Host: localhost", path="/").status == 200
+        assert there.get("Host: localhost", "Accept: */*", path="/").status == 200
+        assert there.get("Host: localhost", "Accept: text/html", path="/").status == 403
 
 
 def test_model_and_chat_routes_are_open() -> None:

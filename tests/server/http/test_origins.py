@@ -8,7 +8,7 @@ import pytest
 
 from orch.server.http.guard import Guard
 from orch.server.http.keys import ApiKeys
-from orch.server.http.origins import is_page_view, login_location
+from orch.server.http.origins import is_page_view, is_root_text, login_location
 from orch.server.http.rules import Rules
 from tests.support.guarded_app import (
     GuardedServer,
@@ -233,3 +233,20 @@ def test_no_endpoint_is_a_page(path: str) -> None:
 )
 def test_a_login_returns_to_safe_paths_only(path: str, location: bytes) -> None:
     assert login_location(path) == location
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "is_text"),
+    [
+        ("GET", "/", None, True),
+        ("GET", "/", b"*/*", True),
+        ("GET", "/", b"text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("HEAD", "/", b"*/*", False),
+        ("GET", "/models", b"*/*", False),
+    ],
+)
+def test_only_browsers_ask_for_the_page_at_the_root(
+    method: str, path: str, accept: bytes | None, is_text: bool
+) -> None:
+    headers = {} if accept is None else {b"accept": accept}
+    assert is_root_text({"method": method, "path": path}, headers) == is_text
