@@ -69,7 +69,7 @@ class EdgeStore:
         self, folder: Path, name: str, dimension: int | None, patience_s: float = 5.0
     ) -> None:
         self.path = folder / name
-        self.created, self.notes = False, list[str]()
+        self.created, self.notes, self.generation = False, list[str](), ""
         self._dimension = dimension
         self._lock = IndexLock(folder / f"{name}.lock", patience_s)
         self._shard: qdrant.EdgeShard | None = None

@@ -78,7 +78,7 @@ def _store_for(
     rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
 ) -> Store:
     if rule.qdrant_url:
-        from orch.memory.shared_collection import SharedCollectionStore
+        from orch.memory.qdrant.shared_collection import SharedCollectionStore
 
         return SharedCollectionStore(
             name, dimension, journal, url=rule.qdrant_url, api_key=rule.qdrant_api_key
@@ -87,6 +87,8 @@ def _store_for(
         from orch.memory.edge_store import EdgeStore
 
         return EdgeStore(folder, name, dimension)
+    # imported here, where a missing library is reported
+    import orch.memory.qdrant.local  # noqa: F401
     from orch.memory.qdrant_store import QdrantStore
 
     return QdrantStore(name, dimension, path=folder / "local")

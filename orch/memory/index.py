@@ -23,6 +23,8 @@ BATCH = 16
 CHUNK = 4
 """Chunks that are embedded and written at once, in about a second: a kill loses no more, and urgent
 work waits no longer."""
+REBUILDS = 3
+"""How often a catch-up begins again because another process built the index anew."""
 LOCK_WAIT_S = 1.0
 """How long urgent work waits for another process that has the index."""
 
@@ -129,14 +131,31 @@ class MemoryIndex:
             return 0
         self._is_catching_up = True
         try:
+            return await self._follow(progress, until, go_on)
+        finally:
+            self._is_catching_up = False
+
+    async def _follow(
+        self,
+        progress: Progress | None,
+        until: float | None,
+        go_on: Callable[[], bool],
+        tries: int = REBUILDS,
+    ) -> int:
+        try:
             self._drop_forgotten(for_good=until is None)
             newest = self.store.newest_seq()
             done = await self._index_after(newest, progress, until, go_on)
             await self._renew_words(newest, progress, until, go_on)
             self._drop_forgotten(for_good=until is None)  # also what was forgotten meanwhile
-        finally:
-            self._is_catching_up = False
-        return done
+            return done
+        except StoreError as error:
+            if error.code not in ("rebuilt", "missing") or not tries:
+                raise
+        # another process builds the index anew: what was counted as indexed is not there any more
+        self.close()
+        await self._attach()
+        return await self._follow(progress, until, go_on, tries - 1)
 
     async def _index_after(
         self,
@@ -205,8 +224,12 @@ class MemoryIndex:
     def _left_of(self, rows: Sequence[Remembered]) -> list[RowChunk]:
         """The chunks of rows, without those of the first row that are already written."""
         chunks = [chunk for row in rows for chunk in chunks_of(row)]
-        run_id, _, number = (self._facts.fact(self._begun) or "").rpartition(":")
-        return chunks[int(number) :] if run_id == rows[0].run_id else chunks
+        run, _, number = (self._facts.fact(self._begun) or "").rpartition(":")
+        return chunks[int(number) :] if run == self._build_of(rows[0]) else chunks
+
+    def _build_of(self, row: Remembered) -> str:
+        """A row in this build of the index: of another build, no chunk counts as written."""
+        return f"{self.store.generation}/{row.run_id}" if self.store.generation else row.run_id
 
     async def _write(self, chunks: Sequence[RowChunk], until: float | None) -> bool:
         """Embeds and writes chunks; returns whether there was time."""
@@ -225,7 +248,7 @@ class MemoryIndex:
         if until is not None:
             last = chunks[-1]
             self._facts.set_fact(
-                self._begun, "" if last.is_last else f"{last.row.run_id}:{last.number + 1}"
+                self._begun, "" if last.is_last else f"{self._build_of(last.row)}:{last.number + 1}"
             )
         return True
 

@@ -85,7 +85,7 @@ class Hit:
 
 class StoreError(OrchError):
     """Raised when the index can't be used. `code` is one of locked, dimension, unreachable, denied,
-    corrupt, full, memory."""
+    corrupt, full, missing, exists, rebuilt, memory."""
 
     code = "memory"
 
@@ -97,6 +97,9 @@ class Store(Protocol):
     """True if `open` created a new, empty index."""
     notes: list[str]
     """Notes of `open` for the user, such as a corrupt index that was moved aside."""
+    generation: str
+    """Identifies this build of an index that other processes may build anew while it is open; empty
+    where a lock keeps them out."""
 
     def open(self, patience_s: float | None = None) -> None:
         """Opens the index, or creates one. Does nothing if it is open. `patience_s` is how long

