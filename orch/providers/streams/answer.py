@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
 if TYPE_CHECKING:
     from orch.providers.streams.tool_calls import ToolCalls
 
+USAGE_TIMEOUT_S = 5.0
+"""How long the usage and `[DONE]` are waited for behind the finish reason: a few servers send
+neither and leave the connection open."""
 _FAILED = {
     **dict.fromkeys(("error", "failed", "insufficient_system_resource"), "stream_error"),
     **dict.fromkeys(("abort", "aborted", "cancelled", "canceled"), "cut"),
@@ -37,12 +41,17 @@ class StreamedAnswer:
         self._calls: ToolCalls | None = None
         self._choice: int | None = None
         self._has_increments = self._has_message = self._is_whole = False
+        self._goes_on = False
+        self.is_settled = False
+        """Whether the last that came was a finish reason without text: what may follow is usage."""
 
     @property
     def is_finished(self) -> bool:
         """Whether the answer is whole: it has a finish reason, the stream said `[DONE]`, or the
-        server sent one whole message. A stream that just closes may have been cut."""
-        return bool(self._finish_reason or self.is_over or self._is_whole)
+        server sent one whole message. A stream that just closes may have been cut; so may one whose
+        finish reason had text behind it: a few servers send one with every event."""
+        has_reason = self._finish_reason and not self._goes_on
+        return bool(has_reason or self.is_over or self._is_whole)
 
     def add_all(self, events: Iterable[Event]) -> list[Delta]:
         """Returns the text of the events; consecutive events of the same kind make one delta.
@@ -84,9 +93,12 @@ class StreamedAnswer:
         has_text = bool(normal.content or normal.thinking)
         if not has_text or normal.finish_reason or "usage" in event:
             self._usage.add(event)
+        if has_text and self._finish_reason:
+            self._goes_on, self.is_settled = True, False
         if normal.finish_reason:
             self._finish_reason = normal.finish_reason
             self.is_over = normal.is_native
+            self._goes_on, self.is_settled = self._goes_on and has_text, not has_text
         if normal.is_message:
             if self._has_increments:
                 return  # MiniMax repeats the whole answer at the end
@@ -171,8 +183,16 @@ async def until_cut(
     its end: some servers leave out the end of a chunked body. Closes `batches` at the end."""
     try:
         async with aclosing(batches):
-            async for batch in batches:
+            while batch := await (_next(batches) if answer.is_settled else anext(batches, None)):
                 yield batch
     except ProviderError as error:
         if error.code not in ("cut", "stalled") or not answer.is_finished:
             raise
+
+
+async def _next(batches: AsyncGenerator[list[Event]]) -> list[Event] | None:
+    try:
+        async with asyncio.timeout(USAGE_TIMEOUT_S):
+            return await anext(batches, None)
+    except TimeoutError:
+        return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from orch.errors import ProviderError
 from orch.providers.chat import Delta
 from orch.providers.client import stream_error
-from orch.providers.streams.answer import StreamedAnswer
+from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.sse import Event
 
 MESSAGE = {"role": "assistant", "content": "Hi"}
@@ -157,6 +159,54 @@ def test_calls_end_an_answer_without_a_finish_reason() -> None:
     end = answered({"choices": [{"delta": {"tool_calls": [call]}}]}, None)[-1]
     assert end.completion is not None
     assert (end.completion.finish_reason, len(end.tool_calls)) == ("tool_calls", 1)
+
+
+def test_a_finish_reason_in_each_event_ends_nothing() -> None:
+    with pytest.raises(ProviderError) as caught:
+        answered(piece("a", "stop"), piece("b", "stop"))
+    assert caught.value.code == "cut"
+    assert text_of(piece("a", "stop"), piece("b", "stop"), None) == "ab"
+    assert text_of(piece("a", "stop"), piece("b", "stop"), piece("", "stop")) == "ab"
+
+
+async def test_a_connection_that_is_left_open_behind_the_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orch.providers.streams.answer.USAGE_TIMEOUT_S", 0.01)
+    answer, left_open = StreamedAnswer(), asyncio.Event()
+
+    async def batches() -> AsyncGenerator[list[Event]]:
+        yield [piece("Hi")]
+        yield [piece("", "stop")]
+        await left_open.wait()
+
+    deltas: list[Delta] = []
+    async for batch in until_cut(batches(), answer):
+        deltas += answer.add_all(batch)
+    assert [delta.content for delta in (*deltas, answer.last())] == ["Hi", ""]
+
+
+@pytest.mark.parametrize(("code", "finish"), [("cut", "stop"), ("stalled", "length")])
+async def test_a_connection_that_breaks_behind_the_end_is_the_end(code: str, finish: str) -> None:
+    assert await until_broken(code, piece("Hi", finish)) == ""
+    assert await until_broken(code, piece("Hi")) == code
+    assert await until_broken("timeout", piece("Hi", finish)) == "timeout"
+
+
+async def until_broken(code: str, event: Event) -> str:
+    """The code of the error of a stream that breaks behind this event; empty if it is none."""
+
+    async def batches() -> AsyncGenerator[list[Event]]:
+        yield [event]
+        raise ProviderError(code, "broken")
+
+    answer = StreamedAnswer()
+    try:
+        async for batch in until_cut(batches(), answer):
+            answer.add_all(batch)
+    except ProviderError as error:
+        return error.code
+    return ""
 
 
 def test_a_plain_answer_imports_neither_tool_calls_nor_errors() -> None:
