@@ -73,7 +73,10 @@ HARMONY_HEADS = (
 repeat. Compared as they are, since they are tokens."""
 
 _CLOSES = frozenset(close for closes in MARKERS.values() for close in closes)
-_HEAD = (*MARKERS, *WRAPPERS, *HARMONY_HEADS)
+# a closing marker at the very start ends an empty thought that the prompt opened
+# (sgl-project/sglang#26873); a text that begins by explaining it goes on in the same line
+_EMPTY = tuple(f"{close}\n" for close in sorted(_CLOSES))
+_HEAD = (*MARKERS, *WRAPPERS, *HARMONY_HEADS, *_EMPTY)
 _GAP = (*MARKERS, *WRAPPERS, *_CLOSES)
 _FIRST = frozenset(token[0] for token in _GAP) | {head[0] for head in HARMONY_HEADS}
 """The characters that a marker begins with: most answers begin with another one."""
@@ -181,7 +184,8 @@ class ThinkingSplitter:
             self._state, self._closes = "thinking", MARKERS[token]
         elif token in WRAPPERS:
             self._state, self._closes = "wrapped", (WRAPPERS[token],)
-        # else it is a closing marker once more
+        else:  # a closing marker once more, or of an empty thought
+            self._state = "gap"
         return self._settle() if self._pending else ("", "")
 
     def _inside(self) -> tuple[str, str]:

@@ -42,7 +42,8 @@ def separated(pieces: Sequence[str]) -> tuple[str, str]:
 def starts_with_marker(text: str) -> bool:
     """Whether the splitter has a reason to act."""
     head = text.lstrip()
-    return head.lower().startswith((*OPENS, *WRAPPERS)) or head.startswith(thinking.HARMONY_HEADS)
+    heads = (*OPENS, *WRAPPERS, *(f"{close}\n" for close in CLOSES))
+    return head.lower().startswith(heads) or head.startswith(thinking.HARMONY_HEADS)
 
 
 @untimed
@@ -110,6 +111,9 @@ def test_texts_about_markers_stay_as_they_are(text: str) -> None:
         ("<think>a</think>\n<think>b</think>\nyes", ("yes", "ab")),
         ("<think>a</think>\n\n</think>\n\nyes", ("yes", "a")),
         ("<think>\n\n</think>\n\nyes", ("yes", "\n\n")),
+        ("</think>\n\nyes", ("yes", "")),
+        ("\n[/THINK]\n<think>a</think>yes", ("yes", "a")),
+        ("</think> closes a thought", ("</think> closes a thought", "")),
         ("<think>a</think><th", ("<th", "a")),
         ("<think>a</thin", ("", "a</thin")),
         ("<|START_RESPONSE|>yes<|END_RESPONSE|>", ("yes", "")),
