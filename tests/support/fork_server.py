@@ -23,7 +23,7 @@ from orch.providers.http.httpx_options import import_httpx
 from tests.support.forked import MOST_BYTES
 
 STREAMS = ("stdin", "stdout", "stderr")
-LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant_store")
+LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant.local")
 """What few commands import, and takes seconds."""
 LATE = (
     "anyio._backends._asyncio",
