@@ -7,10 +7,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
+from orch.types import FIRST_TOKEN_TIMEOUT_S
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 3.0
 """Between two requests; each pause is half as long again as the one before."""
@@ -36,6 +37,17 @@ class LoadingWait:
         self._pause_s = FIRST_PAUSE_S
         self._refusal: ProviderError | None = None
 
+    @classmethod
+    def of_server(cls, timeout_s: float | None) -> Self:
+        """A wait for a server that has not listed its models yet."""
+        limit_s = timeout_s or FIRST_TOKEN_TIMEOUT_S
+        return cls(ChatRequest("the model", [], first_token_timeout_s=limit_s))
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the timeout is not over."""
+        return self._clock() < self._deadline
+
     def add(self, failure: ProviderError) -> Waiting | None:
         """Takes a failure before the first token; returns what to say at the first one. Raises
         ProviderError if the failure is not waited for, or the time is over."""
@@ -43,7 +55,7 @@ class LoadingWait:
         if failure.code not in _REASONS:
             # the timeout of the last request is only what was left of the whole
             raise self._timeout(earlier) if earlier and failure.code == "timeout" else failure
-        if self._clock() >= self._deadline:
+        if not self.has_time:
             raise self._timeout(failure)
         self._refusal = failure
         if earlier is not None:

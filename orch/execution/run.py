@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Literal
 
 from orch.config.spec.option_types import check_options
-from orch.errors import OrchError
+from orch.errors import OrchError, ProviderError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
 from orch.execution.fallback import FallbackChain, decision_for
 from orch.execution.json_schema import AnswerSchema, schema_from_format
+from orch.execution.loading import LoadingWait
 from orch.execution.results import (
     RunState,
     build_record,
@@ -129,6 +130,25 @@ class Run:
         answered = (spec for spec in specs if ModelKey(spec.provider, spec.id) == decision.key)
         return [warning for spec in answered if (warning := last_resort_warning(spec))]
 
+    async def _plan(self, prepared: PreparedTask) -> Plan:
+        """Chooses the models; waits where a server can't list its models because it still loads
+        them, and no other model can take the task. The metadata comes first, so that the wait is
+        told after it."""
+        state, wait = self._state, LoadingWait.of_server(self._state.task.timeout_s)
+        while True:
+            try:
+                return await self._runtime.router.plan(state.task, prepared)
+            except OrchError as error:
+                refusal = error.__cause__
+                if error.code != "no_provider" or not isinstance(refusal, ProviderError):
+                    raise
+                if not wait.has_time:
+                    hint = "--timeout SECONDS waits longer"
+                    raise OrchError(error.message, hint, code="timeout") from None
+                if notice := wait.add(refusal):
+                    state.warning(notice.message)
+                await wait.pause()
+
     async def _call_models(
         self,
         prepared: PreparedTask,
@@ -137,7 +157,7 @@ class Run:
         key: str | None,
     ) -> AsyncGenerator[RunEvent]:
         state, runtime = self._state, self._runtime
-        plan = state.plan = state.plan or await runtime.router.plan(state.task, prepared)
+        plan = state.plan = state.plan or await self._plan(prepared)
         state.warnings += dict.fromkeys(
             (*runtime.config.warnings, *history.warnings, *state.task.warnings, *plan.warnings)
         )

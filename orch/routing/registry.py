@@ -52,6 +52,12 @@ class Inventory:
     """What to do about each unreachable server."""
 
     @property
+    def loading(self) -> ProviderError | None:
+        """The error of a server that can't list its models because it still loads them."""
+        errors = self.failures.values()
+        return next((each for each in errors if each.code in ("loading", "busy")), None)
+
+    @property
     def start_hint(self) -> str:
         """What to do so that the unreachable servers answer; empty if there are none."""
         return "\nor ".join(dict.fromkeys(filter(None, self.hints.values())))

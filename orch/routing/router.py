@@ -174,7 +174,7 @@ class Router:
         routing, states = self.routing, ranking.states
         able = tuple(c for c in ranking.candidates if not c.eliminated)
         if not able:
-            raise no_candidate_error(ranking.candidates, inventory)
+            raise no_candidate_error(ranking.candidates, inventory) from inventory.loading
         warnings: tuple[str, ...] = ()
         if task.loaded or routing.swap == "never":
             able, warnings = only_loaded(able, states, required=task.loaded)
@@ -285,7 +285,7 @@ class Router:
         real = {spec.provider for spec in specs if not spec.last_resort}
         only_resorts = {spec.provider for spec in specs} - real
         others = set(self.models.providers) - only_resorts
-        unreachable = others <= set(inventory.unreachable)
+        unreachable = others <= set(inventory.unreachable) and inventory.loading is None
         return unreachable and self.journal.fact(REAL_MODEL_ANSWERED) is None
 
 

@@ -56,7 +56,7 @@ def pin_model(
     Raises OrchError for an unknown name and for a model that can't take the task."""
     state = find_model(name, [states[c.key] for c in candidates])
     if state is None:
-        raise unknown_model_error(inventory, name)
+        raise unknown_model_error(inventory, name) from inventory.loading
     pinned = next(c for c in candidates if c.key == state.key)
     warnings: tuple[str, ...] = ()
     if pinned.eliminated_code in _OVERRIDABLE:

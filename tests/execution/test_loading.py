@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +94,34 @@ def test_a_timeout_after_a_wait_names_the_whole_time() -> None:
     wait.add(ProviderError("loading", "Loading model"))
     with pytest.raises(ProviderError, match="m was not ready within 10 s: Loading model"):
         wait.add(ProviderError("timeout", "no token came for 0.1 s"))
+
+
+UNLISTED = "version: 1\nproviders:\n  p: {{kind: openai, base_url: {url}}}\nmodels: []\n"
+
+
+@pytest.mark.parametrize("model", [None, "m"])
+async def test_a_server_without_listed_models_is_waited_for(
+    own: Callable[[str], Path], model: str | None
+) -> None:
+    with FakeOllama([FakeModel("m", reply=["here"])]) as server:
+        server.server_status = LOADING
+        own(UNLISTED.format(url=server.url))
+        async with Orchestrator() as orchestrator:
+            run = asyncio.create_task(orchestrator.execute("hi", model=model))
+            await asyncio.to_thread(server.wait_for, lambda: len(server.requests) > 1)
+            server.server_status = None
+            result = await run
+    assert result.response.content == "here"
+    assert "the model is still being loaded by its server; orch waits for it" in result.warnings
+
+
+async def test_the_wait_for_a_server_without_listed_models_ends_with_the_timeout(
+    own: Callable[[str], Path],
+) -> None:
+    with FakeOllama([FakeModel("m")]) as server:
+        server.server_status = LOADING
+        own(UNLISTED.format(url=server.url))
+        async with Orchestrator() as orchestrator:
+            with pytest.raises(OrchError, match="Loading model") as caught:
+                await orchestrator.execute("hi", timeout_s=0.5)
+    assert caught.value.exit_code == 6
