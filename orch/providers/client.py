@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -181,23 +181,36 @@ class HttpClient:
 
 
 async def with_timeouts(
-    items: AsyncGenerator[_T], first_s: float, next_s: float
+    items: AsyncGenerator[_T],
+    first_s: float,
+    next_s: float,
+    progress: Callable[[], object] = object,
 ) -> AsyncGenerator[_T]:
     """Yields the same items; raises ProviderError if the first or a later one takes too long, not
-    counting the time that this process was stopped. Closes `items` at the end."""
+    counting the time that this process was stopped. Closes `items` at the end.
+
+    An item after which `progress` returns the same as before is no token: any number of them, one
+    after another, extend the wait to `first_s` in all.
+    """
     limit, code, timer = first_s, "timeout", StallTimer()
+    made, goes_on, is_idle = progress(), False, True
     async with aclosing(items):
         try:
             while True:
                 try:
-                    item = await timer.wait(anext(items), limit)
+                    if goes_on and timer.has_expired:
+                        raise TimeoutError
+                    item = await timer.wait(anext(items), limit, goes_on=goes_on)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
                     what = "no token came" if code == "timeout" else "the stream stalled"
                     raise ProviderError(code, f"{what} for {limit:g} s") from None
                 yield item
-                limit, code = next_s, "stalled"
+                if (now := progress()) != made:
+                    limit, code, made, goes_on, is_idle = next_s, "stalled", now, False, False
+                else:
+                    limit, goes_on, is_idle = first_s, is_idle, True
         finally:
             timer.close()
 

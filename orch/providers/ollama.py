@@ -84,7 +84,8 @@ class OllamaClient:
         self._remote.check(request.model)
         payload, answer = self._payload(request), StreamedAnswer()
         thinking, stream = payload.get("think"), self._batches(request, payload)
-        timed = with_timeouts(stream, request.first_token_timeout_s, request.token_timeout_s)
+        first_s, next_s = request.first_token_timeout_s, request.token_timeout_s
+        timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)
         async with aclosing(until_cut(timed, answer)) as batches:
             async for batch in batches:
                 for event in batch:

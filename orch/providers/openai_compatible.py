@@ -79,7 +79,8 @@ class OpenAIClient:
         self._remote.check(request.model)
         answer, sent, refused = StreamedAnswer(), _payload(request), RefusedFields()
         stream = self._batches(request, sent, refused)
-        timed = with_timeouts(stream, request.first_token_timeout_s, request.token_timeout_s)
+        first_s, next_s = request.first_token_timeout_s, request.token_timeout_s
+        timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)
         async with aclosing(until_cut(timed, answer)) as batches:
             async for batch in batches:
                 if notice := refused.take_notice():

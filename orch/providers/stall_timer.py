@@ -27,13 +27,18 @@ class StallTimer:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline, self._due, self._limit = 0.0, 0.0, 0.0
+        self.has_expired = False
+        """Whether the deadline is past. A wait that ends at once, as where data always waits in
+        the socket, is over before its timeout takes effect."""
         self._timer: asyncio.TimerHandle | None = None
         self._wait: asyncio.Timeout | None = None
 
-    async def wait(self, awaitable: Awaitable[_T], limit_s: float) -> _T:
-        """The result of an awaitable. Raises TimeoutError after `limit_s` of this process's
-        time."""
-        self._limit, self._deadline = limit_s, self._loop.time() + limit_s
+    async def wait(self, awaitable: Awaitable[_T], limit_s: float, *, goes_on: bool = False) -> _T:
+        """The result of an awaitable. Raises TimeoutError after `limit_s` of this process's time;
+        if the last wait `goes_on`, at its deadline."""
+        if not goes_on:
+            self._limit, self._deadline = limit_s, self._loop.time() + limit_s
+            self.has_expired = False
         if self._timer is None or self._due > self._deadline:
             self._schedule()
         try:
@@ -64,4 +69,5 @@ class StallTimer:
         if now < self._deadline:
             self._schedule()
         else:
+            self.has_expired = True
             self._wait.reschedule(now)

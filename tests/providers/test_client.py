@@ -105,6 +105,23 @@ async def test_the_first_item_and_later_ones_have_their_own_timeouts() -> None:
     assert [item async for item in with_timeouts(items(0, 0), 60, 60)] == [0, 1]
 
 
+async def test_items_without_progress_extend_a_wait_by_the_first_timeout_at_most() -> None:
+    made: list[int] = []
+
+    async def items(tokens: int) -> AsyncGenerator[int]:
+        for number in range(100_000):
+            await asyncio.sleep(0)
+            made[:] = range(min(number, tokens))
+            yield number
+
+    async def code(tokens: int) -> str:
+        with pytest.raises(ProviderError) as caught:
+            _ = [item async for item in with_timeouts(items(tokens), 0.01, 60, lambda: len(made))]
+        return caught.value.code
+
+    assert [await code(0), await code(3)] == ["timeout", "stalled"]
+
+
 async def test_a_date_in_retry_after_is_seconds_from_now() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     error = await failure(503, "", **{"Retry-After": date})

@@ -12,6 +12,8 @@ from orch.types import RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
+pytestmark = pytest.mark.usefixtures("both_transports")
+
 TASK = "Write a Python function that sorts a list"
 EMBEDDER = FakeModel("nomic-embed-text:latest", capabilities=["embedding"], family="nomic-bert")
 PIXEL = "iVBORw0KGgo="

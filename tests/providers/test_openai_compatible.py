@@ -18,6 +18,7 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES, TASK
 
+both_transports = pytest.mark.usefixtures("both_transports")
 UNREACHABLE = "http://127.0.0.1:9"
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
 
@@ -66,6 +67,7 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
+@both_transports
 async def test_a_fault_before_the_first_token_falls_back_from_the_start(
     ollama: FakeOllama, fault: Fault, code: str
 ) -> None:
@@ -80,6 +82,7 @@ async def test_a_fault_before_the_first_token_falls_back_from_the_start(
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
+@both_transports
 async def test_a_fault_in_the_stream_is_an_event_and_the_next_model_continues(
     ollama: FakeOllama, fault: Fault, code: str
 ) -> None:
@@ -95,6 +98,7 @@ async def test_a_fault_in_the_stream_is_an_event_and_the_next_model_continues(
     )
 
 
+@both_transports
 async def test_a_web_server_is_not_a_provider(ollama: FakeOllama) -> None:
     ollama.server_status = Fault("html")
     with pytest.raises(OrchError, match="is this a model server") as caught:
@@ -105,11 +109,13 @@ async def test_a_web_server_is_not_a_provider(ollama: FakeOllama) -> None:
 # ---------------------------------------------------------------- addresses
 
 
+@both_transports
 async def test_the_next_address_is_used_when_the_first_refuses(ollama: FakeOllama) -> None:
     result = await answer(UNREACHABLE, ollama.url)
     assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "ok")]
 
 
+@both_transports
 async def test_the_next_address_is_used_when_the_first_is_busy(ollama: FakeOllama) -> None:
     with FakeOllama([FakeModel(CODER, faults=[Fault("status", status=503, times=-1)])]) as busy:
         result = await answer(busy.url, ollama.url)
@@ -150,6 +156,7 @@ def test_deciding_leaves_no_connection_open(ollama: FakeOllama, kind: str) -> No
 # ---------------------------------------------------------------- what is sent
 
 
+@both_transports
 async def test_the_key_is_sent_as_bearer(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:

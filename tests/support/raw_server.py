@@ -37,8 +37,11 @@ class RawServer:
     """A server that answers each request with these bytes; if it `lists` a model, only those that
     ask for an answer. `seen` are the requests; `url` is its address."""
 
-    def __init__(self, sends: Iterable[bytes], repeat: bytes = b"", lists: str = "") -> None:
+    def __init__(
+        self, sends: Iterable[bytes], repeat: bytes = b"", lists: str = "", pause_s: float = 0.0
+    ) -> None:
         self._sends, self._repeat, self._lists = list(sends), repeat, lists
+        self._pause_s = pause_s
         self.seen: list[bytes] = []
         self.sent, self.url = 0, ""
 
@@ -50,6 +53,7 @@ class RawServer:
             await self._send(writer, piece)
         while self._repeat:
             await self._send(writer, self._repeat)
+            await asyncio.sleep(self._pause_s)
 
     async def _send(self, writer: asyncio.StreamWriter, piece: bytes) -> None:
         writer.write(piece)
@@ -85,10 +89,14 @@ async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIte
 
 @asynccontextmanager
 async def raw_server(
-    *sends: bytes, repeat: bytes = b"", lists: str = "", tls: ssl.SSLContext | None = None
+    *sends: bytes,
+    repeat: bytes = b"",
+    pause_s: float = 0.0,
+    lists: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[RawServer]:
-    """A server that sends these bytes, then `repeat` for ever."""
-    server = RawServer(sends, repeat, lists)
+    """A server that sends these bytes, then `repeat` for ever, with a pause behind each."""
+    server = RawServer(sends, repeat, lists, pause_s)
     async with listening(server.serve, tls) as server.url:
         yield server
 

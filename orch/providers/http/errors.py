@@ -49,7 +49,8 @@ def to_provider_error(error: BaseException, url: str, proxy: Proxy | None = None
     """Converts one of `transport_errors()` to a ProviderError: connect, timeout or cut."""
     shown, detail = display_url(url), one_line(_detail(error)) or type(error).__name__
     if url.lower().startswith("https:") and (problem := _tls_problem(error, url)):
-        return ProviderError("connect", f"can't connect to {shown}: {problem}", cause="tls")
+        cause = _tls_cause(problem)
+        return ProviderError("connect", f"can't connect to {shown}: {problem}", cause=cause)
     match _category(error):
         case "connect":
             through = (
@@ -69,6 +70,14 @@ def to_provider_error(error: BaseException, url: str, proxy: Proxy | None = None
             )
         case _:
             return ProviderError("cut", f"the connection to {shown} broke: {detail}")
+
+
+def _tls_cause(problem: str) -> str:
+    """The cause for hints: of a certificate that is known and does not fit, the message alone tells
+    what to do."""
+    if "certificate is refused" not in problem:
+        return "tls"
+    return "certificate" if "SSL_CERT_FILE" in problem else "unfit_certificate"
 
 
 def _tls_problem(error: BaseException, url: str) -> str:

@@ -39,6 +39,8 @@ class StreamedAnswer:
         self._finish_reason = ""
         self._usage, self._size = Usage(), AnswerSizeLimit()
         self._calls: ToolCalls | None = None
+        self.progress = 0
+        """Grows with each event that holds a part of the answer: an empty one is no token."""
         self._choice: int | None = None
         self._has_increments = self._has_message = self._is_whole = False
         self._goes_on = False
@@ -105,6 +107,8 @@ class StreamedAnswer:
             self._is_whole, self._has_message = normal.is_whole and not self._has_message, True
         elif has_text:
             self._has_increments, self._is_whole = True, False
+        if has_text or normal.tool_calls or normal.finish_reason:
+            self.progress += 1
         if normal.tool_calls and not normal.is_native:
             self._add_calls(normal.tool_calls)
         if has_text or normal.logprobs or (normal.tool_calls and normal.is_native):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from orch.providers.http.errors import BrokenBody, to_provider_error, transport_errors
@@ -53,3 +55,12 @@ def test_a_broken_body_is_a_cut_connection() -> None:
         "cut",
         "the connection to http://h:1 broke: its gzip data ends too early",
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(18, "certificate"), (20, "certificate"), (10, "unfit_certificate")]
+)
+def test_a_refused_certificate_has_a_cause_for_hints(code: int, cause: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "refused")
+    error.verify_code, error.verify_message = code, "why"
+    assert to_provider_error(error, "https://h").cause == cause

@@ -47,6 +47,9 @@ FOR_EVER = {
     "early hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100),
     "comments": (OK, b": ping\n\n" * 1_000),
     "blank lines": (OK, b"\r\n" * 1_000),
+    "empty data": (OK, b"data:\n\n"),
+    "empty events": (OK, b'data: {"choices": [{"delta": {"content": ""}}]}\n\n'),
+    "empty objects": (OK, b"data: {}\n\n"),
 }
 """What comes again and again and is no token."""
 
@@ -75,9 +78,16 @@ async def test_what_never_ends_is_read_up_to_a_limit(what: str, concurrent: bool
 @pytest.mark.parametrize("what", FOR_EVER)
 async def test_what_is_no_token_does_not_extend_the_wait(what: str, concurrent: bool) -> None:
     head, repeat = FOR_EVER[what]
-    async with raw_server(head, repeat=repeat) as server:
+    async with raw_server(head, repeat=repeat, pause_s=0.01) as server:
         error = await failure(server.url, concurrent=concurrent, timeout_s=0.3)
     assert (error.code, error.message) == ("timeout", "no token came for 0.3 s")
+
+
+async def test_empty_events_after_a_token_end_as_a_stall(concurrent: bool) -> None:
+    token, empty = HELLO.partition(b"\n\n")[0] + b"\n\n", FOR_EVER["empty events"][1]
+    async with raw_server(OK, token, repeat=empty, pause_s=0.01) as server:
+        error = await failure(server.url, concurrent=concurrent, timeout_s=0.3)
+    assert (error.code, error.message) == ("stalled", "the stream stalled for 0.3 s")
 
 
 @asynccontextmanager
