@@ -27,7 +27,7 @@ from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.reader import StreamReader
 from orch.providers.streams.sse import Event
-from tests.support.byte_splits import split, untimed
+from tests.providers.streams.byte_splits import split, untimed
 
 FOLDER = Path(__file__).with_name("corpus")
 

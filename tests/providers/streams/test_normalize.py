@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orch.providers.streams.normalize import NormalEvent, finish_reason_of, normalize
 from orch.providers.streams.values import STRUCTURE_ERRORS
-from tests.support.byte_splits import JSON, untimed
+from tests.providers.streams.byte_splits import JSON, untimed
 
 KEYS = st.sampled_from(
     [

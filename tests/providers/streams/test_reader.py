@@ -20,7 +20,7 @@ from orch.providers.streams.reader import (
     iter_objects,
 )
 from orch.providers.streams.sse import Event
-from tests.support.byte_splits import CUTS, OBJECTS, events_of, split, stream, untimed
+from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split, stream, untimed
 
 # bytes that often look like events, and often do not
 BYTES = st.lists(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orch.providers.read_limits import TOOL_CALL_CHARS
 from orch.providers.streams.tool_calls import ToolCall, ToolCalls
-from tests.support.byte_splits import CUTS, split, untimed
+from tests.providers.streams.byte_splits import CUTS, split, untimed
 
 
 def part(arguments: Any = None, name: str | None = None, **fields: Any) -> dict[str, Any]:

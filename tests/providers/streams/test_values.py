@@ -23,7 +23,7 @@ from orch.providers.streams.values import (
     parse_text,
     parse_thinking,
 )
-from tests.support.byte_splits import JSON, untimed
+from tests.providers.streams.byte_splits import JSON, untimed
 
 UNREACHABLE = "http://127.0.0.1:9"
 KINDS: dict[str, Callable[[Provider], ProviderClient]] = {
