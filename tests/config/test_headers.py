@@ -79,7 +79,7 @@ def test_a_variable_fills_a_header(tmp_path: Path) -> None:
     ("provider", "message"),
     [
         (f"headers: {{X-A: '{SECRET}é'}}", "headers.X-A: the value contains a character"),
-        (f"headers: {{X-A: [{SECRET}]}}", "headers.X-A: must be a valid string, not the value"),
+        (f"headers: {{X-A: [{SECRET}]}}", "headers.X-A: must be text, not the value"),
         (f"headers: {{X-A: {SECRET}, x-a: b}}", "x-a appears twice"),
         (
             f"headers: {{Authorization: {SECRET}}}, api_key: k",
