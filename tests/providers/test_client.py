@@ -14,7 +14,7 @@ import respx
 
 from orch.errors import ConfigError, ProviderError
 from orch.providers.client import HttpClient, with_timeouts
-from orch.providers.server_errors import parse_report
+from orch.providers.error_reports import parse_report
 
 URL = "http://127.0.0.1:9"
 
