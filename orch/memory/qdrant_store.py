@@ -89,9 +89,9 @@ class QdrantStore:
 
             return ServerConnection(self._url, self._api_key)
         # qdrant-client takes over a second of CPU to import
-        from orch.memory.qdrant.local import LocalConnection
+        from orch.memory.qdrant.local import EmbeddedConnection
 
-        return LocalConnection(self._path, self.notes)
+        return EmbeddedConnection(self._path, self.notes)
 
     def _prepare(self) -> None:
         try:

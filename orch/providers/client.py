@@ -167,7 +167,7 @@ class HttpClient:
                 data = await read_body(response, max_bytes, f"an answer to {path}")
                 value = _parse_object(data, display_url(str(response.url)))
                 if value.get("error"):  # LM Studio answers unknown paths with status 200
-                    raise stream_error(value)
+                    raise load_stream_error(value)
                 return value
         except TimeoutError:
             raise ProviderError(
@@ -300,7 +300,7 @@ def _fallback_message(response: HttpResponse, body: bytes, *, is_whole: bool) ->
     return f"{error_line(response.reason_phrase)}{_page_note(body)}{cut}"
 
 
-def stream_error(error: Any) -> ProviderError:
+def load_stream_error(error: Any) -> ProviderError:
     """The error for an error object, or an event that holds one, inside a stream."""
     from orch.providers import server_errors  # as in `_answer_error`
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orch.config.spec import Provider
 
 
-class Server(NamedTuple):
+class ServerProgram(NamedTuple):
     """A program that serves models, and how a person gets it running."""
 
     label: str
@@ -27,13 +27,15 @@ class Server(NamedTuple):
     """Where to get it."""
 
 
-OLLAMA = Server("Ollama", KINDS["ollama"].start_command, "ollama", "https://ollama.com/download")
-_LM_STUDIO = Server(
+OLLAMA = ServerProgram(
+    "Ollama", KINDS["ollama"].start_command, "ollama", "https://ollama.com/download"
+)
+_LM_STUDIO = ServerProgram(
     "LM Studio's server", "lms server start --port {port}", "", "https://lmstudio.ai"
 )
-_LLAMA_SERVER = Server("llama.cpp's server", "llama-server -m MODEL.gguf --port {port}")
-_VLLM = Server("vLLM", "vllm serve MODEL --port {port}")
-SERVERS_BY_PORT: Mapping[int, Server] = {
+_LLAMA_SERVER = ServerProgram("llama.cpp's server", "llama-server -m MODEL.gguf --port {port}")
+_VLLM = ServerProgram("vLLM", "vllm serve MODEL --port {port}")
+SERVERS_BY_PORT: Mapping[int, ServerProgram] = {
     11434: OLLAMA,
     1234: _LM_STUDIO,
     8080: _LLAMA_SERVER,
@@ -130,7 +132,7 @@ def _exception_names(failure: BaseException) -> set[str]:
 # ---------------------------------------------------------------- a server that does not run
 
 
-def server_of(kind: str, urls: tuple[str, ...]) -> Server | None:
+def server_of(kind: str, urls: tuple[str, ...]) -> ServerProgram | None:
     """The program behind a provider, as far as its kind or the port of its address tells."""
     if kind == "ollama":
         return OLLAMA
@@ -138,7 +140,7 @@ def server_of(kind: str, urls: tuple[str, ...]) -> Server | None:
 
 
 def start_hint(
-    server: Server | None, urls: tuple[str, ...], is_installed: Callable[[str], bool]
+    server: ServerProgram | None, urls: tuple[str, ...], is_installed: Callable[[str], bool]
 ) -> str:
     """How to start a server; where to get it, if it is not installed on this machine."""
     at = ", ".join(map(display_url, urls))

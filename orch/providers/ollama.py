@@ -14,7 +14,7 @@ from orch.providers.client import (
     QUICK_TIMEOUT_S,
     HttpClient,
     drain,
-    stream_error,
+    load_stream_error,
     with_timeouts,
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
@@ -99,7 +99,7 @@ class OllamaClient:
                     await drain(stream)
                 for delta in deltas:
                     yield delta
-                answer.raise_failure(stream_error)
+                answer.raise_failure(load_stream_error)
                 if answer.is_over:
                     break
         yield answer.last()

@@ -10,7 +10,13 @@ from typing import Any, Self
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Delta
-from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, stream_error, with_timeouts
+from orch.providers.client import (
+    QUICK_TIMEOUT_S,
+    HttpClient,
+    drain,
+    load_stream_error,
+    with_timeouts,
+)
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import (
@@ -90,7 +96,7 @@ class OpenAIClient:
                         self._remote.check_answer(request.model, event)
                 for delta in answer.add_all(batch):
                     yield delta
-                answer.raise_failure(stream_error)
+                answer.raise_failure(load_stream_error)
                 if answer.is_over:
                     await drain(stream)
                     break

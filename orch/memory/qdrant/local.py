@@ -20,7 +20,7 @@ from orch.memory.store import REINDEX_HINT, StoreError
 from orch.text.lines import first_line
 
 
-class LocalConnection:
+class EmbeddedConnection:
     """Files of one process, or a store in memory with `path` None. Corrupt files are moved aside,
     with a note in `notes`."""
 

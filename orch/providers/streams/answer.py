@@ -12,7 +12,7 @@ from orch.providers.chat import Delta
 from orch.providers.read_limits import AnswerSizeLimit, error_line
 from orch.providers.streams.normalize import NormalEvent, normalize
 from orch.providers.streams.sse import Event, cut_error
-from orch.providers.streams.usage import Usage
+from orch.providers.streams.usage import ReportedUsage
 from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class StreamedAnswer:
         self.is_over = False
         """Whether the stream said that nothing follows."""
         self._finish_reason = ""
-        self._usage, self._size = Usage(), AnswerSizeLimit()
+        self._usage, self._size = ReportedUsage(), AnswerSizeLimit()
         self._calls: ToolCalls | None = None
         self.progress = 0
         """Grows with each event that holds a part of the answer: an empty one is no token."""

@@ -87,7 +87,7 @@ def _choice_event(choice: dict[str, Any], event: Mapping[str, Any]) -> NormalEve
         thinking,
         _fragments(body),
         parse_logprobs(logprobs),
-        finish_reason_of(finish_reason),
+        parse_finish_reason(finish_reason),
         _choice_error(choice),
         _index(choice.get("index")),
         is_message=bool(not delta and body),
@@ -152,12 +152,12 @@ def _native_event(event: Mapping[str, Any]) -> NormalEvent:
         thinking,
         _fragments(message),
         parse_logprobs(event.get("logprobs")),
-        finish_reason_of(event.get("done_reason")) or "stop" if is_end else "",
+        parse_finish_reason(event.get("done_reason")) or "stop" if is_end else "",
         is_native=True,
     )
 
 
-def finish_reason_of(value: Any) -> str:
+def parse_finish_reason(value: Any) -> str:
     """OpenAI's word for a finish reason; empty for a missing one."""
     if not value or not isinstance(value, str):
         return ""

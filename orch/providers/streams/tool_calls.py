@@ -16,10 +16,10 @@ class ToolCalls:
     adds."""
 
     def __init__(self, count: Callable[[int], None] = lambda _: None) -> None:
-        self._calls: list[ToolCall] = []
-        self._by_id: dict[str, ToolCall] = {}
-        self._by_index: dict[int, ToolCall] = {}
-        self._seen: list[ToolCall] = []
+        self._calls: list[StreamedCall] = []
+        self._by_id: dict[str, StreamedCall] = {}
+        self._by_index: dict[int, StreamedCall] = {}
+        self._seen: list[StreamedCall] = []
         self._count = count
 
     def add_all(self, fragments: Sequence[Mapping[str, Any]]) -> None:
@@ -34,7 +34,7 @@ class ToolCalls:
             call.add(fragment)
             self._seen.append(call)
 
-    def _call_of(self, fragment: Fragment) -> ToolCall | None:
+    def _call_of(self, fragment: Fragment) -> StreamedCall | None:
         """The call that a fragment belongs to; None if it begins one."""
         if fragment.id and (call := self._by_id.get(fragment.id)):
             # a few servers give all calls the same id; LocalAI gives one call several indexes
@@ -51,9 +51,9 @@ class ToolCalls:
             return self._calls[fragment.position] if fragment.position < len(self._calls) else None
         return last if last and fragment.continues(last) else None
 
-    def _begin(self, fragment: Fragment) -> ToolCall:
+    def _begin(self, fragment: Fragment) -> StreamedCall:
         self._count(TOOL_CALL_CHARS)
-        call = ToolCall(fragment.index)
+        call = StreamedCall(fragment.index)
         self._calls.append(call)
         if fragment.index is not None:
             self._by_index[fragment.index] = call
@@ -90,7 +90,7 @@ class Fragment:
         self.id = str(entry.get("id") or entry.get("call_id") or "")
         self.index, self.position = _index(entry.get("index", nested.get("index"))), position
 
-    def continues(self, call: ToolCall) -> bool:
+    def continues(self, call: StreamedCall) -> bool:
         """Whether a fragment without a known id is part of that call."""
         if self.id and call.id:
             # vLLM has sent each fragment with an id of its own
@@ -101,18 +101,18 @@ class Fragment:
             return not call.name or self._is_part_of_name(call)
         return self.name == call.name and (not call.is_whole or call.repeats(self.arguments))
 
-    def _is_part_of_name(self, call: ToolCall) -> bool:
+    def _is_part_of_name(self, call: StreamedCall) -> bool:
         """Whether the name is repeated or goes on; a call that comes whole has all of its name."""
         return self.name == call.name or (self.index is not None and not self.arguments)
 
-    def begins_other(self, call: ToolCall) -> bool:
+    def begins_other(self, call: StreamedCall) -> bool:
         """Whether a fragment with the id of a call is nevertheless another one."""
         if not self.name or self.index == call.index or not call.has_arguments:
             return False
         return self.name != call.name or (call.is_whole and not call.repeats(self.arguments))
 
 
-class ToolCall:
+class StreamedCall:
     """One call. Its arguments are kept in pieces: appending to a long string each time would take
     quadratic time."""
 

@@ -26,7 +26,7 @@ _SECONDS = {
 """Fields of Ollama (nanoseconds) and llama.cpp (milliseconds)."""
 
 
-class Usage:
+class ReportedUsage:
     """The counts of one answer: the last that each event reports, and no zero after a count."""
 
     def __init__(self) -> None:

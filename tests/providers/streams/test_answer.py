@@ -12,7 +12,7 @@ import pytest
 
 from orch.errors import ProviderError
 from orch.providers.chat import Delta
-from orch.providers.client import stream_error
+from orch.providers.client import load_stream_error
 from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.sse import Event
 
@@ -32,7 +32,7 @@ def answered(*events: Event) -> list[Delta]:
     """The deltas of a whole stream that then closes."""
     answer = StreamedAnswer()
     deltas = answer.add_all(events)
-    answer.raise_failure(stream_error)
+    answer.raise_failure(load_stream_error)
     return [*deltas, answer.last()]
 
 
@@ -108,14 +108,14 @@ def test_text_before_an_error_is_kept_and_after_it_is_not_read() -> None:
     deltas = answer.add_all([piece("Hi"), {"error": "broken"}, piece(" again")])
     assert [delta.content for delta in deltas] == ["Hi"]
     with pytest.raises(ProviderError, match="broken"):
-        answer.raise_failure(stream_error)
+        answer.raise_failure(load_stream_error)
 
 
 def test_text_before_an_unexpected_structure_is_kept() -> None:
     answer = StreamedAnswer()
     assert [delta.content for delta in answer.add_all([piece("Hi"), {"choices": 5}])] == ["Hi"]
     with pytest.raises(ProviderError, match="unexpected structure"):
-        answer.raise_failure(stream_error)
+        answer.raise_failure(load_stream_error)
 
 
 def test_a_message_that_repeats_the_deltas_is_not_read_again() -> None:

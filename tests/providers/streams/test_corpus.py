@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Delta
-from orch.providers.client import stream_error
+from orch.providers.client import load_stream_error
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.streams.answer import StreamedAnswer
@@ -88,7 +88,7 @@ def read(chunks: Sequence[bytes], answer: StreamedAnswer) -> Iterator[Delta]:
                 reader.feed(chunk, batch)
         finally:
             yield from answer.add_all(batch)
-        answer.raise_failure(stream_error)
+        answer.raise_failure(load_stream_error)
         if answer.is_over:
             return
 

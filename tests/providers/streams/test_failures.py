@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orch.providers.client import stream_error
+from orch.providers.client import load_stream_error
 from orch.providers.streams.failures import error_of, is_error
 
 
@@ -37,7 +37,7 @@ from orch.providers.streams.failures import error_of, is_error
 def test_an_error_is_found_with_the_servers_words(event: dict[str, Any]) -> None:
     error = error_of(event)
     assert error is not None
-    assert "no slot" in stream_error(error).message
+    assert "no slot" in load_stream_error(error).message
 
 
 @pytest.mark.parametrize("value", [None, "", False, 0, {}, [], "null", "ok", {"message": None}])

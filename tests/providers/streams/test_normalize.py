@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.providers.streams.normalize import NormalEvent, finish_reason_of, normalize
+from orch.providers.streams.normalize import NormalEvent, normalize, parse_finish_reason
 from orch.providers.streams.values import STRUCTURE_ERRORS
 from tests.providers.streams.byte_splits import JSON, untimed
 
@@ -81,7 +81,7 @@ def test_text_is_found_in_any_form(event: dict[str, Any], content: str, thinking
     ],
 )
 def test_the_end_has_openais_word(word: Any, reason: str) -> None:
-    assert finish_reason_of(word) == reason
+    assert parse_finish_reason(word) == reason
 
 
 def test_the_end_of_ollamas_stream_is_the_end() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.providers.read_limits import TOOL_CALL_CHARS
-from orch.providers.streams.tool_calls import ToolCall, ToolCalls
+from orch.providers.streams.tool_calls import StreamedCall, ToolCalls
 from tests.providers.streams.byte_splits import CUTS, split, untimed
 
 
@@ -183,13 +183,13 @@ def test_every_fragment_is_counted() -> None:
 
 def test_many_fragments_of_one_call_are_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scanned: list[str] = []
-    real = ToolCall._scan
+    real = StreamedCall._scan
 
-    def scan(call: ToolCall, piece: str) -> None:
+    def scan(call: StreamedCall, piece: str) -> None:
         scanned.append(piece)
         real(call, piece)
 
-    monkeypatch.setattr(ToolCall, "_scan", scan)
+    monkeypatch.setattr(StreamedCall, "_scan", scan)
     calls = ToolCalls()
     for _ in range(1_000):
         calls.add_all([part('{"a":', "f", index=0)])

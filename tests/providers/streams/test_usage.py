@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from orch.providers.streams.usage import Usage
+from orch.providers.streams.usage import ReportedUsage
 
 COUNTS = {"prompt_tokens": 7, "completion_tokens": 2}
 
 
 def counted(*events: dict[str, Any]) -> tuple[int | None, int | None]:
-    usage = Usage()
+    usage = ReportedUsage()
     for event in events:
         usage.add(event)
     completion = usage.completion("stop")
@@ -58,7 +58,7 @@ def test_the_last_count_counts() -> None:
 
 
 def test_timings_are_seconds() -> None:
-    usage = Usage()
+    usage = ReportedUsage()
     usage.add({"load_duration": 2_000_000_000, "eval_duration": 500_000_000})
     usage.add({"timings": {"prompt_ms": 250.0, "predicted_ms": None}})
     completion = usage.completion("length")
