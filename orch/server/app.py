@@ -38,10 +38,12 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     )
     app.add_exception_handler(HTTPException, _http_exception)
     app.state.service = service
+    # `GET /` answers HEAD too, and with the page it is the page's; `front` calls both
+    elsewhere = [("HEAD", "/"), *([("GET", "/")] if with_page else [])]
     app.router.routes += [
         Route(route.path, route.endpoint, methods=[route.method])
         for route in ROUTES
-        if (route.method, route.path) != ("GET", "/")  # there the page is
+        if (route.method, route.path) not in elsewhere
     ]
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     inner: ASGIApp = app

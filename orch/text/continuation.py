@@ -68,6 +68,8 @@ class ContinuationJoiner:
         self._whole = before.strip()
         self._tail = self._whole[-TAIL_CHARS:]
         self._held: list[str] = []
+        self._gap = ""
+        """The blanks at the end of the text before that the continuation may still repeat."""
         self._matched = 0
         """How many characters of the whole text before were repeated from its beginning."""
         self._restarts = len(self._whole) > 3 or (len(self._whole) > 2 and self._whole.isalpha())
@@ -76,7 +78,7 @@ class ContinuationJoiner:
     def feed(self, text: str) -> str:
         """The text to show of the next piece; empty while it may repeat the text before."""
         if self._is_done or not text:
-            return text
+            return self._after_gap(text)
         if self._restarts:
             return self._compare_with_beginning(text)
         self._held.append(text)
@@ -134,10 +136,15 @@ class ContinuationJoiner:
 
     def _without_gap(self, rest: str) -> str:
         """What follows the repeated words, without the blanks that the text before has already."""
-        gap = self._before[len(self._before.rstrip()) :]
-        while gap and rest and gap[0] == rest[0]:
-            gap, rest = gap[1:], rest[1:]
-        return rest
+        self._gap = self._before[len(self._before.rstrip()) :]
+        return self._after_gap(rest)
+
+    def _after_gap(self, text: str) -> str:
+        while self._gap and text and self._gap[0] == text[0]:
+            self._gap, text = self._gap[1:], text[1:]
+        if text:
+            self._gap = ""
+        return text
 
     def _with_blank(self, text: str) -> str:
         if not text or is_in_code(self._before):

@@ -151,6 +151,6 @@ def test_noise_is_not_recalled_and_what_is_said_about_it_is(ollama: FakeOllama) 
     orch("run", "-m", CODER, f"Why could no worker reach the database?\n{KINDS['log']}")
     orch("memory", "add", KINDS["log"][:900])
     orch("run", "--recall", "--fresh", "-m", CODER, "why could the worker not reach the database?")
-    recalled = ollama.chats()[-1].body["messages"][-2]["content"]
+    recalled = ollama.chats()[-1].body["messages"][-1]["content"]
     assert "certificate had expired" in recalled
     assert recalled.count("could not reach") <= 1

@@ -86,7 +86,11 @@ def test_a_script_of_a_client_runs_as_it_stands(
 
 
 @pytest.mark.parametrize("fence", snippets("yaml"))
-def test_a_piece_of_configuration_is_valid(fence: Fence, tmp_path: Path) -> None:
+def test_a_piece_of_configuration_is_valid(
+    fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in re.findall(r"\$\{(\w+)\}", fence.text):
+        monkeypatch.setenv(variable, "value")
     piece = yaml.safe_load(fence.text)
     if isinstance(piece, list):
         pytest.skip("the configuration of another program")

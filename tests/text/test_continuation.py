@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orch.text.continuation import (
@@ -154,6 +154,7 @@ words = st.text("ab .,`\n", max_size=12)
 
 
 @given(words, words, st.booleans(), st.integers(1, 5))
+@example("aa  ", "aa  ", False, 1)
 def test_the_pieces_make_no_difference(before: str, text: str, prefilled: bool, size: int) -> None:
     whole = joined(before, text, prefilled=prefilled, size=size)
     assert whole == joined(before, text, prefilled=prefilled, size=100)

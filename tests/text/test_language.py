@@ -73,8 +73,9 @@ def test_a_language_is_detected_from_the_head_of_a_text(normalized: list[int]) -
     assert sum(normalized) <= language.HEAD_CHARS
 
 
-def test_no_other_module_folds_text_by_itself() -> None:
-    """`unicodedata.normalize` is slow on long runs of marks, and its forms differ."""
+def test_only_the_modules_of_words_fold_text_and_in_slices() -> None:
+    """`unicodedata.normalize` is slow on long runs of marks, and its forms differ: the language's
+    folding, and the index's of words, take it slice by slice."""
     users = {
         path.relative_to(Path(orch.__file__).parent).as_posix()
         for path in Path(orch.__file__).parent.rglob("*.py")
@@ -82,4 +83,4 @@ def test_no_other_module_folds_text_by_itself() -> None:
         if isinstance(node, ast.ImportFrom | ast.Import)
         and "unicodedata" in (getattr(node, "module", None), *(each.name for each in node.names))
     }
-    assert users == {"text/language.py"}
+    assert users == {"text/language.py", "text/segmentation.py"}

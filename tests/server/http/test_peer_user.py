@@ -212,12 +212,12 @@ def test_another_account_can_neither_read_nor_delete(ollama: FakeOllama) -> None
             ["/orch/runs"],
             ["/orch/memory/forget", "-d", '{"all":true}'],
             ["/metrics"],
-            ["/"],
             ["/openapi.json"],
             ["/orch/page", "-d", "{}"],
         ):
             body, _, status = nobody(there.url + words[0], *words[1:])
             assert (status, "sorts a list" in body) == ("403", False)
+        assert nobody(f"{there.url}/", "-H", "Accept: text/html")[2] == "303"  # the login
         asks = (
             "Connection: Upgrade",
             "Upgrade: websocket",
