@@ -42,7 +42,8 @@ def request_headers(api_key: str | None, own: Mapping[str, str] = {}) -> dict[st
     Raises ConfigError for a key or a value that no header can carry: the variables that they come
     from are read when a provider is used.
     """
-    if api_key and not (api_key.isascii() and api_key.isprintable()):
+    api_key = (api_key or "").strip()  # a line end of the file that a variable was read from
+    if not (api_key.isascii() and api_key.isprintable()):
         raise ConfigError(
             "an api_key contains a character that an HTTP header can't carry (a line end, an"
             " accent)",

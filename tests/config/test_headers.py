@@ -108,3 +108,17 @@ def test_the_working_directory_may_not_set_them(provider: str) -> None:
         2,
         True,
     ), done.stderr
+
+
+@pytest.mark.parametrize("around", [" ", "\n", "\r\n", "\t"])
+def test_blanks_around_a_key_are_not_sent(around: str) -> None:
+    sent = request_headers(f"{around}{SECRET}{around}")
+    assert sent["Authorization"] == f"Bearer {SECRET}"
+    assert "Authorization" not in request_headers(around)
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\nX", f"{SECRET}é"])
+def test_a_key_that_no_header_can_carry_is_not_quoted(key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        request_headers(key)
+    assert SECRET not in str(caught.value)

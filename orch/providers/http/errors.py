@@ -17,6 +17,8 @@ _NOT_HTTP = ("illegal status line", "illegal request line", "Bad status line")
 """How h11 and aiohttp begin to say that the first line of a response is none."""
 _DISCONNECTED = ("Server disconnected without sending a response", "Server disconnected")
 """The same of a connection that ended before a response: httpx and aiohttp."""
+_ILLEGAL_VALUE = "Illegal header value"
+"""How h11 begins to quote a header, which may be a key."""
 _CLOSED = "it was closed before an answer; check that a model server listens there"
 
 
@@ -97,6 +99,8 @@ def _detail(error: BaseException) -> str:
     # aiohttp's text has the request's URL, and the broken line in further lines
     message = getattr(cause, "message", None)
     text = message.partition("\n")[0].rstrip(":") if isinstance(message, str) else str(cause)
+    if text.startswith(_ILLEGAL_VALUE):
+        return "a header of the request has a value that HTTP can't carry"
     return _CLOSED if text.startswith(_DISCONNECTED) else text
 
 

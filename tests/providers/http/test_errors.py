@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+import httpx
 import pytest
 
 from orch.providers.http.errors import BrokenBody, to_provider_error, transport_errors
@@ -64,3 +65,8 @@ def test_a_refused_certificate_has_a_cause_for_hints(code: int, cause: str) -> N
     error = ssl.SSLCertVerificationError(1, "refused")
     error.verify_code, error.verify_message = code, "why"
     assert to_provider_error(error, "https://h").cause == cause
+
+
+def test_a_header_that_can_not_be_sent_is_not_quoted() -> None:
+    error = httpx.LocalProtocolError("Illegal header value b'Bearer hunter2 '")
+    assert "hunter2" not in to_provider_error(error, "http://127.0.0.1:1").message
