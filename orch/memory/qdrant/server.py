@@ -8,6 +8,7 @@ import time
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from orch.config.headers import header_problem
 from orch.config.urls import display_url
 from orch.errors import ProviderError
 from orch.memory.qdrant.requests import Json
@@ -29,6 +30,19 @@ _SHOWN = 200
 _URL_HINT = "correct memory.qdrant_url in routing.yaml"
 
 
+def _key_header(api_key: str | None) -> dict[str, str]:
+    """The header of a key, without the blanks around it. The error of a key that no header can
+    carry does not quote it."""
+    key = (api_key or "").strip()
+    if problem := header_problem("api-key", key):
+        raise StoreError(
+            f"memory.qdrant_api_key can't be sent: {problem}",
+            "correct it in routing.yaml, or the variable that it names",
+            code="denied",
+        )
+    return {"api-key": key} if key else {}
+
+
 class ServerConnection:
     """Connections to one server, opened when they are needed. Raises StoreError for an address that
     can't be used."""
@@ -40,7 +54,7 @@ class ServerConnection:
             transport = bounded_transport(url, proxy_for(url), MAX_BYTES, KEEPALIVE_S)
         except ProviderError as error:
             raise StoreError(error.message, code="unreachable") from None
-        headers = {"Accept-Encoding": "identity", **({"api-key": api_key} if api_key else {})}
+        headers = {"Accept-Encoding": "identity", **_key_header(api_key)}
         self._client = httpx.Client(
             transport=transport,
             headers=headers,

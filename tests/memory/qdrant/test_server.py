@@ -125,3 +125,18 @@ def test_a_password_in_the_address_is_not_shown(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         ServerConnection(url, None).ask("GET", "c")
     assert "geheim" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_blanks_around_a_key_are_not_sent(recorder: Recorder) -> None:
+    opened = ServerConnection(recorder.url, "hunter2\n")
+    opened.ask("GET", "memories")
+    opened.close()
+    assert recorder.asked[0][2] == "hunter2"
+
+
+@pytest.mark.parametrize("key", ["hunter2é", "hunter2\nX: y"])
+def test_a_key_that_no_header_can_carry_is_denied_and_not_quoted(key: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        ServerConnection("http://127.0.0.1:9", key)
+    assert caught.value.code == "denied"
+    assert "hunter2" not in str(caught.value)
