@@ -9,6 +9,7 @@ import pytest
 from orch.config.spec.option_types import (
     KEEP_ALIVE_FORMS,
     check_options,
+    is_keep_alive,
     option_problems,
     refused_option,
 )
@@ -75,3 +76,17 @@ def test_the_error_shows_every_fault_and_an_example() -> None:
 )
 def test_a_server_s_complaint_names_its_option(message: str, option: str) -> None:
     assert refused_option(message) == option
+
+
+@pytest.mark.parametrize(
+    "value", [int("9" * 400), -(10**5000), float("inf")], ids=["400 nines", "5000 digits", "inf"]
+)
+@pytest.mark.parametrize("name", ["seed", "temperature"])
+def test_a_number_that_no_server_can_hold_is_named(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a"):
+        check_options({name: value})
+
+
+@pytest.mark.parametrize("text", ["٥m", "５", "²s"])
+def test_digits_of_other_scripts_are_no_duration(text: str) -> None:
+    assert not is_keep_alive(text)

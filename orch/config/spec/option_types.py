@@ -67,7 +67,8 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def is_keep_alive(text: str) -> bool:
     """Whether Ollama takes the text as keep_alive: whole seconds, or a duration of Go."""
-    return re.fullmatch(r"[-+]?(\d+|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", text) is not None
+    form = r"[-+]?(\d+|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)"
+    return re.fullmatch(form, text, re.ASCII) is not None
 
 
 def _is_a(kind: str, value: Any) -> bool:
@@ -79,12 +80,21 @@ def _is_a(kind: str, value: Any) -> bool:
     if kind == _BOOLEAN or isinstance(value, bool):
         return kind == _BOOLEAN and isinstance(value, bool)
     # Ollama cuts the fraction of a number where it takes an integer
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    if isinstance(value, int):
+        return not _is_huge(value)
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _is_huge(value: int) -> bool:
+    """Whether a number is one that no server's number can hold."""
+    return value.bit_length() > 1000
 
 
 def _shown(value: Any) -> str:
     if value is True or value is False:
         return str(value).lower()
+    if isinstance(value, int) and _is_huge(value):
+        return "a number of over 300 digits"
     text = repr(value)
     return text if len(text) <= MOST_SHOWN_CHARS else f"{text[: MOST_SHOWN_CHARS - 1]}…"
 
