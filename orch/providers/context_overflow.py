@@ -12,7 +12,14 @@ _PROMPT_PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"request \({_NUMBER} tokens\)",  # llama.cpp, Ollama
-        rf"\({_NUMBER} in the messages",  # vLLM, OpenAI: without the tokens they add for the answer
+        rf"\({_NUMBER} (?:in|of) (?:the messages|your prompt|text input)",
+        # (vLLM, OpenAI, OpenRouter: without the tokens they add for the answer)
+        rf"{_NUMBER} tokens from the input messages",  # SGLang
+        rf"passed {_NUMBER} input tokens",  # vLLM
+        rf"prompt \((?:total )?length {_NUMBER}\)",  # vLLM
+        rf"input token count \({_NUMBER}\)",  # Google
+        rf"{_NUMBER} tokens > \d",  # Anthropic
+        rf"input \({_NUMBER} tokens\)",  # SGLang
         rf"messages resulted in {_NUMBER} tokens",
         rf"request has {_NUMBER} input tokens",
         rf"first {_NUMBER} tokens when context the overflows",  # LM Studio, sic
@@ -25,7 +32,13 @@ _CONTEXT_PATTERNS = tuple(
     for pattern in (
         rf"context size \({_NUMBER} tokens\)",
         rf"maximum context length is {_NUMBER} tokens",
-        rf"context length of only {_NUMBER} tokens",
+        rf"context length (?:of|is) only {_NUMBER} tokens",
+        rf"maximum (?:context|model) length of {_NUMBER}",  # SGLang, vLLM
+        rf"context length \({_NUMBER} tokens\)",  # SGLang
+        rf"\(context length {_NUMBER}\)",  # vLLM
+        rf"{_NUMBER} maximum context length",  # Mistral
+        rf"tokens allowed \({_NUMBER}\)",  # Google
+        rf"tokens > {_NUMBER} maximum",  # Anthropic
         rf"must be <= {_NUMBER}",
         rf"context window: {_NUMBER}",
     )
@@ -39,7 +52,7 @@ _OVERFLOW = tuple(
         r"maximum (context|prompt|model) length",  # OpenAI, vLLM, Mistral; xAI
         r"(longer|greater|larger|more) than[^.]{0,40}(context|max_seq_len|model length)",  # SGLang
         r"max_seq_len",  # ExLlama, TabbyAPI
-        r"context the overflows|context overflow|context length of only|reached context length",
+        r"context the overflows|context overflow|context length (of|is) only|reached context len",
         # (LM Studio, sic)
         r"context window: ?\d|fit into the (model|context)",  # MLX; vLLM
         r"inputs`? tokens[^.]{0,40}must be|inputs`? must have (less|fewer)",  # TGI
@@ -100,7 +113,9 @@ def _integer_fields(value: Any) -> dict[str, int]:
         if not isinstance(value, dict):
             break
         numbers |= {
-            name: number for name, number in value.items() if isinstance(number, int) and number > 0
+            name: number
+            for name, number in value.items()
+            if type(number) is int and number > 0  # not a boolean
         }
         value = value.get("error")
     return numbers
