@@ -38,7 +38,7 @@ _KINDS_OF_WORDS = {
         " invalid_authentication_error unauthorized unauthenticated permission_error"
         " permission_denied permissiondeniederror forbidden access_denied insufficient_quota"
         " billing_error billing_hard_limit_reached budget_exceeded payment_required"
-        " insufficient_balance account_deactivated"
+        " insufficient_balance account_deactivated exceeded_current_quota_error api_key_invalid"
         " unsupported_country_region_territory"
     ),
     "model_not_found": (
@@ -51,6 +51,7 @@ _KINDS_OF_WORDS = {
         " prompt_blocked"
     ),
     "timeout": "timeout timeout_error request_timeout",
+    "bad_response": "unknown_url",  # Groq, OpenAI: a path that is none
     # about one string of the request (an id of a call, a name), whatever its message says
     "rejected": "string_above_max_length array_above_max_length",
 }
@@ -102,6 +103,7 @@ _QUOTA = (
 _AUTH = (
     "invalid api key",  # llama.cpp
     "incorrect api key",  # OpenAI
+    "api key not valid",  # Google, 400
     "no api key",
     "api key is required",
     "missing api key",
@@ -120,10 +122,15 @@ _NO_PATH = (
     "unexpected endpoint",  # LM Studio, also with status 200
     "file not found",  # llama.cpp
     "no such route",
+    "no route matched",  # Kong
+    "invalid url (",  # OpenAI: "Invalid URL (POST /v1/v1/chat/completions)"
+    "unknown request url",  # Groq
     "cannot post /",  # Express
     "cannot get /",
     "method not allowed",
 )
+_BARE_NO_PATH = ("not found", "404 not found", "resource not found")
+"""The whole message about a path that is none: FastAPI, aiohttp, Azure."""
 _OTHER_SCHEME = (
     "http request to an https server",  # Go
     "http request was sent to https port",  # nginx
@@ -202,7 +209,7 @@ def error_code(
 
 def _kind_of_status(status: int | None, text: str, place: Place, *, is_page: bool) -> str:
     if status == 404:
-        is_bare_path = text in ("not found", "404 not found")  # FastAPI, aiohttp
+        is_bare_path = text.rstrip(". ") in _BARE_NO_PATH
         return "bad_response" if is_page or is_bare_path else "model_not_found"
     if status == 413:
         # a proxy that has a limit of its own; the body of a model server was recognized before

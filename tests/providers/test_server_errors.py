@@ -96,6 +96,11 @@ def test_another_limit_is_not_the_context(message: str) -> None:
         (404, {"detail": "Not Found"}, "bad_response"),
         (404, {"error": {"message": "File Not Found", "type": "not_found_error"}}, "bad_response"),
         (405, {"detail": "Method Not Allowed"}, "bad_response"),
+        (404, {"error": {"code": "DeploymentNotFound", "message": "no"}}, "model_not_found"),
+        (404, {"error": {"message": "Model resource not found"}}, "model_not_found"),
+        (400, {"error": {"message": "Invalid URL (image_url) in the message"}}, "rejected"),
+        (400, [{"error": {"code": 400, "message": "API key not valid. Pass one."}}], "denied"),
+        (429, {"error": {"type": "exceeded_current_quota_error", "message": "no"}}, "denied"),
         (500, {"error": "error loading model: unable to allocate"}, "server_error"),
         (400, {"error": {"code": "content_filter", "message": "filtered"}}, "content_filter"),
         (400, {"error": {"message": "violates our content policy"}}, "content_filter"),
@@ -104,7 +109,7 @@ def test_another_limit_is_not_the_context(message: str) -> None:
     ],
 )
 def test_the_code_field_decides_then_the_words_then_the_status(
-    status: int, body: dict[str, Any], code: str
+    status: int, body: Any, code: str
 ) -> None:
     assert answer_error(status, json.dumps(body).encode(), "fallback").code == code
 
@@ -124,6 +129,22 @@ def test_the_code_field_decides_then_the_words_then_the_status(
 )
 def test_an_error_inside_a_stream_has_the_same_kinds(value: Any, code: str) -> None:
     assert stream_error(value).code == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "Invalid URL (POST /v1/v1/models)", "type": "invalid_request_error"}},
+        {"error": {"message": "Unknown request URL: POST /openai/models. Please check the URL."}},
+        {"error": {"message": "no such thing", "code": "unknown_url"}},
+        {"message": "no Route matched with those values"},
+        {"error": {"code": "404", "message": "Resource not found"}},
+    ],
+)
+def test_a_path_that_a_server_does_not_have_is_no_missing_model(body: Any) -> None:
+    error = answer_error(404, json.dumps(body).encode(), "", url="http://h/v1/v1")
+    assert (error.code, error.cause) == ("bad_response", "path")
+    assert "http://h/v1/v1" in error.message
 
 
 def test_the_message_of_the_server_behind_a_proxy_is_told() -> None:
