@@ -63,6 +63,10 @@ _HINTS = {
     "busy": "try again in a moment: orch health shows when it answers",
     "timeout": "it accepts connections and does not answer: restart it, then orch health",
 }
+_DENIED_BY_OLLAMA = (
+    "a cloud model needs an account: ollama signin, on the machine of Ollama; behind a proxy that"
+    f" asks for a key, {DENIED_HINT}"
+)
 _WRONG_PATH = {
     "ollama": (
         "base_url in models.yaml is not the address of an Ollama: such as http://127.0.0.1:11434;"
@@ -91,6 +95,8 @@ def hint_for(
     """The hint of the table. `cause` is one of `cause_of`."""
     if cause in ("path", "page"):
         return _WRONG_PATH.get(kind, _WRONG_PATH["openai"])
+    if (kind, cause) == ("ollama", "denied"):
+        return _DENIED_BY_OLLAMA
     if cause in _HINTS:
         return _HINTS[cause]
     if cause != "refused":
@@ -148,7 +154,7 @@ def start_hint(
         return f"start the server at {at}"
     if not is_local_url(urls[0]):
         return f"start {server.label} at {at}, or correct base_url in models.yaml; {_CONFIG}"
-    command = server.start.format(port=_port(urls[0]))
+    command = _start_command(server, urls[0])
     if server.program and not is_installed(server.program):
         return (
             f"install {server.label} (it is not here): {server.download}; then start it:\n"
@@ -156,6 +162,17 @@ def start_hint(
         )
     get = f" ({server.download})" if server.download and not server.program else ""
     return f"start {server.label}{get}:\n  {command}"
+
+
+def _start_command(server: ServerProgram, url: str) -> str:
+    """The command that starts a server at a URL of this machine."""
+    host, port = urlsplit(url).hostname or "", _port(url)
+    if server is not OLLAMA:
+        return server.start.format(port=port)
+    host = "127.0.0.1" if host in ("localhost", "0.0.0.0") else host
+    if (host, port) == ("127.0.0.1", 11434):
+        return server.start
+    return f"OLLAMA_HOST={f'[{host}]' if ':' in host else host}:{port} {server.start}"
 
 
 def _port(url: str) -> int:

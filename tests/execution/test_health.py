@@ -35,7 +35,7 @@ async def test_an_unreachable_provider_fails_with_what_to_do(home: Path) -> None
     async with Orchestrator() as orchestrator:
         rows, _ = await checks(orchestrator)
     assert rows["provider ollama"].status == "fail"
-    assert rows["provider ollama"].hint.endswith(": ollama serve")
+    assert rows["provider ollama"].hint.endswith(" ollama serve")
     assert (rows[f"model {CODER}"].status, rows[f"model {CODER}"].detail) == (
         "warn",
         "provider ollama is down",

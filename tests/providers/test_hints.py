@@ -40,6 +40,10 @@ async def failure_at(url: str) -> ProviderError:
     [
         ("ollama", "http://127.0.0.1:11434", "ollama serve"),
         ("openai", "http://127.0.0.1:11434/v1", "ollama serve"),
+        ("ollama", "http://localhost:11434", "ollama serve"),
+        ("ollama", "http://127.0.0.1:9999", "OLLAMA_HOST=127.0.0.1:9999 ollama serve"),
+        ("ollama", "http://me:secret@localhost:9999", "OLLAMA_HOST=127.0.0.1:9999 ollama serve"),
+        ("ollama", "http://[::1]:11434", "OLLAMA_HOST=[::1]:11434 ollama serve"),
         ("openai", "http://localhost:1234", "lms server start --port 1234"),
         ("openai", "http://127.0.0.1:8080", "llama-server -m MODEL.gguf --port 8080"),
         ("openai", "http://127.0.0.1:8000", "vllm serve MODEL --port 8000"),
@@ -89,6 +93,13 @@ def test_each_cause_has_a_hint_of_its_own(cause: str, words: str) -> None:
     hint = hint_for("ollama", cause, (NOWHERE,), everywhere)
     assert words in hint
     assert "ollama serve" not in hint
+
+
+def test_ollama_asks_for_an_account_and_a_proxy_before_it_for_a_key() -> None:
+    hint = hint_for("ollama", "denied", (NOWHERE,), everywhere)
+    assert "ollama signin" in hint
+    assert "check api_key" in hint
+    assert "ollama signin" not in hint_for("openai", "denied", (NOWHERE,), everywhere)
 
 
 async def test_the_cause_of_a_failed_connection_is_found() -> None:

@@ -84,7 +84,7 @@ async def test_as_the_last_resort_it_does_not_hide_an_unreachable_provider(needs
         ) as caught:
             await library.execute(**REQUESTS[needs])
     assert caught.value.code == "no_provider"
-    assert caught.value.hint.endswith("\n  ollama serve")
+    assert caught.value.hint.endswith("\n  OLLAMA_HOST=127.0.0.1:9 ollama serve")
 
 
 def test_a_client_gets_the_error_at_once(ollama: FakeOllama, home: Path) -> None:
