@@ -24,7 +24,15 @@ def redirect_target(status: int, url: str, location: str) -> str:
         raise redirect_error(status, url, "an address that can't be used")
     if status not in KEPT or not same:
         raise redirect_error(status, url, display_url(target))
-    return target
+    return _with_user_info(target, url)
+
+
+def _with_user_info(target: str, url: str) -> str:
+    """The target with the user name and password of the URL: a Location has none, and those that a
+    server names are not taken."""
+    parts, own = urlsplit(target), urlsplit(url).netloc.rpartition("@")
+    netloc = "".join((*own[:2], parts.netloc.rpartition("@")[2]))
+    return target if netloc == parts.netloc else parts._replace(netloc=netloc).geturl()
 
 
 def redirect_error(status: int, url: str, target: str) -> ProviderError:
@@ -35,5 +43,6 @@ def redirect_error(status: int, url: str, target: str) -> ProviderError:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    port = default if parts.port is None else parts.port
     return parts.scheme, (parts.hostname or "").rstrip("."), port

@@ -46,6 +46,18 @@ def test_a_default_port_may_be_written() -> None:
     assert redirect_target(307, "http://host/a", "http://host:80/b") == "http://host:80/b"
 
 
+def test_port_0_is_not_the_default_port() -> None:
+    with pytest.raises(ProviderError, match="redirects to"):
+        redirect_target(307, "http://host/a", "http://host:0/b")
+
+
+@pytest.mark.parametrize("location", ["/b?c=d", "http://host/b?c=d", "http://x:y@host/b?c=d"])
+def test_the_user_info_is_that_of_the_request(location: str) -> None:
+    target = redirect_target(308, "http://me:p%40ss@host/a", location)
+    assert target == "http://me:p%40ss@host/b?c=d"
+    assert redirect_target(308, "http://host/a", location) == "http://host/b?c=d"
+
+
 def test_a_password_in_the_target_is_not_shown() -> None:
     with pytest.raises(ProviderError) as caught:
         redirect_target(302, URL, "http://me:secret@example.org/")
