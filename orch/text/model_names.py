@@ -20,6 +20,13 @@ def full_name(name: str) -> str:
 def comparison_key(name: str) -> str:
     """A key that all spellings of one model share: `Qwen3`, `library/qwen3:latest` and
     `registry.ollama.ai/library/qwen3`. For comparison only: it is never sent or shown."""
+    key = _literal_key(name)
+    # `qwen3:local` is the local `qwen3:latest`
+    return f"{key.removesuffix(':local')}:latest" if key.endswith(":local") else key
+
+
+def _literal_key(name: str) -> str:
+    """The same with `local` as a tag, which an installed model may have."""
     folded = name.strip().lower()
     if "/" in folded:
         folded = _without_defaults(folded)
@@ -59,7 +66,7 @@ class InstalledNames:
         self._ignores_case = ignores_case
         for name in self._names:
             self._full.setdefault(full_name(name), name)
-            self._keys.setdefault(comparison_key(name), []).append(name)
+            self._keys.setdefault(_literal_key(name), []).append(name)
 
     def find(self, name: str) -> str | None:
         """The installed name that a name means: the same one, else the one with the same tag, else
@@ -68,5 +75,5 @@ class InstalledNames:
             return name
         if found := self._full.get(full_name(name)):
             return found
-        spellings = self._keys.get(comparison_key(name), [])
+        spellings = self._keys.get(_literal_key(name)) or self._keys.get(comparison_key(name), [])
         return spellings[0] if len(spellings) == 1 or (spellings and self._ignores_case) else None

@@ -24,6 +24,8 @@ PART = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,12}", fullmatch=True)
         ("registry.local:5000/team/m", "Registry.Local:5000/team/m:latest"),
         ("gpt-oss:20b:cloud", "gpt-oss:20b-CLOUD"),
         ("phi4:14b:local", "phi4:14b"),
+        ("phi4:local", "phi4:latest"),
+        ("library/Phi4:LOCAL", "phi4"),
         (" phi4:14b ", "phi4:14b"),
     ],
 )
@@ -81,6 +83,19 @@ def test_where_case_may_matter_another_spelling_must_be_the_only_one() -> None:
     both = InstalledNames(["Org/Model", "org/model"], ignores_case=False)
     assert both.find("ORG/MODEL") is None
     assert both.find("org/model") == "org/model"
+
+
+def test_local_as_a_tag_means_the_model_of_this_machine() -> None:
+    assert InstalledNames(["phi4:latest"], ignores_case=True).find("phi4:local") == "phi4:latest"
+    assert InstalledNames(["phi4:14b"], ignores_case=True).find("phi4:local") is None
+
+
+def test_an_installed_model_with_the_tag_local_comes_first() -> None:
+    both = InstalledNames(["phi4:latest", "phi4:local"], ignores_case=True)
+    assert [both.find(name) for name in ("phi4:local", "Phi4:Local", "phi4")] == [
+        *("phi4:local", "phi4:local", "phi4:latest")
+    ]
+    assert InstalledNames(["phi4:local"], ignores_case=True).find("phi4") is None
 
 
 def test_an_unknown_name_means_nothing() -> None:
