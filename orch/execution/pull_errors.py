@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from orch.errors import OrchError, ProviderError
@@ -30,6 +31,12 @@ _CAUSES = (
         f" disk), {AGAIN}",
     ),
     PullCause(
+        ("permission denied", "read-only file system"),
+        "all_failed",
+        "Ollama can't write where it keeps its models: give its user that folder, or name another"
+        f" with OLLAMA_MODELS, {AGAIN}",
+    ),
+    PullCause(
         ("requires a newer version", "newer version of ollama"),
         "all_failed",
         f"update Ollama from https://ollama.com/download, {AGAIN}",
@@ -49,7 +56,13 @@ _CAUSES = (
     PullCause(
         (
             *("dial tcp", "connection refused", "connection reset", "i/o timeout", "tls handshake"),
-            *("proxyconnect", "context deadline exceeded", "unexpected eof", "max retries"),
+            *(
+                "proxyconnect",
+                "context deadline exceeded",
+                ": eof",
+                "unexpected eof",
+                "max retries",
+            ),
         ),
         "all_failed",
         f"check Ollama's way to the internet (its own HTTPS_PROXY counts), {AGAIN}",
@@ -90,21 +103,31 @@ _NO_SERVER = PullCause(
 
 def pull_error(model: str, failure: ProviderError) -> OrchError:
     """The error of a download that a provider gave up."""
-    cause, key = _cause_of(failure), comparison_key(model)
+    cause, key = _cause_of(failure, model), comparison_key(model)
     of_hugging_face = key.startswith(_HUGGING_FACE)
     hint = (of_hugging_face and cause.hugging_face_hint) or cause.hint
     message = f"{model} could not be fetched: {failure.message}"
     return OrchError(message, hint.format(model=model, page=_page_of(model, key)), code=cause.code)
 
 
-def _cause_of(failure: ProviderError) -> PullCause:
+def _cause_of(failure: ProviderError, model: str) -> PullCause:
     if failure.code == "connect":
         return _NO_SERVER
-    text = failure.message.lower()
+    text = _without_names(failure.message.lower(), model.lower())
     for cause in _CAUSES:
         if any(phrase in text for phrase in cause.phrases):
             return cause
     return _NAME if failure.code == "model_not_found" else _OTHER
+
+
+def _without_names(text: str, model: str) -> str:
+    """The text without its URLs and the model's name, whose words tell no cause: `gated-x`."""
+    text = re.sub(r"https?://[^\s\"']+", "", text)
+    path = model[: -len(tag) - 1] if (tag := model.rpartition("/")[2].partition(":")[2]) else model
+    for name in (model, path, path.rpartition("/")[2]):
+        if name:
+            text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "", text)
+    return text
 
 
 def _page_of(model: str, key: str) -> str:

@@ -61,6 +61,21 @@ def test_a_gated_repository_of_hugging_face_needs_a_key() -> None:
     assert "huggingface.co/settings/keys" in pull_error("hf.co/a/b-GGUF", denied).hint
 
 
+@pytest.mark.parametrize(
+    ("model", "message", "hint"),
+    [
+        ("gated-x", 'Get "https://registry.ollama.ai/v2/library/gated-x/manifests/a": EOF', "way"),
+        ("gated-x", "pull of gated-x:latest: unexpected EOF", "way to the internet"),
+        ("me/my-certificate-model:1b", "model 'me/my-certificate-model' not found", "its tags"),
+        ("tiny", 'Get "https://unauthorized.example/certificate": i/o timeout', "way to the int"),
+        ("tiny", "open /models/blobs/sha256-1: permission denied", "OLLAMA_MODELS"),
+        ("tiny", "mkdir /models/blobs: read-only file system", "OLLAMA_MODELS"),
+    ],
+)
+def test_words_of_a_name_or_a_url_tell_no_cause(model: str, message: str, hint: str) -> None:
+    assert hint in pull_error(model, ProviderError("rejected", message)).hint
+
+
 def test_a_server_that_is_down_is_started() -> None:
     error = pull_error("tiny:1b", ProviderError("connect", "connection refused"))
     assert (error.code, error.exit_code) == ("no_provider", 3)
