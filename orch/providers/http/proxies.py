@@ -78,13 +78,14 @@ def _is_excluded(url: str, no_proxy: str) -> bool:
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
-    entry = entry.rpartition("://")[2]
+    entry = entry.rpartition("://")[2].rstrip("/")
     name, _, ending = entry.rpartition(":")
-    if not ending.isdigit() or (":" in name and not name.endswith("]")):
+    is_port = ending.isascii() and ending.isdigit()
+    if not is_port or (":" in name and not name.endswith("]")):
         name, ending = entry, ""
-    if ending and int(ending) != port:
+    if ending and ending.lstrip("0") != str(port):
         return False
-    name = name.strip("[]")
+    name = name.strip("[]").rstrip(".")
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
     except ValueError:
