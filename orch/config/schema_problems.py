@@ -102,7 +102,7 @@ def _file_path(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
     for index, part in enumerate(loc):
         last_is_new = (
             index == len(loc) - 1
-            and part not in ("[key]", "float", "int", "str")
+            and part not in ("[key]", "bool", "float", "int", "str")
             and not str(part).startswith("literal[")
         )
         if (*path, part) in document.positions or last_is_new:

@@ -106,3 +106,8 @@ def test_words_for_yes_and_no_are_booleans_where_a_boolean_belongs(value: str) -
 @pytest.mark.parametrize("text", ["cache: off", "journal: off", "cache: {mode: off}"])
 def test_off_is_a_word_where_a_word_belongs(text: str) -> None:
     assert routing(f"{text}\n") == []
+
+
+def test_a_value_of_neither_type_is_told_once() -> None:
+    (told,) = provider("verify: 5")
+    assert told.startswith("providers.ollama.verify: must be ")
