@@ -167,13 +167,16 @@ class StreamedCall:
     def joined(self) -> str:
         """The arguments as text: the pieces joined; the last piece where each repeats what came
         before it; without the first where that is an empty object to be filled."""
-        pieces = self._pieces
-        text = "".join(pieces)
-        if not text.strip():
+        text = "".join(self._pieces)
+        pieces = [piece for piece in self._pieces if piece.strip()]
+        if not pieces:
             return "{}"
         forms = [text]
-        if len(pieces) > 1:
-            forms += [pieces[-1], "".join(pieces[1:]) if pieces[0].strip() == "{}" else text]
+        if pieces[0].strip() == "{}":
+            pieces = pieces[1:]
+            forms.append("".join(pieces))
+        if _repeats_before(pieces):
+            forms.append(pieces[-1])
         return next((form for form in forms if _is_json(form)), text)
 
     def as_dict(self) -> dict[str, Any]:
@@ -181,6 +184,16 @@ class StreamedCall:
         function = {"name": self.name, "arguments": _unwrapped(self.joined)}
         call = {"type": "function", "function": function}
         return {**call, "id": self.id} if self.id else call
+
+
+def _repeats_before(pieces: Sequence[str]) -> bool:
+    """Whether the last piece says again what came before it; else it may be the end of arguments
+    that were cut."""
+    if len(pieces) < 2:
+        return False
+    last = pieces[-1]
+    grows = last.startswith(pieces[-2]) and last.startswith(pieces[0])
+    return grows or last == "".join(pieces[:-1])
 
 
 def _arguments(function: Mapping[str, Any]) -> str:

@@ -224,3 +224,18 @@ def test_many_fragments_of_one_call_are_scanned_once(monkeypatch: pytest.MonkeyP
 def test_any_fragments_give_calls(events: list[list[dict[str, Any]]]) -> None:
     calls = assembled(*events)
     assert all(isinstance(each, str) for call in calls for each in call)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ['{"n": ', "42"],
+        ['{"n": ', "", "42"],
+        ['{"n": ', "4", "42"],
+        ["{", '"n": ', "{}"],
+        ['{"n": [', '"x"'],
+    ],
+)
+def test_the_end_of_cut_arguments_does_not_stand_for_all(pieces: list[str]) -> None:
+    call, text = part("", "f", index=0, id="c1"), "".join(pieces)
+    assert assembled([call], *([part(piece, index=0)] for piece in pieces)) == [("f", text)]
