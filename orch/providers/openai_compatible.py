@@ -83,7 +83,8 @@ class OpenAIClient:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Streams `/v1/chat/completions`."""
         self._remote.check(request.model)
-        answer, sent, refused = StreamedAnswer(), _payload(request), RefusedFields()
+        sent, refused = _payload(request), RefusedFields()
+        answer = StreamedAnswer(has_choices=sent.get("n") not in (None, 1))
         stream = self._batches(request, sent, refused)
         first_s, next_s = request.first_token_timeout_s, request.token_timeout_s
         timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)

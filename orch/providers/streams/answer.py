@@ -32,7 +32,8 @@ say error, vLLM and SGLang abort."""
 class StreamedAnswer:
     """One answer. `add_all` takes its events as they arrive, `last` returns its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_choices: bool = False) -> None:
+        self._has_choices = has_choices
         self._failure: Any = None
         self.is_over = False
         """Whether the stream said that nothing follows."""
@@ -103,6 +104,8 @@ class StreamedAnswer:
             self._goes_on, self.is_settled = self._goes_on and has_text, not has_text
         if normal.is_message:
             if self._has_increments:
+                if normal.tool_calls and self._calls is None:
+                    self._add_calls(normal.tool_calls)
                 return  # MiniMax repeats the whole answer at the end
             self._is_whole, self._has_message = normal.is_whole and not self._has_message, True
         elif has_text:
@@ -118,7 +121,7 @@ class StreamedAnswer:
         """Whether it is the choice that came first: an answer is one of them."""
         if self._choice is None:
             self._choice = choice
-        return choice is None or choice == self._choice
+        return not self._has_choices or choice is None or choice == self._choice
 
     def _add_calls(self, fragments: Sequence[dict[str, Any]]) -> None:
         # few answers have one

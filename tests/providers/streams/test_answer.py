@@ -133,9 +133,25 @@ def test_the_choice_that_comes_first_is_the_answer(first: int) -> None:
     def of(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
         return {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
 
-    assert (
-        text_of(of(first, "a"), of(3, "x", "stop"), of(first, "b"), of(first, "", "stop")) == "ab"
-    )
+    events = [of(first, "a"), of(3, "x", "stop"), of(first, "b"), of(first, "", "stop")]
+    deltas = StreamedAnswer(has_choices=True).add_all(events)
+    assert "".join(delta.content for delta in deltas) == "ab"
+
+
+def test_an_index_that_counts_up_is_no_other_choice_where_one_was_asked_for() -> None:
+    def of(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
+        return {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
+
+    assert text_of(of(1, "Deep"), of(2, " water"), of(3, ".", "stop")) == "Deep water."
+
+
+def test_calls_of_a_closing_message_count_though_its_text_does_not() -> None:
+    call = {"id": "c1", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Hi", "tool_calls": [call]}
+    closing = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    deltas = answered(piece("Hi"), closing)
+    assert "".join(delta.content for delta in deltas) == "Hi"
+    assert [each["id"] for delta in deltas for each in delta.tool_calls] == ["c1"]
 
 
 def test_the_usage_of_an_event_without_choices_counts() -> None:
