@@ -9,6 +9,8 @@ from orch.errors import ProviderError
 from orch.providers.read_limits import limit_error
 
 MAX_LINE_BYTES = 16_000_000
+_LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_ESCAPE_CHARS = 6
 _LONG_LINE = "a line of over 16 MB"
 
 
@@ -79,16 +81,27 @@ def parse_concatenated(data: bytes) -> list[Any]:
 
 def is_truncated(data: bytes) -> bool:
     """Whether the data are the beginning of JSON whose rest is missing."""
+    if data and b"[DONE]".startswith(data):
+        return True
     if data[:1] not in (b"{", b"["):
         return False
     text = data.decode("utf-8", "replace").rstrip()
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return error.pos >= len(text) or error.msg.startswith("Unterminated string")
+        return _is_cut_off(error.msg, text[error.pos :])
     except (ValueError, RecursionError):
         return False
     return False
+
+
+def _is_cut_off(message: str, rest: str) -> bool:
+    """Whether the parser failed at the end: in a string, an escape, a literal or a number."""
+    if message.startswith("Expecting value"):
+        return any(word.startswith(rest) for word in _LITERALS)
+    if message.startswith("Invalid \\uXXXX"):
+        return len(rest) < _ESCAPE_CHARS
+    return message.startswith("Unterminated string") or rest.lower() in ("", ".", "e", "e-", "e+")
 
 
 def broken_line(data: bytes) -> ProviderError:

@@ -69,11 +69,20 @@ def test_values_without_a_separator_are_parsed_one_by_one() -> None:
     assert parse_concatenated(b'{"a": 1}{"b": 2} [3]') == [{"a": 1}, {"b": 2}, [3]]
 
 
-@pytest.mark.parametrize("data", [b'{"a', b'{"a": 1', b"[1,", b'{"a": {"b": "c', b"{"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b'{"a', b'{"a": 1', b"[1,", b'{"a": {"b": "c', b"{", b"[", b"[DO", b"[DONE"),
+        *(b'{"a": nul', b'{"a": t', b'{"a": -', b'{"a": 1.', b'{"a": 2e', b'{"a": 2e-'),
+        *(b'{"a": "b\\', b'{"a": "b\\u', b'{"a": "b\\u00', b'{"a": "b\\u00e'),
+    ],
+)
 def test_the_beginning_of_json_is_truncated(data: bytes) -> None:
     assert is_truncated(data)
 
 
-@pytest.mark.parametrize("data", [b"{'a': 1}", b'{"a": 1}', b"text", b'{"a" 1}', b""])
+@pytest.mark.parametrize(
+    "data", [b"{'a': 1}", b'{"a": 1}', b"text", b'{"a" 1}', b"", b'{"a": nil', b"{} t"]
+)
 def test_what_is_whole_or_broken_is_not_truncated(data: bytes) -> None:
     assert not is_truncated(data)
