@@ -63,6 +63,9 @@ class StreamReader:
         elif not line:
             self._fields.dispatch(out)
             self._has_events = self._has_events or bool(out)
+        elif line.strip() == b"[DONE]":
+            self._fields.dispatch(out)
+            out.append(None)
         elif line.lstrip()[:1] in (b"{", b"["):
             self._add_json(line.strip(), out, at_end=at_end)
         elif not self._fields.add_field(line, out):

@@ -65,6 +65,8 @@ class EventFields:
         name, lines = self._name, self._data
         self._name, self._data, self._size = "", [], 0
         data = (lines[0] if len(lines) == 1 else b"\n".join(lines)).strip()
+        if data[:5] == b"data:":
+            data = data[5:].lstrip()
         try:
             out += _parse_named(name, data) if name else parse_data(data)
         except ProviderError:
@@ -83,7 +85,7 @@ def parse_data(data: bytes) -> list[Event]:
         return [value]
     if not data or data == b"null":
         return []
-    if data.strip(b'"').upper() == _DONE:
+    if data.strip(b'"').upper() in (_DONE, b"DONE"):
         return [None]
     return objects_of(_parse(data), data)
 

@@ -162,3 +162,9 @@ def test_a_document_that_seems_to_close_often_is_parsed_seldom(
 async def test_objects_come_one_by_one() -> None:
     chunks = stream([b'{"a":1}\n{"b', b'":2}\n'])
     assert [each async for each in iter_objects(chunks)] == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"], ids=["unended", "line", "event"])
+@pytest.mark.parametrize("before", [b'data: {"a": 1}\n', b'{"a": 1}\n'], ids=["events", "lines"])
+def test_an_end_without_a_field_name_is_the_end(before: bytes, end: bytes) -> None:
+    assert read([before + b"[DONE]" + end]) == [{"a": 1}, None]

@@ -114,3 +114,13 @@ def test_an_event_is_no_larger_than_a_line() -> None:
         fields.add_data(b"x" * (MAX_LINE_BYTES // 4), out)
     with pytest.raises(ProviderError, match="an event of over 16 MB"):
         fields.add_data(b"x", out)
+
+
+@pytest.mark.parametrize("done", ["DONE", "done", '"DONE"', "data: [DONE]"])
+def test_the_end_is_known_in_other_spellings(done: str) -> None:
+    assert events_of(f'data: {{"a": 1}}\n\ndata: {done}\n\n'.encode()) == [{"a": 1}, None]
+
+
+def test_a_field_name_that_stands_twice_counts_once() -> None:
+    body = b'data: data: {"a": 1}\ndata:\ndata:\n\n'
+    assert events_of(body) == [{"a": 1}]
