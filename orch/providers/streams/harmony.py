@@ -15,8 +15,11 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from orch.providers.streams.lines import is_truncated
+
 MAX_HEADER_CHARS = 512
 """From `<|start|>` to `<|message|>`: names of tools have up to 64."""
+MAX_HEADER_WORDS = 2
 _MESSAGE = "<|message|>"
 _STARTS = ("<|start|>", "<|channel|>", _MESSAGE)
 # <|eom|> and <|eot|>: models that took over the form with other ends (ollama/ollama glimmer.go)
@@ -97,7 +100,7 @@ class HarmonyParser:
     def _header(self, text: str, at: int) -> int:
         end = text.find(_MESSAGE, at, at + MAX_HEADER_CHARS + len(_MESSAGE))
         head = text[at : end if end >= 0 else at + MAX_HEADER_CHARS + 1]
-        if len(head) > MAX_HEADER_CHARS or not _HEADER.fullmatch(head):
+        if len(head) > MAX_HEADER_CHARS or not _HEADER.fullmatch(head) or _has_words(head):
             return self._no_header(text, at)
         if end < 0:
             return at
@@ -146,6 +149,7 @@ class HarmonyParser:
             return at
         for end in _ENDS:
             if rest.startswith(end):
+                self._gap.append(end)
                 return at + len(end)
         if not any(token.startswith(rest) for token in _TOKENS):
             self._resume()
@@ -210,6 +214,14 @@ def _settled(text: str, at: int) -> int:
     return len(text)
 
 
+def _has_words(head: str) -> bool:
+    """Whether a sentence stands there: a role or channel is one word, with a constraint two."""
+    for part in _HEADER_TOKENS.sub(" ", head).split("<|channel|>"):
+        if sum(not word.startswith(("to=", "<")) for word in part.split()) > MAX_HEADER_WORDS:
+            return True
+    return False
+
+
 def _parse_header(head: str) -> _Header:
     """The role, the last channel and the recipient, wherever it stands: models put it before the
     channel, after it, or name two channels."""
@@ -244,6 +256,10 @@ _ANALYSIS, _FINAL = "analysis", "assistantfinal"
 _CALL = re.compile(
     r"(?:\A\s*|assistant)(?:commentary)? ?to=functions\.([\w-]{1,64}) ?(?:json|code)?\s?(?=\{)"
 )
+_NEXT_HEAD = re.compile(
+    r"<\|end\|><\|start\|>assistant"
+    r"(?:[\w\-.:=/$+,# ]|<\|(?:channel|constrain)\|>){0,512}<\|message\|>"
+)
 
 
 def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | None:
@@ -251,7 +267,7 @@ def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | Non
     ended with its head, or whose tokens the server dropped and left the words between
     (`analysisThey greet.assistantfinalHello`: Augustas11/macprovider#743,
     raullenchai/Rapid-MLX#480); None for any other."""
-    if "<|end|><|start|>assistant" in text:
+    if (head := _NEXT_HEAD.search(text)) and not _is_quoted(text[: head.start()]):
         parser = HarmonyParser(in_analysis=True)
         parts = [parser.feed(text), parser.flush()]
         content, thinking = ("".join(each) for each in zip(*parts, strict=True))
@@ -265,6 +281,13 @@ def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | Non
     if thought is None or not _is_object(arguments):
         return None
     return "", thought, [_tool_call(match[1], arguments)]
+
+
+def _is_quoted(before: str) -> bool:
+    """Whether what follows stands in code, in quotation marks or in a string of JSON."""
+    if before.count("`") % 2 or (before.endswith('"') and before.count('"') % 2):
+        return True
+    return is_truncated(before.lstrip().encode("utf-8", "replace"))
 
 
 def _bare_analysis(text: str) -> str | None:

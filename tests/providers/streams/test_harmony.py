@@ -199,3 +199,50 @@ def test_answers_whose_head_was_in_the_prompt_or_dropped(
 )
 def test_other_answers_are_none(text: str) -> None:
     assert split_without_head(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|channel|> precedes the name, and <|message|> begins the text of a message.",
+        "<|start|> opens a message, <|message|> its text and <|end|> ends it.",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 5, 1_000])
+def test_a_sentence_about_the_tokens_is_content(text: str, size: int) -> None:
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert parse(pieces) == Parsed(text, "", [])
+
+
+@pytest.mark.parametrize("size", [1, 4, 1_000])
+def test_a_blank_before_the_text_of_a_message_does_not_make_its_head_a_sentence(size: int) -> None:
+    text = "<|channel|>final <|constrain|>json <|message|>{}"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert parse(pieces) == Parsed("{}", "", [])
+
+
+def test_two_ends_in_a_row_within_a_text_both_remain() -> None:
+    text = "<|channel|>final<|message|>Send <|end|><|return|> at last."
+    assert parse([text]).content == "Send <|end|><|return|> at last."
+
+
+JOIN = "<|end|><|start|>assistant<|channel|>final<|message|>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Messages are joined by `{JOIN}`.",
+        f'Messages are joined by "{JOIN}".',
+        f'{{"note": "joined by {JOIN}"}}',
+        f'[{{"note": "joined by {JOIN}',
+        f'```json\n["{JOIN}"]\n```',
+        "The tokens <|end|><|start|>assistant, in this order.",
+    ],
+)
+def test_a_join_that_is_quoted_tears_nothing(text: str) -> None:
+    assert split_without_head(text) is None
+
+
+def test_a_thought_that_ends_in_a_quotation_is_one() -> None:
+    assert split_without_head(f'Say "Hi"{JOIN}Hi') == ("Hi", 'Say "Hi"', [])
