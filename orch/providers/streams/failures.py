@@ -50,7 +50,8 @@ def _has_message(event: Mapping[str, Any]) -> bool:
     """Whether an event without an answer has the fields of an error."""
     if any(is_error(event.get(key)) for key in ("error_message", "error_msg", "detail")):
         return True
-    return isinstance(event.get("message"), str) and any(event.get(key) for key in _CODE_KEYS)
+    text = event.get("message") or event.get("msg")
+    return isinstance(text, str) and any(event.get(key) for key in _CODE_KEYS)
 
 
 def _message(event: Mapping[str, Any]) -> Any:

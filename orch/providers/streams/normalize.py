@@ -46,7 +46,7 @@ class NormalEvent(NamedTuple):
 ROLE_AND_CONTENT = 2
 _OTHER_FIELDS = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_details"),
-    *("tool_calls", "function_call"),
+    *("tool_calls", "function_call", "refusal"),
 )
 """Fields of a delta or message that say more than its content."""
 

@@ -27,7 +27,10 @@ def validating() -> Iterator[None]:
         raise structure_error(error) from None
 
 
-STRUCTURE_ERRORS = (AttributeError, KeyError, TypeError, ValueError, IndexError)
+STRUCTURE_ERRORS = (
+    *(AttributeError, KeyError, TypeError, ValueError, IndexError),
+    RecursionError,
+)
 
 
 def structure_error(error: Exception) -> ProviderError:

@@ -28,6 +28,7 @@ from orch.providers.streams.failures import error_of, is_error
         {"detail": [{"loc": ["body"], "msg": "no slot"}]},
         {"message": "no slot", "code": "busy"},
         {"message": "no slot", "status": 503},
+        {"code": 500, "msg": "no slot", "success": False},
         {"errors": [{"message": "no slot"}]},
         {"base_resp": {"status_code": 1000, "status_msg": "no slot"}},
         {"choices": [], "x_groq": {"error": "no slot"}},

@@ -35,6 +35,7 @@ def choice(body: Any, **fields: Any) -> dict[str, Any]:
     ("event", "content", "thinking"),
     [
         (choice({"content": "Hi"}), "Hi", ""),
+        (choice({"content": "", "refusal": "I may not."}), "I may not.", ""),
         (choice({"role": "assistant", "content": "Hi", "tool_calls": None}), "Hi", ""),
         (choice({"content": None, "reasoning_content": "So"}), "", "So"),
         (choice({"content": "Hi", "reasoning": "So"}), "Hi", "So"),

@@ -14,8 +14,10 @@ from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Delta
+from orch.providers.client import load_stream_error
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.values import (
     parse_content,
     parse_count,
@@ -188,3 +190,13 @@ async def test_metadata_with_an_unexpected_structure_is_a_bad_response() -> None
         await error_code("ollama", {"model_info": 5}, lambda client: client.info("m"))
         == "bad_response"
     )
+
+
+def test_a_structure_that_is_too_deep_is_a_bad_response() -> None:
+    value: Any = "no slot"
+    for _ in range(5_000):
+        value = {"message": value}
+    answer = StreamedAnswer()
+    answer.add_all([{"error": value}])
+    with pytest.raises(ProviderError, match="unexpected structure"):
+        answer.raise_failure(load_stream_error)
