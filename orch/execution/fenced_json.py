@@ -56,8 +56,9 @@ def _read_block(text: str, opening: re.Match[str]) -> tuple[Block | None, int]:
             rest = text[end:].lstrip()
             if not rest or rest.startswith(fence):
                 return Block(text[start:end], value), len(text) - len(rest) + len(fence)
-    # a fence in a line of code, or of words, ends no block
-    closing = re.compile(rf"^[ \t]*{re.escape(fence)}", re.MULTILINE).search(text, opening.end())
+    # a fence in a later line of code, or of words, ends no block
+    ends = re.compile(rf"[^\n]*?{re.escape(fence)}"), re.compile(rf"(?m:^)[ \t]*{re.escape(fence)}")
+    closing = ends[0].match(text, opening.end()) or ends[1].search(text, opening.end())
     after = closing.end() if closing else len(text)
     return (Block("") if _NAMES.fullmatch(opening[2]) else None), after
 

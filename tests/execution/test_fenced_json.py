@@ -31,6 +31,7 @@ WHOLE = '{"name": "Ada", "note": "```json\\n1\\n```"}'
         f"```json\n{WHOLE}\n",
         f"```python\nprint(1)\n```\nprints:\n```json\n{WHOLE}\n```",
         f"```python\nprint('```')\n```\nprints:\n```json\n{WHOLE}\n```",
+        f"```sh ls``` prints:\n```json\n{WHOLE}\n```",
         f"```json\n{{}}\n```\nis too little:\n```json\n{WHOLE}\n```",
         f"```json\n{WHOLE}\n```\nagain:\n```json\n{WHOLE}\n```",
     ],
