@@ -1,16 +1,18 @@
 """Puts a conversation into the form that the strictest chat templates accept: one system message
 first, user and assistant in turns, tool results after their calls (pure).
 
-Every message depends only on those before it, so that a conversation that grows keeps its
-beginning, and with it what the server's prefix cache holds.
+Every message depends only on those before it, and on the results of its calls, so that a
+conversation that grows keeps its beginning, and with it what the server's prefix cache holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from orch.text.lines import one_line
 from orch.text.prompt import fenced_block, message_text
+from orch.text.tool_results import results_behind_calls
 from orch.types import Message
 
 INTERRUPTED_ANSWER = "[I was interrupted before I answered.]"
@@ -31,7 +33,8 @@ def strict_messages(messages: Sequence[Message]) -> list[Message]:
     The last message is the assistant's where the conversation given ends so: a text to continue.
     """
     turns = _Turns()
-    for message in _results_after_calls(map(_with_known_role, messages)):
+    known = [each for each in map(_with_known_role, messages) if _counts(each)]
+    for message in results_behind_calls(known, _as_user):
         turns.add(message)
     return turns.finished() or [{**message, "role": "user"} for message in messages[-1:]]
 
@@ -39,7 +42,8 @@ def strict_messages(messages: Sequence[Message]) -> list[Message]:
 def append_to_last_user(messages: Sequence[Message], text: str) -> list[Message]:
     """The messages with a text after a blank line at the end of the user's last one."""
     last = max(index for index, each in enumerate(messages) if each.get("role") == "user")
-    joined = _joined([messages[last], {"content": text}])
+    name = {"name": messages[last]["name"]} if "name" in messages[last] else {}
+    joined = _joined([messages[last], {"content": text, **name}])
     return [*messages[:last], joined, *messages[last + 1 :]]
 
 
@@ -54,7 +58,13 @@ def _with_known_role(message: Message) -> Message:
     if isinstance(call, dict) and not known.get("tool_calls"):  # OpenAI's form before tools
         del known["function_call"]
         known["tool_calls"] = [{"type": "function", "function": call}]
+    if isinstance(known.get("refusal"), str) and _is_empty({**known, "tool_calls": None}):
+        known["content"] = known.pop("refusal")
     return known
+
+
+def _counts(message: Message) -> bool:
+    return message["role"] == "tool" or not _is_empty(message)
 
 
 def _is_empty(message: Message) -> bool:
@@ -74,20 +84,10 @@ def _text_of(part: Any) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _results_after_calls(messages: Iterable[Message]) -> Iterator[Message]:
-    """The messages with the results of an assistant's calls directly behind them."""
-    held: list[Message] = []
-    has_calls = False
-    for message in messages:
-        if message["role"] == "assistant":
-            yield from held
-            held, has_calls = [], bool(message.get("tool_calls"))
-            yield message
-        elif message["role"] == "tool" or not has_calls:
-            yield message
-        else:
-            held.append(message)
-    yield from held
+def _as_user(result: Message) -> Message:
+    """A result of no call, as part of a user's turn."""
+    name = result.get("tool_name") or result.get("name") or result.get("tool_call_id")
+    return _fenced(f"Result of the tool {name or 'call'}", result)
 
 
 def _fenced(title: str, message: Message) -> Message:
@@ -119,8 +119,6 @@ class _Turns:
         role = message["role"]
         if role == "tool":
             self._add_result(message)
-        elif _is_empty(message):
-            return
         elif role == "assistant":
             self._add_answer(message)
         elif role == "user":
@@ -166,12 +164,15 @@ class _Turns:
         self._open += message.get("tool_calls") or ()
 
     def _add_result(self, message: Message) -> None:
-        if not self._open:  # a result of no call
-            name = message.get("tool_name") or message.get("name") or message.get("tool_call_id")
-            if not _is_empty(message):
-                self._add_user(_fenced(f"Result of the tool {name or 'call'}", message))
-            return
-        del self._open[_position_of_call(self._open, message)]
+        call_id, name = message.get("tool_call_id"), message.get("tool_name") or message.get("name")
+        same = (
+            place
+            for place, call in enumerate(self._open)
+            if (
+                call.get("id") == call_id if call_id else _tool(call) == name and not call.get("id")
+            )
+        )
+        del self._open[next(same, 0)]
         self._append(message)
 
     def _add_instruction(self, message: Message) -> None:
@@ -184,25 +185,17 @@ class _Turns:
             self._add_user(message)
 
     def _close_calls(self) -> None:
-        """Gives each call of an answer without any result one that says so. A client that sends
-        some of the results has left out the others on purpose."""
-        unanswered = self._open if self._last_role == "assistant" else ()
-        for call in unanswered:
-            name = (call.get("function") or {}).get("name")
+        """Gives each call without a result one that says so: strict templates count them."""
+        for call in self._open:
+            name = _tool(call)
             ids = {"tool_call_id": call["id"]} if call.get("id") else {}
             names = {"tool_name": name} if name and not ids else {}
             self._append({"role": "tool", **ids, **names, "content": NO_RESULT})
         self._open = []
 
 
-def _position_of_call(calls: Sequence[dict[str, Any]], result: Message) -> int:
-    """The call that a result belongs to: by id, else by the tool's name, else the first."""
-    name = result.get("tool_name") or result.get("name")
-    for position, call in enumerate(calls):
-        if result.get("tool_call_id") and call.get("id") == result["tool_call_id"]:
-            return position
-    names = [(call.get("function") or {}).get("name") for call in calls]
-    return names.index(name) if name in names else 0
+def _tool(call: dict[str, Any]) -> Any:
+    return (call.get("function") or {}).get("name")
 
 
 # ---------------------------------------------------------------- several messages as one
@@ -216,8 +209,9 @@ def _joined(messages: Sequence[Message]) -> Message:
     joined: Message = {}
     for message in reversed(messages):
         joined |= message
-    if len({message.get("name") for message in messages}) > 1:
+    if joined["role"] != "tool" and len({message.get("name") for message in messages}) > 1:
         joined.pop("name", None)
+        messages = [_with_speaker(message) for message in messages]
     for field in ("images", "tool_calls"):
         if together := [each for message in messages for each in message.get(field) or ()]:
             joined[field] = together
@@ -226,6 +220,18 @@ def _joined(messages: Sequence[Message]) -> Message:
         if texts:
             joined[field] = "\n\n".join(texts)
     return {**joined, "content": _joined_content([each.get("content") for each in messages])}
+
+
+def _with_speaker(message: Message) -> Message:
+    """A message with the name of who speaks before its text."""
+    if message["role"] != "user" or not message.get("name"):
+        return message
+    name, content = f"{one_line(str(message['name']))}: ", message.get("content")
+    if not isinstance(content, list):
+        return {**message, "content": f"{name}{content or ''}"}
+    if content and (text := _text_of(content[0])) is not None:
+        return {**message, "content": [{**content[0], "text": name + text}, *content[1:]]}
+    return {**message, "content": [{"type": "text", "text": name}, *content]}
 
 
 def _joined_content(contents: Sequence[Any]) -> str | list[Any]:
