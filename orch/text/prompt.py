@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from orch.text.lines import one_line
 from orch.types import Message, ModelKey, Need, TaskType
 
 TOKENS_PER_MESSAGE = 5
@@ -217,12 +218,12 @@ def _fenced(attachment: Attachment) -> str:
 
 
 def fenced_block(title: str, text: str) -> str:
-    """A text under a title, between two fences that it does not contain."""
+    """A text under a title of one line, between two fences that it does not contain."""
     # searching a literal is ten times as fast as counting; matching one at a time lets other
     # threads run
     longest = max((len(run.group()) for run in re.finditer("```+", text)), default=2)
     fence = "`" * (longest + 1)
-    return f"{title}:\n{fence}\n{text.rstrip(chr(10))}\n{fence}"
+    return f"{one_line(title)}:\n{fence}\n{text.rstrip(chr(10))}\n{fence}"
 
 
 def text_to_classify(task: Task) -> str:
