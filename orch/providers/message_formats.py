@@ -66,23 +66,36 @@ _MIMES = {"/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
 def to_ollama_messages(messages: Sequence[Message]) -> list[Message]:
     """Converts a conversation to Ollama's format: text and images separated, arguments as objects,
     a tool's result with the tool's name. Raises ProviderError."""
-    tool_names: dict[Any, str] = {}
+    unanswered: list[tuple[Any, str]] = []
     converted: list[Message] = []
     for original in messages:
         message = _separate_images(original)
         if calls := message.get("tool_calls"):
-            tool_names |= {
-                call.get("id"): (call.get("function") or {}).get("name", "") for call in calls
-            }
+            unanswered += [
+                (call.get("id"), (call.get("function") or {}).get("name", "")) for call in calls
+            ]
             message["tool_calls"] = to_ollama_calls(calls)
-        if message["role"] == "tool" and "tool_name" not in message:
-            name = tool_names.get(message.get("tool_call_id"), message.get("name"))
-            message |= {"tool_name": name} if name else {}
+        if message["role"] == "tool" and (name := _tool_answered(unanswered, message)):
+            message["tool_name"] = name
         thinking = message.get("reasoning_content") or message.get("reasoning")
         if isinstance(thinking, str):
             message.setdefault("thinking", thinking)
         converted.append(message)
     return converted
+
+
+def _tool_answered(unanswered: list[tuple[Any, str]], result: Message) -> str:
+    """The name of the tool that a result is from: of the call that it names by id, its own, or
+    that of the first unanswered call. Takes that call out."""
+    given, call_id = result.get("tool_name") or result.get("name"), result.get("tool_call_id")
+    matches = (
+        position
+        for position, (id_, name) in enumerate(unanswered)
+        if (id_ == call_id if call_id else given in (None, name))
+    )
+    position = next(matches, None)
+    name = unanswered.pop(position)[1] if position is not None else ""
+    return str(result.get("tool_name") or name or given or "")
 
 
 def _separate_images(original: Message) -> Message:
@@ -137,7 +150,7 @@ def to_openai_messages(messages: Sequence[Message]) -> list[Message]:
         if calls := message.get("tool_calls"):
             message["tool_calls"] = ids.add_calls(calls)
         if message["role"] == "tool":
-            name = message.pop("tool_name", None)
+            name = message.pop("tool_name", None) or message.get("name")
             message["tool_call_id"] = ids.match_result(message.get("tool_call_id"), name)
         if thinking := message.pop("thinking", None):
             message.setdefault("reasoning_content", thinking)

@@ -219,3 +219,35 @@ def test_images_become_parts_with_their_media_type(data: str, mime: str) -> None
 def test_an_image_url_is_passed_on_unchanged() -> None:
     given = parts({"type": "text", "text": "look"}, image("https://example.org/a.png"))
     assert to_openai_messages(given) == given
+
+
+# ---------------------------------------------------------------- calls without ids
+
+
+def two_calls(*results: Json) -> list[Json]:
+    calls = [{"function": {"name": name, "arguments": {}}} for name in ("add", "sub")]
+    return [
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        *({"role": "tool", "content": "1", **each} for each in results),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("results", "tools"),
+    [
+        ([{}, {}], ["add", "sub"]),
+        ([{"name": "sub"}, {"name": "add"}], ["sub", "add"]),
+        ([{"tool_name": "sub"}, {}], ["sub", "add"]),
+    ],
+)
+def test_results_of_calls_without_ids_have_the_names_of_their_own_tools(
+    results: list[Json], tools: list[str]
+) -> None:
+    assert [each["tool_name"] for each in to_ollama_messages(two_calls(*results))[1:]] == tools
+
+
+@pytest.mark.parametrize("field", ["name", "tool_name"])
+def test_the_name_of_a_result_tells_its_call(field: str) -> None:
+    calls, *results = to_openai_messages(two_calls({field: "sub"}, {field: "add"}))
+    ids = [each["id"] for each in calls["tool_calls"]]
+    assert [each["tool_call_id"] for each in results] == ids[::-1]
