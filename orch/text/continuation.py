@@ -17,6 +17,7 @@ MIN_UNASKED_CHARS = 24
 list."""
 MAX_HELD_CHARS = 2 * TAIL_CHARS
 _FENCE = "```"
+_CLOSING = {"“": "”", '"': '"', "«": "»", "»": "«", "`": "`", "'": "'"}
 _LEADING = " \t\r\n….\"'“”»«`"
 """What models put before the words that they repeat."""
 
@@ -67,6 +68,7 @@ class ContinuationJoiner:
         self._before, self._prefilled = before, prefilled
         self._whole = before.strip()
         self._tail = self._whole[-TAIL_CHARS:]
+        self._asked = last_words(before)
         self._held: list[str] = []
         self._gap = ""
         """The blanks at the end of the text before that the continuation may still repeat."""
@@ -114,7 +116,16 @@ class ContinuationJoiner:
         if at_end and self._restarts and self._matched == len(self._whole):
             return ""
         repeated = self._repeated(head)
-        return self._without_gap(head[repeated:]) if repeated else self._with_blank(held)
+        if not repeated:
+            return self._with_blank(held)
+        closing = self._closing_quote(held[: len(held) - len(head)].strip()[-1:], repeated)
+        return self._without_gap(head[repeated:].removeprefix(closing))
+
+    def _closing_quote(self, opening: str, repeated: int) -> str:
+        """The mark that ends the repeated words where the model put them in quotation marks that
+        the text before does not have."""
+        is_ours = self._tail[: len(self._tail) - repeated].endswith(opening)
+        return "" if is_ours else _CLOSING.get(opening, "")
 
     def _repeated(self, head: str) -> int:
         """How many of its first characters repeat the end of the text before."""
@@ -130,6 +141,8 @@ class ContinuationJoiner:
         has_words = any(each.isspace() for each in text)
         if self._prefilled:
             return has_words and size >= MIN_UNASKED_CHARS
+        if text == self._asked:
+            return True
         is_cut = head[size : size + 1].isalnum()
         has_letters = any(each.isalpha() for each in text)
         return has_letters and (has_words or size > 2 or (size > 1 and not is_cut))
@@ -160,7 +173,7 @@ def lacks_blank(before: str, text: str, prefilled: bool = False) -> bool:
     if not first.isalpha() or not last or last.isspace():
         return False
     if last in ",;:)”»":
-        return True
+        return not prefilled  # a,b and std::vector
     follows_up = text[1:2].islower() or not text[1:2].isalnum()
     if not (first.isupper() and follows_up):
         return False

@@ -106,7 +106,34 @@ def test_a_long_run_of_blanks_is_held_back_only_so_far() -> None:
     assert joiner.feed("here") == "here"
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "whole"),
+    [
+        ("Fruit:\n1. Figs\n2.", "2. Pears", "Fruit:\n1. Figs\n2. Pears"),
+        ("Sum:\n42", "42 eggs", "Sum:\n42 eggs"),
+        ("Data:\n{", '{"a": 1}', 'Data:\n{"a": 1}'),
+    ],
+)
+def test_last_words_without_letters_are_shown_once(before: str, text: str, whole: str) -> None:
+    assert joined(before, text) == whole
+
+
+@pytest.mark.parametrize("marks", ["“”", '""', "``", "«»"])
+def test_the_quotation_marks_around_repeated_words_go_with_them(marks: str) -> None:
+    text = f"{marks[0]}sat on the{marks[1]} mat."
+    assert joined("The cat sat on the", text) == "The cat sat on the mat."
+
+
+def test_a_quotation_that_the_text_before_opened_is_closed() -> None:
+    assert joined("She said “yes", "“yes” to him") == "She said “yes” to him"
+
+
 # ---------------------------------------------------------------- blanks
+
+
+@pytest.mark.parametrize(("before", "text"), [("a,", "b"), ("std::", "vector"), ("f(x)", "dx")])
+def test_no_blank_is_invented_where_the_server_goes_on_within(before: str, text: str) -> None:
+    assert joined(before, text, prefilled=True) == before + text
 
 
 @pytest.mark.parametrize(
