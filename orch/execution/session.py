@@ -30,17 +30,19 @@ def load_history(session: str, journal: Journal, next_task: str = "") -> Session
     """The turns of a session before `next_task`. Raises OrchError where the journal stores no
     texts."""
     _require_texts(journal)
-    rows = journal.history.turns(session, MAX_HISTORY_TURNS)
+    rows = journal.history.turns(session, MAX_HISTORY_TURNS + 1)  # one more tells that there are
     turns = [
         (row, turn_messages(row["task"], row["answer"], row["status"]))
         for row in _without_superseded(rows, next_task)
     ]
-    kept = turns[: _count_that_fits([estimate_tokens(messages) for _, messages in turns])][::-1]
-    if len(kept) < len(turns):
+    fit = _count_that_fits([estimate_tokens(messages) for _, messages in turns])
+    is_long = len(rows) > MAX_HISTORY_TURNS
+    kept = turns[: min(fit, MAX_HISTORY_TURNS)][::-1]
+    if is_long or len(kept) < len(turns):
         kept = kept[stable_start([row["seq"] for row, _ in kept]) :]
     redacted = any(row["redacted"] for row, _ in kept)
     sent = tuple(message for _, messages in kept for message in messages)
-    return SessionHistory(sent, tuple(_warnings(len(turns) - len(kept), redacted)))
+    return SessionHistory(sent, tuple(_warnings(len(turns) - len(kept), redacted, is_long)))
 
 
 def _count_that_fits(tokens: Sequence[int]) -> int:
@@ -61,8 +63,10 @@ def stable_start(numbers: Sequence[int]) -> int:
     return max(older, key=lambda position: numbers[position] & -numbers[position], default=0)
 
 
-def _warnings(omitted: int, redacted: bool) -> Iterator[str]:
-    if omitted == 1:
+def _warnings(omitted: int, redacted: bool, is_long: bool) -> Iterator[str]:
+    if is_long:  # how many turns came before these is not known
+        yield "the oldest turns of this conversation were left out"
+    elif omitted == 1:
         yield "the oldest turn of this conversation was left out"
     elif omitted:
         yield f"the {omitted} oldest turns of this conversation were left out"

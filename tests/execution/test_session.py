@@ -9,7 +9,7 @@ import subprocess
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch import Orchestrator
-from orch.execution.session import stable_start
+from orch.execution.session import MAX_HISTORY_TURNS, load_history, stable_start
 from orch.text.strict_messages import INTERRUPTED_ANSWER
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -265,3 +265,25 @@ def test_a_long_conversation_begins_with_the_same_messages_at_most_turns(
     firsts = [chat.body["messages"][0]["content"] for chat in ollama.chats()]
     moved = sum(first != second for first, second in pairwise(firsts))
     assert 0 < moved <= 4
+
+
+class Turns:
+    """A journal with a session of so many short turns."""
+
+    mode = "full"
+
+    def __init__(self, count: int) -> None:
+        self.history, self._count = self, count
+
+    def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
+        row = {"answer": "yes", "status": "ok", "redacted": 0}
+        numbers = range(self._count, max(self._count - limit, 0), -1)
+        return [{**row, "seq": number, "task": f"{session}{number}"} for number in numbers]
+
+
+def test_many_short_turns_begin_with_the_same_one_and_a_warning() -> None:
+    whole = load_history("s", cast(Any, Turns(MAX_HISTORY_TURNS)))
+    assert (len(whole.messages), whole.warnings) == (2 * MAX_HISTORY_TURNS, ())
+    later = [load_history("s", cast(Any, Turns(MAX_HISTORY_TURNS + more))) for more in range(1, 14)]
+    assert {each.messages[0]["content"] for each in later} == {"s32"}
+    assert all("oldest turns" in each.warnings[0] for each in later)
