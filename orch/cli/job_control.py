@@ -14,13 +14,14 @@ class JobControl:
     foreground.
 
     A stop that arrives inside the block, which draws, waits for its end. In the background (`bg`)
-    nothing is drawn: the cursor is the shell's. Does nothing where signals can't be handled:
+    nothing is drawn: the cursor is the shell's. No signal tells that `fg` brings back a job that
+    runs, so that each block looks. Does nothing where signals can't be handled:
     Windows, another thread, a parent that ignores Ctrl-Z.
     """
 
     def __init__(self, leave: Callable[[], None], resume: Callable[[], None]) -> None:
         self._leave, self._resume = leave, resume
-        self._is_drawing, self._is_due = False, False
+        self._is_drawing, self._is_due, self._is_away = False, False, False
         self._previous: Any = None
         if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGTSTP"):
             previous = signal.getsignal(signal.SIGTSTP)
@@ -30,6 +31,8 @@ class JobControl:
 
     def __enter__(self) -> None:
         self._is_drawing = True
+        if self._is_away:
+            self._resume_in_foreground()
 
     def __exit__(self, *_: object) -> None:
         self._is_drawing = False
@@ -54,7 +57,11 @@ class JobControl:
         os.kill(os.getpid(), signal.SIGTSTP)
         # from here on the process goes on
         signal.signal(signal.SIGTSTP, self._receive)
-        if is_in_foreground():
+        self._resume_in_foreground()
+
+    def _resume_in_foreground(self) -> None:
+        self._is_away = not is_in_foreground()
+        if not self._is_away:
             self._resume()
 
 

@@ -78,6 +78,23 @@ def test_a_stop_waits_until_the_drawing_is_done(events: list[str]) -> None:
     assert events == ["drawn", "leave", "stop", "resume"]
 
 
+def test_a_run_that_went_on_in_the_background_draws_again_once_fg_brings_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened, in_foreground = list[str](), [False]
+    monkeypatch.setattr(job_control, "is_in_foreground", lambda: in_foreground[0])
+    kill = os.kill
+    monkeypatch.setattr(os, "kill", lambda *_: happened.append("stop"))
+    job = JobControl(lambda: happened.append("leave"), lambda: happened.append("resume"))
+    kill(os.getpid(), signal.SIGTSTP)
+    for is_back in (False, True, True):
+        in_foreground[0] = is_back
+        with job:
+            happened.append("drawn")
+    job.close()
+    assert happened == ["leave", "stop", "drawn", "resume", "drawn", "drawn"]
+
+
 def test_a_parent_that_ignores_ctrl_z_is_obeyed() -> None:
     before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
