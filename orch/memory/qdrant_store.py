@@ -3,7 +3,7 @@ has no wheel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,9 @@ class QdrantStore:
         self.created = False
         if (theirs := collection_dimension(info)) != self._dimension:
             raise dimension_error(self.collection, theirs, self._dimension)
+        if self._url is not None:  # the local mode needs no indexes
+            # its creator may have ended before; Qdrant orders by no field without one
+            self._create_indexes(info.get("payload_schema") or ())
 
     def _begin(self) -> None:
         self.created = True
@@ -113,8 +116,16 @@ class QdrantStore:
             if error.code != "exists":  # another process was first
                 raise
             self.created = False
-        for field, kind in INDEXED.items():
-            self._ask("PUT", "index", {"field_name": field, "field_schema": kind})
+        self._create_indexes()
+
+    def _create_indexes(self, present: Container[str] = ()) -> None:
+        for field, kind in self._indexed().items():
+            if field not in present:
+                self._ask("PUT", "index", {"field_name": field, "field_schema": kind})
+
+    def _indexed(self) -> Mapping[str, str]:
+        """The fields with an index, and its kind."""
+        return INDEXED
 
     def close(self) -> None:
         """Closes the connection, or releases the files."""

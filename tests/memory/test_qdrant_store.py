@@ -12,6 +12,7 @@ import pytest
 
 from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
+from tests.support.fake_qdrant import FakeQdrant
 from tests.support.vector_stores import BATCH, DIMENSION, kill_a_writer, makers
 
 
@@ -79,3 +80,16 @@ class answering:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@pytest.mark.parametrize("left", [set[str](), {"run_id"}])
+def test_indexes_that_the_creator_did_not_come_to_are_created(left: set[str]) -> None:
+    with FakeQdrant() as server:
+        store = QdrantStore("index", None, url=server.url)
+        store.open()
+        whole = set(server.indexes["index"])
+        store.close()
+        server.indexes["index"] = set(left)
+        store.open()
+        assert (store.newest_seq(), server.indexes["index"]) == (0, whole)
+        store.close()

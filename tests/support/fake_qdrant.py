@@ -21,6 +21,8 @@ class FakeQdrant:
 
     def __init__(self, api_key: str = "") -> None:
         self.api_key, self.client, self.lock = api_key, QdrantClient(":memory:"), Lock()
+        self.indexes: dict[str, set[str]] = {}
+        """The indexed fields of each collection."""
         self._server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self})
         )
@@ -61,6 +63,7 @@ class FakeQdrant:
         if (method, what) == ("GET", "exists"):
             return {"exists": self.client.collection_exists(name)}
         if (method, what) == ("PUT", ""):
+            self.indexes[name] = set()
             asked = models.CreateCollection.model_validate(body)
             return self.client.create_collection(
                 name, vectors_config=asked.vectors or {}, sparse_vectors_config=asked.sparse_vectors
@@ -73,7 +76,15 @@ class FakeQdrant:
             )
         if not self.client.collection_exists(name):
             raise LookupError(name)
-        return _ASKED[method, what](self.client, name, body)
+        indexed = self.indexes.setdefault(name, set())
+        if what == "index":
+            indexed.add(body["field_name"])
+        if what == "points/scroll" and (by := body.get("order_by")) and by["key"] not in indexed:
+            raise ValueError(f"Bad request: No range index for `order_by` key: `{by['key']}`")
+        result = _ASKED[method, what](self.client, name, body)
+        if (method, what) == ("GET", ""):
+            result["payload_schema"] = dict.fromkeys(indexed, {"data_type": "keyword"})
+        return result
 
 
 def _query(client: QdrantClient, name: str, body: Json) -> Json:
@@ -155,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "time": 0.0,
                 },
             )
+        except ValueError as error:
+            return self._send(400, {"status": {"error": str(error)}, "time": 0.0})
         return self._send(200, {"result": result, "status": "ok", "time": 0.0})
 
     do_GET = do_PUT = do_POST = do_DELETE = _handle

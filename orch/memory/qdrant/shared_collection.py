@@ -78,7 +78,8 @@ class SharedCollectionStore(QdrantStore):
         try:
             self.open()
         except StoreError as error:
-            if error.code != "dimension":
+            # a refusal has no code: what can't be opened may be removed
+            if error.code not in ("dimension", ""):
                 raise
         super().drop()
 
@@ -106,8 +107,9 @@ class SharedCollectionStore(QdrantStore):
         known = [*self._generations(), self.generation][-_KNOWN:]
         self._owner.set_fact(self._fact_name(), " ".join(known))
         super()._begin()
-        field = {"field_name": GENERATION, "field_schema": "keyword"}
-        self._ask("PUT", "index", field)
+
+    def _indexed(self) -> Mapping[str, str]:
+        return {**super()._indexed(), GENERATION: "keyword"}
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Writes points. Raises StoreError if the collection was created anew meanwhile."""
