@@ -83,7 +83,7 @@ class FakeQdrant:
             raise ValueError(f"Bad request: No range index for `order_by` key: `{by['key']}`")
         result = _ASKED[method, what](self.client, name, body)
         if (method, what) == ("GET", ""):
-            result["payload_schema"] = dict.fromkeys(indexed, {"data_type": "keyword"})
+            result["payload_schema"] = {key: {"data_type": "keyword"} for key in indexed}
         return result
 
 

@@ -180,6 +180,35 @@ def test_a_journal_that_cannot_be_written_says_that_it_has_no_id(journal: Journa
         journal.journal_id()
 
 
+def test_a_collection_whose_creator_died_before_its_indexes_is_opened(
+    journal: Journal, qdrant: FakeQdrant
+) -> None:
+    store = SharedCollectionStore("orch-e-4", 4, journal, url=qdrant.url)
+    store.open()
+    store.close()
+    whole = set(qdrant.indexes[store.collection])
+    qdrant.indexes[store.collection].clear()
+    store.open()
+    assert qdrant.indexes[store.collection] == whole
+    store.close()
+
+
+def test_a_collection_that_refuses_to_be_opened_is_dropped(
+    journal: Journal, qdrant: FakeQdrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("Bad request: not today")
+
+    store = SharedCollectionStore("orch-e-4", 4, journal, url=qdrant.url)
+    store.open()
+    store.close()
+    monkeypatch.setattr(qdrant.client, "scroll", refuse)
+    with pytest.raises(StoreError, match="not today"):
+        store.open()
+    store.drop()
+    assert qdrant.collections == {}
+
+
 def test_a_foreign_collection_is_never_dropped(journal: Journal, qdrant: FakeQdrant) -> None:
     store = SharedCollectionStore("orch-e-4", 4, journal, url=qdrant.url)
     theirs, foreign = store.collection, QdrantStore(store.collection, 4, url=qdrant.url)
