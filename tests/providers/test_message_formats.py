@@ -225,7 +225,7 @@ def test_an_image_url_is_passed_on_unchanged() -> None:
 
 
 def two_calls(*results: Json) -> list[Json]:
-    calls = [{"function": {"name": name, "arguments": {}}} for name in ("add", "sub")]
+    calls, *results = to_openai_messages(two_calls({field: "sub"}, {field: "add"}))
     return [
         {"role": "assistant", "content": "", "tool_calls": calls},
         *({"role": "tool", "content": "1", **each} for each in results),
@@ -248,6 +248,6 @@ def test_results_of_calls_without_ids_have_the_names_of_their_own_tools(
 
 @pytest.mark.parametrize("field", ["name", "tool_name"])
 def test_the_name_of_a_result_tells_its_call(field: str) -> None:
-    calls, *results = to_openai_messages(two_calls({field: "sub"}, {field: "add"}))
-    ids = [each["id"] for each in calls["tool_calls"]]
-    assert [each["tool_call_id"] for each in results] == ids[::-1]
+    converted = to_openai_messages(two_calls({field: "sub"}, {field: "add"}))
+    ids = [each["id"] for each in converted[0]["tool_calls"]]
+    assert [each["tool_call_id"] for each in converted[1:]] == ids[::-1]
