@@ -78,8 +78,8 @@ class SharedCollectionStore(QdrantStore):
         try:
             self.open()
         except StoreError as error:
-            # a refusal has no code: what can't be opened may be removed
-            if error.code not in ("dimension", ""):
+            # a refusal has no code of its own: what can't be opened may be removed
+            if error.code not in ("dimension", StoreError.code):
                 raise
         super().drop()
 
