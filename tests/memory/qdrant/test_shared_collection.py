@@ -206,6 +206,7 @@ def test_a_collection_that_refuses_to_be_opened_is_dropped(
     with pytest.raises(StoreError, match="not today"):
         store.open()
     store.drop()
+    store.close()
     assert qdrant.collections == {}
 
 
