@@ -225,7 +225,7 @@ def test_an_image_url_is_passed_on_unchanged() -> None:
 
 
 def two_calls(*results: Json) -> list[Json]:
-    calls = [{"function": {"name": name, "arguments": {}}} for name in ("add", "sub")]
+    calls: list[Json] = [{"function": {"name": name, "arguments": {}}} for name in ("add", "sub")]
     return [
         {"role": "assistant", "content": "", "tool_calls": calls},
         *({"role": "tool", "content": "1", **each} for each in results),
