@@ -100,9 +100,10 @@ def test_a_tool_call_makes_the_round_trip(client: openai.OpenAI, ollama: FakeOll
         {"role": "tool", "tool_call_id": calls[0].id, "content": "3"},
     ]
     client.chat.completions.create(model="auto", messages=messages, tools=TOOLS)
-    sent = ollama.chats()[-1].body
-    assert sent["messages"][-2]["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
-    assert sent["messages"][-1]["tool_name"] == "add"
+    called, result, missing = ollama.chats()[-1].body["messages"][-3:]
+    assert called["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
+    assert (result["tool_name"], result["content"]) == ("add", "3")
+    assert (missing["role"], missing["content"] == "3") == ("tool", False)  # the second call's
 
 
 def test_tool_choice_none_offers_no_tools(client: openai.OpenAI, ollama: FakeOllama) -> None:
