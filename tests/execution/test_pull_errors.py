@@ -26,7 +26,7 @@ GET = 'pull model manifest: Get "https://registry.ollama.ai/v2/library/tiny/mani
         ("pull model manifest: file does not exist", "model_not_found", "ollama.com/library/tiny"),
         ('pull model manifest: 404: {"error":"manifest unknown"}', "model_not_found", "its tags"),
         ("invalid model name", "model_not_found", "check the name"),
-        ("write /root/.ollama/models/blobs/x: no space left on device", "all_failed", "make room"),
+        ("write .ollama/models/blobs/x: no space left on device", "all_failed", "make room"),
         ("pull model manifest: 401: unauthorized", "all_failed", "ollama signin"),
         ("pull model manifest: 412: this model requires a newer version of Ollama", "", "update"),
         ("pull model manifest: 429: too many requests", "all_failed", "wait some minutes"),

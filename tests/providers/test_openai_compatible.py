@@ -165,7 +165,7 @@ async def test_the_key_is_sent_as_bearer(
     assert {request.headers["authorization"] for request in ollama.requests} == {"Bearer sk-1"}
 
 
-@pytest.mark.parametrize("key", ["sec\nret", "secret-ñ", "secret-€"])
+@pytest.mark.parametrize("key", ["secret\nkey", "secret-ñ", "secret-€"])
 async def test_a_key_that_a_header_can_not_carry_is_an_error_without_the_key(
     ollama: FakeOllama, key: str
 ) -> None:
