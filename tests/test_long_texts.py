@@ -21,7 +21,7 @@ from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
 from orch.execution.results import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
-from orch.providers.streams.thinking import ThinkingSplitter
+from orch.providers.streams.thinking_markers import ThinkingSplitter
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter

@@ -21,7 +21,7 @@ from orch.execution.loading import LoadingWait, Waiting
 from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
-from orch.providers.streams.thinking import ThinkingSplitter, may_lack_opening
+from orch.providers.streams.thinking_markers import ThinkingSplitter, may_lack_opening
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate
 

@@ -36,7 +36,7 @@ from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.reader import iter_batches, iter_objects
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
-from orch.providers.thinking import (
+from orch.providers.thinking_effort import (
     ollama_think,
     reduce_thinking,
     reduced_thinking_notice,

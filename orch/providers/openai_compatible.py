@@ -30,7 +30,7 @@ from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
-from orch.providers.thinking import openai_effort
+from orch.providers.thinking_effort import openai_effort
 
 EMBED_TIMEOUT_S = 120.0
 _OLLAMA_ONLY = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from orch.errors import ProviderError
-from orch.providers.thinking import CANNOT_THINK, NO_THINKING_VALUES
+from orch.providers.thinking_effort import CANNOT_THINK, NO_THINKING_VALUES
 
 MOST_FIELDS = 4
 """Fields taken out of one request: each costs a round trip."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orch.providers.thinking import CANNOT_THINK, NO_THINKING_VALUES
+from orch.providers.thinking_effort import CANNOT_THINK, NO_THINKING_VALUES
 from orch.routing.model_state import ModelState
 from orch.text.prompt import Task
 

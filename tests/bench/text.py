@@ -34,7 +34,7 @@ from orch.providers.context_overflow import parse_overflow
 from orch.providers.streams.lines import LineSplitter
 from orch.providers.streams.reader import StreamReader
 from orch.providers.streams.sse import Event
-from orch.providers.streams.thinking import ThinkingSplitter
+from orch.providers.streams.thinking_markers import ThinkingSplitter
 from orch.providers.streams.tool_calls import ToolCalls
 from orch.providers.streams.values import parse_text as wire_text
 from orch.quality.features import hash_text

@@ -9,7 +9,7 @@ import pytest
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
 from orch.execution.request import Prompt, build_chat_request
-from orch.providers.thinking import CANNOT_THINK
+from orch.providers.thinking_effort import CANNOT_THINK
 from orch.routing.model_state import ModelState
 from orch.routing.thinking import ignored_thinking_warning
 from orch.text.prompt import Task

@@ -12,7 +12,7 @@ import re
 from typing import Any, NamedTuple
 
 from orch.providers.streams.harmony import split_without_head
-from orch.providers.streams.thinking import MARKERS
+from orch.providers.streams.thinking_markers import MARKERS
 
 _OPENS_OF = {
     close: [open_.strip() for open_, others in MARKERS.items() if close in others]

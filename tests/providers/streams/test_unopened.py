@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.providers.streams.thinking import MARKERS, may_lack_opening
+from orch.providers.streams.thinking_markers import MARKERS, may_lack_opening
 from orch.providers.streams.unopened import separate
 
 CLOSES = sorted({close for closes in MARKERS.values() for close in closes})

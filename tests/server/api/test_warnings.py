@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from orch.providers.thinking import CANNOT_THINK
+from orch.providers.thinking_effort import CANNOT_THINK
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.responses import warnings_of

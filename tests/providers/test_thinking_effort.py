@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orch.errors import ProviderError
-from orch.providers.thinking import (
+from orch.providers.thinking_effort import (
     CANNOT_THINK,
     ollama_think,
     openai_effort,

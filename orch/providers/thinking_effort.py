@@ -1,5 +1,5 @@
-"""Requests to think, in the words of each API, and the fallback for models that do not think
-(pure)."""
+"""How much thinking a request asks for, in the words of each API; the fallback for models that do
+not think (pure)."""
 
 from __future__ import annotations
 

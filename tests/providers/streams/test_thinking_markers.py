@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orch.providers.streams import thinking
-from orch.providers.streams.thinking import MARKERS, WRAPPERS, ThinkingSplitter
+from orch.providers.streams import thinking_markers
+from orch.providers.streams.thinking_markers import MARKERS, WRAPPERS, ThinkingSplitter
 
 untimed = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 OPENS = list(MARKERS)
 CLOSES = sorted({close for closes in MARKERS.values() for close in closes})
-TOKENS = [*OPENS, *CLOSES, *WRAPPERS, *WRAPPERS.values(), *thinking.HARMONY_HEADS]
+TOKENS = [*OPENS, *CLOSES, *WRAPPERS, *WRAPPERS.values(), *thinking_markers.HARMONY_HEADS]
 SPEECH = st.lists(
     st.sampled_from([*TOKENS, "<", "[", "◁", "</", "thi", "nk>", " ", "\n", "a", "İ", "ñ", ""]),
     max_size=12,
@@ -43,7 +43,7 @@ def starts_with_marker(text: str) -> bool:
     """Whether the splitter has a reason to act."""
     head = text.lstrip()
     heads = (*OPENS, *WRAPPERS, *(f"{close}\n" for close in CLOSES))
-    return head.lower().startswith(heads) or head.startswith(thinking.HARMONY_HEADS)
+    return head.lower().startswith(heads) or head.startswith(thinking_markers.HARMONY_HEADS)
 
 
 @untimed
@@ -148,7 +148,7 @@ def test_markers_without_number_are_text_in_the_end() -> None:
 
 def test_the_parser_of_harmony_is_imported_when_its_first_token_is_seen() -> None:
     code = (
-        "import sys; from orch.providers.streams.thinking import ThinkingSplitter as S;"
+        "import sys; from orch.providers.streams.thinking_markers import ThinkingSplitter as S;"
         "s = S(); s.feed('<think>a</think>b'); S().feed('assistants'); S().feed('Hello');"
         "names = ('orch.providers.streams.harmony', 'orch.providers.streams.unopened');"
         "assert not any(name in sys.modules for name in names);"
