@@ -55,8 +55,9 @@ def report(rounds: int) -> list[str]:
 
 def _flow(model: str, count: int, env: dict[str, str]) -> Flow:
     orch = str(Path(sys.executable).with_name("orch"))
+    options = ["-o", f"num_ctx={4 * count}", "-o", f"max_tokens={2 * count}"]
     process = subprocess.Popen(
-        [orch, "run", "-m", model, "-o", f"num_ctx={4 * count}", "-o", f"max_tokens={2 * count}", "go"],
+        [orch, "run", "-m", model, *options, "go"],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
