@@ -1,16 +1,18 @@
-"""A fake Qdrant server: the requests that orch makes, over a real socket, answered by the local
-mode of Qdrant's own client."""
+"""A fake Qdrant server: the requests that orch makes, over a real socket. Collections and points are
+those of orch.memory.qdrant.local, which answers by Qdrant's own client; what a server alone has
+stands here: keys, the list of collections, indexes, and its errors."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
-from qdrant_client import QdrantClient, models
+from qdrant_client import QdrantClient
+
+from orch.memory.qdrant import local
 
 Json = Any
 VERSION = "1.19.0"
@@ -64,81 +66,19 @@ class FakeQdrant:
             return {"exists": self.client.collection_exists(name)}
         if (method, what) == ("PUT", ""):
             self.indexes[name] = set()
-            asked = models.CreateCollection.model_validate(body)
-            return self.client.create_collection(
-                name, vectors_config=asked.vectors or {}, sparse_vectors_config=asked.sparse_vectors
-            )
-        if (method, what) == ("DELETE", ""):  # false where there is none
-            return (
-                self.client.delete_collection(name)
-                if self.client.collection_exists(name)
-                else False
-            )
-        if not self.client.collection_exists(name):
+        elif not self.client.collection_exists(name):
+            if (method, what) == ("DELETE", ""):
+                return False
             raise LookupError(name)
         indexed = self.indexes.setdefault(name, set())
         if what == "index":
             indexed.add(body["field_name"])
         if what == "points/scroll" and (by := body.get("order_by")) and by["key"] not in indexed:
             raise ValueError(f"Bad request: No range index for `order_by` key: `{by['key']}`")
-        result = _ASKED[method, what](self.client, name, body)
+        result = local.answer(self.client, method, name, what, body or {})
         if (method, what) == ("GET", ""):
             result["payload_schema"] = {key: {"data_type": "keyword"} for key in indexed}
         return result
-
-
-def _query(client: QdrantClient, name: str, body: Json) -> Json:
-    asked = models.QueryRequest.model_validate(body)
-    fields: Any = asked.with_payload
-    found = client.query_points(
-        name,
-        asked.query,
-        using=asked.using,
-        limit=asked.limit or 10,
-        query_filter=asked.filter,
-        with_payload=fields,
-    )
-    return found.model_dump(mode="json")
-
-
-def _scroll(client: QdrantClient, name: str, body: Json) -> Json:
-    asked = models.ScrollRequest.model_validate(body)
-    fields: Any = asked.with_payload
-    records, _ = client.scroll(
-        name,
-        scroll_filter=asked.filter,
-        limit=asked.limit or 10,
-        order_by=asked.order_by,
-        with_payload=fields,
-    )
-    return {
-        "points": [record.model_dump(mode="json") for record in records],
-        "next_page_offset": None,
-    }
-
-
-def _upsert(client: QdrantClient, name: str, body: Json) -> Json:
-    return client.upsert(name, models.PointsList.model_validate(body).points).model_dump(
-        mode="json"
-    )
-
-
-def _delete(client: QdrantClient, name: str, body: Json) -> Json:
-    return client.delete(name, models.FilterSelector.model_validate(body)).model_dump(mode="json")
-
-
-_ASKED: dict[tuple[str, str], Callable[[QdrantClient, str, Json], Json]] = {
-    ("GET", ""): lambda client, name, _: client.get_collection(name).model_dump(mode="json"),
-    ("PUT", "index"): lambda client, name, _: {
-        "operation_id": 0,
-        "status": "completed",
-    },  # the local mode needs none
-    ("PUT", "points"): _upsert,
-    ("POST", "points/delete"): _delete,
-    ("POST", "points/query"): _query,
-    ("POST", "points/scroll"): _scroll,
-    ("POST", "points/count"): lambda client, name, _: client.count(name).model_dump(mode="json"),
-}
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -33,7 +33,7 @@ class EmbeddedConnection:
         with _translated():
             if (method, what) != ("PUT", "") and not self._client.collection_exists(collection):
                 raise StoreError(f"there is no collection {collection}", code="missing")
-            return _ANSWERS[method, what](self._client, collection, body or {})
+            return answer(self._client, method, collection, what, body or {})
 
     def close(self) -> None:
         """Closes the files."""
@@ -92,6 +92,11 @@ def _translated() -> Iterator[None]:
 # ---------------------------------------------------------------- the answers
 
 
+def answer(client: QdrantClient, method: str, collection: str, what: str, body: Json) -> Any:
+    """The result of a request, as a server would send it. Raises whatever the client raises."""
+    return _ANSWERS[method, what](client, collection, body)
+
+
 def _create(client: QdrantClient, name: str, body: Json) -> Any:
     asked = models.CreateCollection.model_validate(body)
     return client.create_collection(
@@ -106,16 +111,18 @@ def _info(client: QdrantClient, name: str, _: Json) -> Any:
     return client.get_collection(name).model_dump(mode="json")
 
 
-def _index(*_: Any) -> None:
+def _index(*_: Any) -> Any:
     """The local mode has no indexes of payloads."""
+    return {"operation_id": 0, "status": "completed"}
 
 
-def _upsert(client: QdrantClient, name: str, body: Json) -> None:
-    client.upsert(name, models.PointsList.model_validate(body).points)
+def _upsert(client: QdrantClient, name: str, body: Json) -> Any:
+    points = models.PointsList.model_validate(body).points
+    return client.upsert(name, points).model_dump(mode="json")
 
 
-def _delete(client: QdrantClient, name: str, body: Json) -> None:
-    client.delete(name, models.FilterSelector.model_validate(body))
+def _delete(client: QdrantClient, name: str, body: Json) -> Any:
+    return client.delete(name, models.FilterSelector.model_validate(body)).model_dump(mode="json")
 
 
 def _query(client: QdrantClient, name: str, body: Json) -> Any:
@@ -142,7 +149,8 @@ def _scroll(client: QdrantClient, name: str, body: Json) -> Any:
         order_by=asked.order_by,
         with_payload=fields,
     )
-    return {"points": [record.model_dump(mode="json") for record in records]}
+    points = [record.model_dump(mode="json") for record in records]
+    return {"points": points, "next_page_offset": None}
 
 
 def _count(client: QdrantClient, name: str, body: Json) -> Any:
