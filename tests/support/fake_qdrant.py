@@ -1,5 +1,5 @@
-"""A fake Qdrant server: the requests that orch makes, over a real socket. Collections and points are
-those of orch.memory.qdrant.local, which answers by Qdrant's own client; what a server alone has
+"""A fake Qdrant server: the requests that orch makes, over a real socket. Collections and points
+are those of orch.memory.qdrant.local, which answers by Qdrant's own client; what a server alone has
 stands here: keys, the list of collections, indexes, and its errors."""
 
 from __future__ import annotations

@@ -25,6 +25,10 @@ from orch.server.http.rules import Rules
 DEADLINE_S = 10.0
 HOST = b"Host: localhost\r\n"
 CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
+"""The keys of two clients, `laptop` and `ci`."""
+PAGE = "https://chat.example"
+"""An origin that may be allowed."""
 SECRET = "xyzzy-the-prompt"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,9 @@ from orch.server.http.rules import Rules
 from orch.server.http.sessions import COOKIE, LoginSessions
 from tests.support.guarded_app import (
     HOST,
+    KEY,
+    OTHER,
+    PAGE,
     GuardedServer,
     RawClient,
     RecordingApp,
@@ -25,23 +27,6 @@ from tests.support.guarded_app import (
 from tests.support.peers import Uids
 
 OTHER_UID = os.geteuid() + 1
-PAGE = "https://chat.example"
-
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
-
-
-@pytest.fixture(scope="module")
-def locked(keys: ApiKeys) -> Iterator[GuardedServer]:
-    with run_guarded(
-        Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))
-    ) as there:
-        yield there
 
 
 @pytest.mark.parametrize(

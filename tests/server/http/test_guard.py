@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -15,41 +14,13 @@ from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
 from tests.support.guarded_app import (
     HOST,
+    KEY,
+    PAGE,
     SECRET,
     GuardedServer,
     RawClient,
     run_guarded,
 )
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-PAGE = "https://chat.example"
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[GuardedServer]:
-    """No keys, one allowed origin, default limits except for a small body."""
-    with run_guarded(
-        Rules(
-            allowed_hosts=frozenset({"localhost", "127.0.0.1", "::1", "nas.local"}),
-            allowed_origins=frozenset({PAGE}),
-            max_body_bytes=1000,
-        )
-    ) as there:
-        yield there
-
-
-@pytest.fixture(scope="module")
-def locked(keys: ApiKeys) -> Iterator[GuardedServer]:
-    with run_guarded(
-        Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))
-    ) as there:
-        yield there
-
 
 # ---------------------------------------------------------------- preflights and web sockets
 

@@ -11,13 +11,7 @@ import pytest
 from orch.errors import UsageError
 from orch.server.http import keys as keys_module
 from orch.server.http.keys import ApiKeys
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
+from tests.support.guarded_app import KEY, OTHER
 
 
 @pytest.mark.parametrize("presented", [KEY, OTHER, "", "nobody's"])

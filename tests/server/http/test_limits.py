@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
@@ -20,16 +18,6 @@ from tests.support.guarded_app import (
     run_guarded,
 )
 from tests.support.http_server import served
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[GuardedServer]:
-    """Default limits except for a small body."""
-    with run_guarded(Rules(max_body_bytes=1000, linger_s=0.1)) as there:
-        yield there
-
 
 # ---------------------------------------------------------------- bodies
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from orch.server.http.guard import Guard
@@ -11,35 +9,13 @@ from orch.server.http.keys import ApiKeys
 from orch.server.http.origins import is_page_view, is_root_text, login_location
 from orch.server.http.rules import Rules
 from tests.support.guarded_app import (
+    KEY,
+    PAGE,
     GuardedServer,
     RawClient,
     RecordingApp,
-    run_guarded,
     status_of,
 )
-
-PAGE = "https://chat.example"
-
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[GuardedServer]:
-    """No keys, one allowed origin, default limits except for a small body."""
-    with run_guarded(
-        Rules(
-            allowed_hosts=frozenset({"localhost", "127.0.0.1", "::1", "nas.local"}),
-            allowed_origins=frozenset({PAGE}),
-            max_body_bytes=1000,
-        )
-    ) as there:
-        yield there
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
 
 
 @pytest.mark.parametrize(

@@ -5,32 +5,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from orch.server.http.connection_limits import ConnectionLimits
 from orch.server.http.protocol import protocol_class
-from orch.server.http.rules import Rules
 from tests.support.guarded_app import (
     CHUNKED,
     DEADLINE_S,
     HOST,
+    KEY,
     GuardedServer,
     RawClient,
     becomes_true,
     run_guarded,
 )
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[GuardedServer]:
-    """Default limits except for a small body."""
-    with run_guarded(Rules(max_body_bytes=1000, linger_s=0.1)) as there:
-        yield there
-
 
 # ---------------------------------------------------------------- heads
 

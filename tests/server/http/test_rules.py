@@ -7,13 +7,7 @@ import pytest
 from orch.errors import UsageError
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
+from tests.support.guarded_app import KEY
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "", "::", "192.168.1.5", "nas.local", "127.1"])

@@ -15,15 +15,9 @@ from orch.server.http.wrong_key_limit import (
     WrongKeyLimiter,
 )
 from tests.support.guarded_app import (
+    KEY,
     run_guarded,
 )
-
-KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
-
-
-@pytest.fixture(scope="module")
-def keys() -> ApiKeys:
-    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "x-api-key: wrong"])
