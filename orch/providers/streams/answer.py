@@ -16,6 +16,7 @@ from orch.providers.streams.usage import ReportedUsage
 from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
 
 if TYPE_CHECKING:
+    from orch.providers.streams.choices import ChoiceFilter
     from orch.providers.streams.tool_calls import ToolCalls
 
 USAGE_TIMEOUT_S = 5.0
@@ -27,6 +28,7 @@ _FAILED = {
 }
 """Finish reasons of an answer that is not whole, with the code of the error: OpenRouter and Mistral
 say error, vLLM and SGLang abort."""
+_ENDS_OF_STREAM = ("cut", "stalled", "bad_response")
 
 
 class StreamedAnswer:
@@ -43,6 +45,7 @@ class StreamedAnswer:
         self.progress = 0
         """Grows with each event that holds a part of the answer: an empty one is no token."""
         self._choice: int | None = None
+        self._filter: ChoiceFilter | None = None
         self._has_increments = self._has_message = self._is_whole = False
         self._goes_on = False
         self.is_settled = False
@@ -54,7 +57,13 @@ class StreamedAnswer:
         server sent one whole message. A stream that just closes may have been cut; so may one whose
         finish reason had text behind it: a few servers send one with every event."""
         has_reason = self._finish_reason and not self._goes_on
-        return bool(has_reason or self.is_over or self._is_whole)
+        is_held = self._filter is not None and self._filter.has_end
+        return bool(has_reason or self.is_over or self._is_whole or is_held)
+
+    def ends_well(self, failure: ProviderError) -> bool:
+        """Whether a stream that failed so has nevertheless brought its answer: the connection broke
+        or stalled behind it, or what followed it is no event."""
+        return failure.code in _ENDS_OF_STREAM and self.is_finished
 
     def add_all(self, events: Iterable[Event]) -> list[Delta]:
         """Returns the text of the events; consecutive events of the same kind make one delta.
@@ -67,13 +76,19 @@ class StreamedAnswer:
             for event in events:
                 if event is None:
                     self.is_over = True
+                    self._add_held(run, is_last=True)
                     break
                 self._add(event, run)
                 if self._failure is not None or self.is_over:
                     break
         except STRUCTURE_ERRORS as error:
-            self._failure = structure_error(error)
-        deltas = run.close()
+            if self.is_finished:
+                self.is_over = True
+            else:
+                self._failure = structure_error(error)
+        return self._counted(run.close())
+
+    def _counted(self, deltas: list[Delta]) -> list[Delta]:
         for delta in deltas:
             self._size.add(delta)
         return deltas
@@ -91,11 +106,12 @@ class StreamedAnswer:
         if normal.error is not None:
             self._failure = normal.error
             return
-        if normal.choice != self._choice and not self._is_own_choice(normal.choice):
-            return
         has_text = bool(normal.content or normal.thinking)
         if not has_text or normal.finish_reason or "usage" in event:
             self._usage.add(event)
+        is_other = normal.choice != self._choice or self._filter is not None
+        if is_other and not self._is_own(event, normal, run):
+            return
         if has_text and self._finish_reason:
             self._goes_on, self.is_settled = True, False
         if normal.finish_reason:
@@ -117,11 +133,38 @@ class StreamedAnswer:
         if has_text or normal.logprobs or (normal.tool_calls and normal.is_native):
             run.add(normal)
 
-    def _is_own_choice(self, choice: int | None) -> bool:
-        """Whether it is the choice that came first: an answer is one of them."""
+    def _is_own(self, event: dict[str, Any], normal: NormalEvent, run: _Run) -> bool:
+        """Whether an event is a part of the choice that came first: an answer is one of them. One
+        whose index may also count the events is held until that is clear."""
         if self._choice is None:
-            self._choice = choice
-        return not self._has_choices or choice is None or choice == self._choice
+            self._choice = normal.choice
+            return True
+        if self._filter is None:
+            if normal.choice is None:
+                return True
+            self._filter = self._new_filter(self._choice)
+        is_own = self._filter.is_own(event, normal)
+        if is_own is None:
+            self.progress += 1
+            self.is_settled = bool(normal.finish_reason)
+            return False
+        self._add_held(run)
+        return is_own
+
+    def _new_filter(self, first: int) -> ChoiceFilter:
+        from orch.providers.streams.choices import ChoiceFilter  # few servers send several
+
+        return ChoiceFilter(
+            first,
+            has_text=self._has_increments or self._has_message or self._calls is not None,
+            has_end=bool(self._finish_reason),
+            is_asked=self._has_choices,
+        )
+
+    def _add_held(self, run: _Run, *, is_last: bool = False) -> None:
+        held = self._filter.take_held(is_last=is_last) if self._filter else ()
+        for event in held:
+            self._add(event, run)
 
     def _add_calls(self, fragments: Sequence[dict[str, Any]]) -> None:
         # few answers have one
@@ -131,8 +174,11 @@ class StreamedAnswer:
         self._calls.add_all(fragments)
 
     def last(self) -> Delta:
-        """Returns the delta that ends the answer. Raises ProviderError if the answer is not
-        whole."""
+        """Returns the delta that ends the answer, with the text that was held. Raises ProviderError
+        if the answer is not whole."""
+        run = _Run()
+        self._add_held(run, is_last=True)
+        rest = self._counted(run.close())
         if not self.is_finished or (
             not self._finish_reason and self._calls and not self._calls.are_whole
         ):
@@ -142,7 +188,13 @@ class StreamedAnswer:
             raise ProviderError(code, f"the server ended the answer with finish_reason {word}")
         calls = self._calls.finish() if self._calls else ()
         reason = self._finish_reason or ("tool_calls" if calls else "stop")
-        return Delta(tool_calls=calls, completion=self._usage.completion(reason))
+        return Delta(
+            "".join(delta.content for delta in rest),
+            "".join(delta.thinking for delta in rest),
+            calls,
+            logprobs=tuple(each for delta in rest for each in delta.logprobs),
+            completion=self._usage.completion(reason),
+        )
 
 
 class _Run:
@@ -187,13 +239,14 @@ async def until_cut(
     batches: AsyncGenerator[list[Event]], answer: StreamedAnswer
 ) -> AsyncGenerator[list[Event]]:
     """Yields the same batches. A connection that breaks, or is left open, behind a whole answer is
-    its end: some servers leave out the end of a chunked body. Closes `batches` at the end."""
+    its end: some servers leave out the end of a chunked body. So is what is no event: a few say
+    goodbye in words of their own. Closes `batches` at the end."""
     try:
         async with aclosing(batches):
             while batch := await (_next(batches) if answer.is_settled else anext(batches, None)):
                 yield batch
     except ProviderError as error:
-        if error.code not in ("cut", "stalled") or not answer.is_finished:
+        if not answer.ends_well(error):
             raise
 
 

@@ -65,10 +65,12 @@ def normalize(event: Mapping[str, Any]) -> NormalEvent:
 
 
 def _choice(choices: Any) -> dict[str, Any] | None:
-    """The first choice of a list; a few servers send an object."""
+    """The first choice of a list by its index; a few servers send an object."""
     if not choices:
         return None
-    choice = choices if isinstance(choices, dict) else choices[0]
+    if isinstance(choices, dict):
+        return choices
+    choice = choices[0] if len(choices) == 1 else min(choices, key=_index_of)
     return choice if isinstance(choice, dict) else None
 
 
@@ -125,6 +127,10 @@ def _choice_error(choice: dict[str, Any]) -> Any | None:
     from orch.providers.streams.failures import is_error
 
     return error if is_error(error) else None
+
+
+def _index_of(choice: Any) -> int:
+    return _index(choice.get("index")) if isinstance(choice, dict) else 0
 
 
 def _index(value: Any) -> int:

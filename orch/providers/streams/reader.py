@@ -29,7 +29,7 @@ class StreamReader:
     JSON between server-sent events, and label either as the other."""
 
     def __init__(self) -> None:
-        self._splitter, self._fields = LineSplitter(), EventFields()
+        self._splitter, self._fields = LineSplitter(), EventFields(self._add_unknown)
         self._document: JsonDocument | None = None
         self._is_first = True
         self._has_events = False
@@ -92,7 +92,8 @@ class StreamReader:
             self._document = JsonDocument(line)
 
     def _add_unknown(self, line: bytes) -> None:
-        """An unknown field is ignored, but a stream without any event is another language."""
+        """An unknown field and a bare value are ignored, but a stream without any event is another
+        language."""
         if self._has_events or not line.strip():
             return
         self._unknown.append(line[:60])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from orch.errors import ProviderError
@@ -17,18 +18,26 @@ from orch.providers.streams.lines import (
 Event = dict[str, Any] | None
 """The object of an event; None for the `[DONE]` that ends a stream."""
 _DONE = b"[DONE]"
-_KEEP_ALIVE = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
-"""Names of events without a meaning, whatever their data are."""
+_DONE_WORDS = frozenset({_DONE, b"DONE", b"[END]", b"END", b"[EOS]", b"EOF"})
+_END_NAMES = frozenset({"done", "[done]", "end", "eos", "close", "finish", "finished", "complete"})
+"""Names of an event that ends a stream, unless an object is in it; gateways and small servers send
+one, with or without `[DONE]`."""
+_NOTHING = frozenset({b"", b"{}", b"null", b"true", b"1", b"0"})
+_KEEP_ALIVE = frozenset(
+    {"ping", "pong", "heartbeat", "keepalive", "keep-alive", "keep_alive", "noop", "waiting"}
+)
+"""Names of events without a meaning, whatever their data are, and data without one."""
 KNOWN_FIELDS = frozenset({b"data", b"event", b"id", b"retry", b"error", b""})
 """Names of fields; a comment has the empty name, and llama.cpp sent `error:` until September 2025
 (PR 16109)."""
 
 
 class EventFields:
-    """The fields of the event that is being received. Raises ProviderError for over 16 MB."""
+    """The fields of the event that is being received. `ignore` is called with data that are passed
+    over. Raises ProviderError for over 16 MB."""
 
-    def __init__(self) -> None:
-        self._name = ""
+    def __init__(self, ignore: Callable[[bytes], None] = lambda _: None) -> None:
+        self._name, self._ignore = "", ignore
         self._data: list[bytes] = []
         self._size = 0
 
@@ -68,7 +77,10 @@ class EventFields:
         if data[:5] == b"data:":
             data = data[5:].lstrip()
         try:
-            out += _parse_named(name, data) if name else parse_data(data)
+            events = _parse_named(name, data) if name else parse_data(data)
+            out += events
+            if not events and not _is_keep_alive(name, data):
+                self._ignore(data)
         except ProviderError:
             if at_end and is_truncated(data):
                 raise cut_error() from None
@@ -79,15 +91,17 @@ class EventFields:
 
 
 def parse_data(data: bytes) -> list[Event]:
-    """The events of one event's data: none for `null` and for nothing, several for a list."""
+    """The events of one event's data: several for a list; none for nothing, for a number, a string,
+    a literal and the word of a keep-alive."""
     if data[:1] == b"{":
         value = _parse(data)
         return [value]
-    if not data or data == b"null":
-        return []
-    if data.strip(b'"').upper() in (_DONE, b"DONE"):
+    if data.strip(b'"').upper() in _DONE_WORDS:
         return [None]
-    return objects_of(_parse(data), data)
+    if data[:1] != b"[" and _is_keep_alive("", data):
+        return []
+    value = _parse(data)
+    return objects_of(value, data) if isinstance(value, list) else []
 
 
 def objects_of(value: Any, data: bytes) -> list[Event]:
@@ -115,9 +129,12 @@ def _parse(data: bytes) -> Any:
 def _parse_named(name: str, data: bytes) -> list[Event]:
     """The events of an event with a name; that of one called error is an error, whatever its
     form."""
-    if name.lower() in _KEEP_ALIVE:
+    word = name.lower()
+    if word in _KEEP_ALIVE:
         return []
-    if name.lower() != "error":
+    if word in _END_NAMES and (data in _NOTHING or _word(data) in _END_NAMES):
+        return [None]
+    if word != "error":
         return parse_data(data)
     try:
         value = parse_json(data)
@@ -126,6 +143,16 @@ def _parse_named(name: str, data: bytes) -> list[Event]:
     if isinstance(value, dict) and value.get("error"):
         return [value]
     return [{"error": value or "the server reported an error without a text"}]
+
+
+def _is_keep_alive(name: str, data: bytes) -> bool:
+    """Whether an event says nothing but that the connection lives."""
+    return data in (b"", b"null") or name.lower() in _KEEP_ALIVE or _word(data) in _KEEP_ALIVE
+
+
+def _word(data: bytes) -> str:
+    """Short data as a word in lower case, without quotation marks."""
+    return data[:16].strip(b'"').decode("utf-8", "replace").lower()
 
 
 def _is_whole(line: bytes) -> bool:

@@ -118,6 +118,10 @@ def test_text_before_an_unexpected_structure_is_kept() -> None:
         answer.raise_failure(load_stream_error)
 
 
+def test_what_follows_a_whole_answer_in_an_unexpected_structure_does_not_spoil_it() -> None:
+    assert text_of(piece("Hi", "stop"), {"choices": 5}) == "Hi"
+
+
 def test_a_message_that_repeats_the_deltas_is_not_read_again() -> None:
     whole = {"choices": [{"message": MESSAGE, "finish_reason": "stop"}]}
     assert text_of(piece("H"), piece("i"), whole) == "Hi"
@@ -202,7 +206,9 @@ async def test_a_connection_that_is_left_open_behind_the_end_is_not_waited_for(
     assert [delta.content for delta in (*deltas, answer.last())] == ["Hi", ""]
 
 
-@pytest.mark.parametrize(("code", "finish"), [("cut", "stop"), ("stalled", "length")])
+@pytest.mark.parametrize(
+    ("code", "finish"), [("cut", "stop"), ("stalled", "length"), ("bad_response", "stop")]
+)
 async def test_a_connection_that_breaks_behind_the_end_is_the_end(code: str, finish: str) -> None:
     assert await until_broken(code, piece("Hi", finish)) == ""
     assert await until_broken(code, piece("Hi")) == code

@@ -68,7 +68,7 @@ def fold(chunks: Sequence[bytes], recorded: Recorded) -> Result:
         for delta in read(chunks, answer):
             deltas.append(delta)
     except ProviderError as error:
-        if error.code != "cut" or not answer.is_finished:
+        if not answer.ends_well(error):
             return Result(deltas, error)
     try:
         return Result([*deltas, answer.last()])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orch.errors import ProviderError
 from orch.providers.streams.lines import MAX_LINE_BYTES
+from orch.providers.streams.reader import MAX_UNKNOWN_LINES, StreamReader
 from orch.providers.streams.sse import Event, EventFields
 from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split, untimed
 
@@ -80,6 +81,33 @@ def test_a_name_counts_for_one_event() -> None:
     assert events == [{"a": 1}, {"b": 2}]
 
 
+@pytest.mark.parametrize(
+    "data", [b'"ping"', b"1", b"2.5", b"true", b'"hi"', b"ping", b"keep-alive"]
+)
+def test_a_bare_value_is_passed_over_wherever_it_stands(data: bytes) -> None:
+    for end in (b"\n", b"\n\n"):
+        body = b'data: %b%bdata: {"a": 1}%bdata: %b\n\ndata: {"a": 2}\n\n' % (data, end, end, data)
+        assert events_of(body) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("data", [b"1", b'"lorem"', b"false"])
+def test_a_stream_of_bare_values_alone_is_none(data: bytes) -> None:
+    with pytest.raises(ProviderError, match="not an event"):
+        events_of(b"data: %b\n\n" % data * 3)
+    with pytest.raises(ProviderError, match="not an event"):
+        StreamReader().feed(b"data: %b\n\n" % data * (MAX_UNKNOWN_LINES + 1), [])
+
+
+@pytest.mark.parametrize("name", [b"end", b"done", b"Finish", b"close"])
+@pytest.mark.parametrize("data", [b"end", b"", b"{}", b"null", b'"done"', b"[DONE]", b"true"])
+def test_an_event_may_be_named_for_the_end(name: bytes, data: bytes) -> None:
+    assert events_of(b"event: " + name + b"\ndata: " + data + b"\n\n") == [None]
+
+
+def test_an_event_named_for_the_end_that_holds_an_object_is_that_object() -> None:
+    assert events_of(b'event: done\ndata: {"a": 1}\n\n') == [{"a": 1}]
+
+
 @pytest.mark.parametrize("data", [b"null", b"", b" ", b"\t"])
 def test_data_without_a_value_are_passed_over(data: bytes) -> None:
     assert events_of(b"data: " + data + b'\n\ndata: {"a": 1}\n\n') == [{"a": 1}]
@@ -116,7 +144,7 @@ def test_an_event_is_no_larger_than_a_line() -> None:
         fields.add_data(b"x", out)
 
 
-@pytest.mark.parametrize("done", ["DONE", "done", '"DONE"', "data: [DONE]"])
+@pytest.mark.parametrize("done", ["DONE", "done", '"DONE"', "data: [DONE]", "end", "[END]"])
 def test_the_end_is_known_in_other_spellings(done: str) -> None:
     assert events_of(f'data: {{"a": 1}}\n\ndata: {done}\n\n'.encode()) == [{"a": 1}, None]
 
