@@ -80,6 +80,13 @@ class OutputWriter:
         self._mode = mode
         self._display = None if mode.as_json or mode.jsonl else mode.make_display()
         self._held_text: list[str] = []
+        self._shown_early: set[str] = set()
+
+    def warn_early(self, message: str) -> None:
+        """Shows a warning before the first chunk; the chunk that brings it again is not shown."""
+        if self._display is not None:
+            self._shown_early.add(message)
+            self._display.show({"type": "warning", "message": message})
 
     def write(self, chunk: dict[str, Any]) -> None:
         """Writes one chunk. Raises BrokenPipeError when the reader is gone."""
@@ -88,7 +95,7 @@ class OutputWriter:
         elif self._mode.as_json:
             if chunk["type"] == "done":
                 render.print_json(chunk["result"])
-        elif self._display is not None:
+        elif self._display is not None and chunk.get("message") not in self._shown_early:
             for each in self._releases(chunk) if self._mode.drops_partial_text else (chunk,):
                 self._display.show(each)
 
@@ -117,6 +124,7 @@ async def consume(run: Run, mode: OutputMode) -> None:
     from orch.execution import serialize
 
     writer = OutputWriter(mode)
+    run.on_waiting = writer.warn_early
     try:
         async with aclosing(run.events()) as events:
             async for event in events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,10 +18,10 @@ from orch.execution.answer_checks import (
 )
 from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
-from orch.execution.loading import LoadingWait, Waiting
 from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
+from orch.providers.http.loading import LoadingWait, Waiting
 from orch.providers.streams.thinking_markers import ThinkingSplitter, may_lack_opening
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate
@@ -84,11 +85,12 @@ class ModelCall:
     async def events(self) -> AsyncGenerator[CallEvent]:
         """Content, thinking and tool calls as they arrive; then checks the answer."""
         self._started_at = time.perf_counter()  # the wait for a slot is over
-        wait, done = LoadingWait(self.request), False
+        request, done = self.request, False
+        wait = LoadingWait(request.model, request.first_token_timeout_s)
         while not done:
             has_begun = False
             try:
-                async with aclosing(self._provider.chat(wait.request)) as deltas:
+                async with aclosing(self._provider.chat(request)) as deltas:
                     async for delta in deltas:
                         has_begun = True
                         for event in self._delta_events(delta):
@@ -100,6 +102,7 @@ class ModelCall:
                 if notice := wait.add(failure):
                     yield notice
                 await wait.pause()
+                request = replace(self.request, first_token_timeout_s=wait.left_s)
                 self._loading_s = time.perf_counter() - self._started_at
         for event in self._last_events():
             yield event

@@ -11,7 +11,6 @@ from orch.errors import ProviderError
 from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
 from orch.execution.events import Fallback, Metadata, RunEvent
 from orch.execution.json_schema import AnswerSchema
-from orch.execution.loading import Waiting
 from orch.execution.request import Prompt, build_chat_request, estimated_prompt_tokens
 from orch.execution.results import RunState, all_failed_error, last_resort_warning
 from orch.execution.retry import (
@@ -22,6 +21,7 @@ from orch.execution.retry import (
     state_for_retry,
 )
 from orch.execution.runtime import Runtime
+from orch.providers.http.loading import Waiting
 from orch.routing.admission import slot_request
 from orch.routing.router import Plan
 from orch.types import Attempt, Candidate, Decision, ModelKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
@@ -16,7 +16,6 @@ from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
 from orch.execution.fallback import FallbackChain, decision_for
 from orch.execution.json_schema import AnswerSchema, schema_from_format
-from orch.execution.loading import LoadingWait
 from orch.execution.results import (
     RunState,
     build_record,
@@ -26,12 +25,13 @@ from orch.execution.results import (
 )
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
+from orch.providers.http.loading import LoadingWait
 from orch.routing.model_state import free_context
 from orch.routing.router import REAL_MODEL_ANSWERED, Plan
 from orch.routing.wording import reason_text
 from orch.storage.answers import CachedAnswer
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, prepare_task, text_size
-from orch.types import Decision, ModelKey, Reason, RunResult
+from orch.types import FIRST_TOKEN_TIMEOUT_S, Decision, ModelKey, Reason, RunResult
 
 OnPartial = Literal["restart", "continue", "stop"]
 """When a model fails after it gave text: restart (the text was buffered and is dropped), continue
@@ -50,6 +50,8 @@ class Run:
         self.error: OrchError | None = None
         """Why it ended without an answer, with the partial text; also after an interruption, when
         no event can report it any more."""
+        self.on_waiting: Callable[[str], None] = lambda message: None
+        """Called with a warning before the first event, which brings it again."""
 
     @property
     def run_id(self) -> str:
@@ -132,9 +134,10 @@ class Run:
 
     async def _plan(self, prepared: PreparedTask) -> Plan:
         """Chooses the models; waits where a server can't list its models because it still loads
-        them, and no other model can take the task. The metadata comes first, so that the wait is
-        told after it."""
-        state, wait = self._state, LoadingWait.of_server(self._state.task.timeout_s)
+        them, and no other model can take the task. The metadata is the first event, so that the
+        warning of the wait follows it; `on_waiting` is called when the wait begins."""
+        state = self._state
+        wait = LoadingWait("the model", state.task.timeout_s or FIRST_TOKEN_TIMEOUT_S)
         while True:
             try:
                 return await self._runtime.router.plan(state.task, prepared)
@@ -147,6 +150,7 @@ class Run:
                     raise OrchError(error.message, hint, code="timeout") from None
                 if notice := wait.add(refusal):
                     state.warning(notice.message)
+                    self.on_waiting(notice.message)
                 await wait.pause()
 
     async def _call_models(

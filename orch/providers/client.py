@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -15,11 +15,13 @@ from orch.config.headers import request_headers
 from orch.config.urls import display_url, is_local_url
 from orch.errors import ProviderError
 from orch.providers.http.errors import to_provider_error, transport_errors
+from orch.providers.http.loading import when_loaded
 from orch.providers.http.transport import Endpoint, HttpResponse, Transport, open_transport
 from orch.providers.load_balancer import MAX_RETRY_AFTER_S, InFlightRequest, LoadBalancer
 from orch.providers.read_limits import (
     MAX_ERROR_BYTES,
     MAX_JSON_BYTES,
+    MAX_VECTOR_BYTES,
     error_line,
     read_body,
     read_prefix,
@@ -31,6 +33,7 @@ QUICK_TIMEOUT_S = 5.0
 """For requests that a working server answers from memory: its version, its list of models."""
 MOST_REDIRECTS = 3
 """Redirects within one server that are followed for one request."""
+EMBED_TIMEOUT_S = 120.0
 TOTAL_PER_READ_TIMEOUT = 4
 """The timeout of a whole response, as a multiple of the timeout of one read."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
@@ -173,6 +176,17 @@ class HttpClient:
             raise ProviderError(
                 "timeout", f"the answer to {path} was not complete within {total_s:g} s"
             ) from None
+
+    async def embeddings(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`json` for the `input` texts of a `model`; for up to EMBED_TIMEOUT_S it waits while the
+        server loads the model."""
+        size = MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(body["input"])
+
+        def ask(left_s: float) -> Awaitable[dict[str, Any]]:
+            at = self.load_balancer.order()
+            return self.json("POST", path, body, timeout_s=left_s, at=at, max_bytes=size)
+
+        return await when_loaded(body["model"], EMBED_TIMEOUT_S, ask)
 
     async def aclose(self) -> None:
         """Closes the transports of this event loop."""

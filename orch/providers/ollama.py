@@ -25,12 +25,7 @@ from orch.providers.ollama_metadata import (
     parse_installed,
     parse_model_info,
 )
-from orch.providers.read_limits import (
-    MAX_JSON_BYTES,
-    MAX_VECTOR_BYTES,
-    error_line,
-    model_entries,
-)
+from orch.providers.read_limits import error_line, model_entries
 from orch.providers.remote_models import RemotePolicy, remote_host_of
 from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.reader import iter_batches, iter_objects
@@ -43,7 +38,6 @@ from orch.providers.thinking_effort import (
     refuses_thinking,
 )
 
-EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
 _TOP_LEVEL = ("think", "keep_alive", "logprobs", "top_logprobs")
@@ -158,20 +152,15 @@ class OllamaClient:
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
     ) -> list[list[float]]:
-        """Calls `/api/embed`, again with `truncate: false`."""
+        """Calls `/api/embed`, again with `truncate: false`; waits while a server loads the
+        model."""
         if not self._remote.has_seen(model):  # memory embeds without taking an inventory first
             await self.installed()
             self._remote.check(model)
             await self.info(model)
         self._remote.check(model)
-        answer = await self._http.json(
-            "POST",
-            "/api/embed",
-            {"truncate": False, **extra, "model": model, "input": list(texts)},
-            timeout_s=EMBED_TIMEOUT_S,
-            at=self._http.load_balancer.order(),
-            max_bytes=MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts),
-        )
+        body = {"truncate": False, **extra, "model": model, "input": list(texts)}
+        answer = await self._http.embeddings("/api/embed", body)
         self._remote.check_answer(model, answer)
         with validating():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]

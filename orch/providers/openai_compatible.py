@@ -19,11 +19,7 @@ from orch.providers.client import (
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
-from orch.providers.read_limits import (
-    MAX_JSON_BYTES,
-    MAX_VECTOR_BYTES,
-    model_entries,
-)
+from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
 from orch.providers.remote_models import RemotePolicy, remote_host_of
 from orch.providers.streams.answer import StreamedAnswer, until_cut
@@ -32,7 +28,6 @@ from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import openai_effort
 
-EMBED_TIMEOUT_S = 120.0
 _OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
@@ -125,18 +120,12 @@ class OpenAIClient:
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
     ) -> list[list[float]]:
-        """Calls `/v1/embeddings`."""
+        """Calls `/v1/embeddings`; waits while the server loads the model."""
         self._remote.check(model)
         excluded = (*_OLLAMA_ONLY, "encoding_format", "options")
         fields = {key: value for key, value in extra.items() if key not in excluded}
-        answer = await self._http.json(
-            "POST",
-            "embeddings",
-            {**fields, "model": model, "input": list(texts)},
-            timeout_s=EMBED_TIMEOUT_S,
-            at=self._http.load_balancer.order(),
-            max_bytes=MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts),
-        )
+        body = {**fields, "model": model, "input": list(texts)}
+        answer = await self._http.embeddings("embeddings", body)
         with validating():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]

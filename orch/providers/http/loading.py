@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple, Self
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from orch.errors import ProviderError
-from orch.providers.chat import ChatRequest
-from orch.types import FIRST_TOKEN_TIMEOUT_S
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 3.0
 """Between two requests; each pause is half as long again as the one before."""
@@ -20,6 +17,7 @@ _REASONS = {
     "busy": "has to wait: its server is busy",
 }
 """Codes that are waited for, and what is said about them."""
+_T = TypeVar("_T")
 
 
 class Waiting(NamedTuple):
@@ -29,19 +27,21 @@ class Waiting(NamedTuple):
 
 
 class LoadingWait:
-    """The wait of one call. `request` is what to send next: its timeout is what is left."""
+    """The wait of one call, for up to `limit_s`. `model` is how messages name what is waited
+    for."""
 
-    def __init__(self, request: ChatRequest, clock: Callable[[], float] = time.monotonic) -> None:
-        self.request, self._original, self._clock = request, request, clock
-        self._deadline = clock() + request.first_token_timeout_s
+    def __init__(
+        self, model: str, limit_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._model, self._limit_s, self._clock = model, limit_s, clock
+        self._deadline = clock() + limit_s
         self._pause_s = FIRST_PAUSE_S
         self._refusal: ProviderError | None = None
 
-    @classmethod
-    def of_server(cls, timeout_s: float | None) -> Self:
-        """A wait for a server that has not listed its models yet."""
-        limit_s = timeout_s or FIRST_TOKEN_TIMEOUT_S
-        return cls(ChatRequest("the model", [], first_token_timeout_s=limit_s))
+    @property
+    def left_s(self) -> float:
+        """Seconds until the timeout, for the next request: at least a tenth."""
+        return max(self._deadline - self._clock(), 0.1)
 
     @property
     def has_time(self) -> bool:
@@ -60,11 +60,10 @@ class LoadingWait:
         self._refusal = failure
         if earlier is not None:
             return None
-        return Waiting(f"{self._original.model} {_REASONS[failure.code]}; orch waits for it")
+        return Waiting(f"{self._model} {_REASONS[failure.code]}; orch waits for it")
 
     def _timeout(self, refusal: ProviderError) -> ProviderError:
-        model, limit_s = self._original.model, self._original.first_token_timeout_s
-        message = f"{model} was not ready within {limit_s:g} s: {refusal.message}"
+        message = f"{self._model} was not ready within {self._limit_s:g} s: {refusal.message}"
         return ProviderError("timeout", message)
 
     def next_pause_s(self) -> float:
@@ -75,7 +74,20 @@ class LoadingWait:
         return max(pause_s, 0.0)
 
     async def pause(self) -> None:
-        """Sleeps until the next request is due, and shortens its timeout."""
+        """Sleeps until the next request is due."""
         await asyncio.sleep(self.next_pause_s())
-        left_s = max(self._deadline - self._clock(), 0.1)
-        self.request = replace(self._original, first_token_timeout_s=left_s)
+
+
+async def when_loaded(model: str, limit_s: float, call: Callable[[float], Awaitable[_T]]) -> _T:
+    """The result of `call`, which takes the seconds that are left, once the server has loaded the
+    model. Raises ProviderError, after `limit_s` with the code `timeout`."""
+    wait, failure = LoadingWait(model, limit_s), None
+    while True:
+        try:
+            return await call(limit_s if failure is None else wait.left_s)
+        except ProviderError as error:
+            failure = error
+        if failure.code == "busy":
+            raise failure
+        wait.add(failure)
+        await wait.pause()
