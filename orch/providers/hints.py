@@ -48,35 +48,68 @@ _CONFIG = "orch config path shows the file"
 DENIED_HINT = (
     f'check api_key of the provider in models.yaml, such as api_key: "${{NAME}}"; {_CONFIG}'
 )
-_HINTS = {
+_LATER = "orch health shows when it answers"
+_HINTS: Mapping[str, str] = {
     "denied": DENIED_HINT,
     "certificate": (
-        "name the server's certificate, if you trust it: SSL_CERT_FILE=FILE before the command"
+        "name the server's certificate, if you trust it: SSL_CERT_FILE=FILE before the command, or"
+        f" verify: FILE at the provider in models.yaml; {_CONFIG}"
+    ),
+    "unfit_certificate": (
+        "this shows its names and dates; correct it, or base_url in models.yaml, or this machine's"
+        " clock:\n  openssl s_client -connect {address} </dev/null | openssl x509 -noout -text"
     ),
     "tls": "check http:// and https:// in base_url in models.yaml: the server speaks the other one",
+    "not_http": (
+        "base_url in models.yaml names the port of another program: llama.cpp's server has 8080,"
+        f" LM Studio 1234, vLLM 8000; {_CONFIG}"
+    ),
     "name": f"check the host name in base_url in models.yaml; {_CONFIG}",
+    "path": (
+        "base_url in models.yaml is not the address of OpenAI's API: such as"
+        f" http://127.0.0.1:8080/v1; an Ollama is kind: ollama; {_CONFIG}"
+    ),
     "redirect": (
         "write the address that it redirects to, without the path of the API, as base_url in"
         f" models.yaml; {_CONFIG}"
     ),
     "loading": "it is starting: try again in a moment, orch health shows when it is ready",
-    "busy": "try again in a moment: orch health shows when it answers",
+    "busy": f"try again in a moment: {_LATER}",
+    "rate_limited": "try again later, or -m MODEL asks another one: orch models lists them",
     "timeout": "it accepts connections and does not answer: restart it, then orch health",
+    "cut": f"check the port in base_url in models.yaml, or restart the server; {_LATER}",
+    "server_error": f"the server's own log says why; {_LATER}",
+    "rejected": f"the server's own log says why; it may want another version of its API; {_CONFIG}",
 }
-_DENIED_BY_OLLAMA = (
-    "a cloud model needs an account: ollama signin, on the machine of Ollama; behind a proxy that"
-    f" asks for a key, {DENIED_HINT}"
-)
-_WRONG_PATH = {
-    "ollama": (
+"""By cause, for every kind of server; `{address}` stands for host and port."""
+_OWN_HINTS: Mapping[tuple[str, str], str] = {
+    ("ollama", "denied"): (
+        "a cloud model needs an account: ollama signin, on the machine of Ollama; behind a proxy"
+        f" that asks for a key, {DENIED_HINT}"
+    ),
+    ("ollama", "path"): (
         "base_url in models.yaml is not the address of an Ollama: such as http://127.0.0.1:11434;"
         f" a server with OpenAI's API is kind: openai; {_CONFIG}"
     ),
-    "openai": (
-        "base_url in models.yaml is not the address of OpenAI's API: such as"
-        f" http://127.0.0.1:8080/v1; an Ollama is kind: ollama; {_CONFIG}"
+    ("ollama", "not_http"): (
+        "base_url in models.yaml names the port of another program: Ollama's is 11434, such as"
+        f" http://127.0.0.1:11434; {_CONFIG}"
+    ),
+    ("ollama", "server_error"): (
+        "Ollama's log says why: journalctl -u ollama on Linux, ~/.ollama/logs/server.log on macOS;"
+        f" {_LATER}"
     ),
 }
+"""By kind and cause, where one kind of server needs another hint."""
+_SAME = {
+    "page": "path",
+    "bad_response": "path",
+    "model_not_found": "path",
+    "stalled": "timeout",
+    "stream_error": "server_error",
+}
+"""Causes with the hint of another one. A model that is not found is a path that is none, where the
+models are listed."""
 
 
 def provider_hint(provider: Provider, failure: ProviderError) -> str:
@@ -93,24 +126,20 @@ def hint_for(
     kind: str, cause: str, urls: tuple[str, ...], is_installed: Callable[[str], bool]
 ) -> str:
     """The hint of the table. `cause` is one of `cause_of`."""
-    if cause in ("path", "page"):
-        return _WRONG_PATH.get(kind, _WRONG_PATH["openai"])
-    if (kind, cause) == ("ollama", "denied"):
-        return _DENIED_BY_OLLAMA
-    if cause in _HINTS:
-        return _HINTS[cause]
-    if cause != "refused":
-        return "orch health shows what is wrong"
-    return start_hint(server_of(kind, urls), urls, is_installed)
+    if cause == "refused":
+        return start_hint(server_of(kind, urls), urls, is_installed)
+    cause = _SAME.get(cause, cause)
+    hint = _OWN_HINTS.get((kind, cause)) or _HINTS.get(cause, "orch health shows what is wrong")
+    return hint.replace("{address}", _address(urls[0]))
 
 
 def cause_of(failure: ProviderError, url: str) -> str:
-    """Why a request failed: refused, certificate, tls, name, path, page, redirect, denied, loading,
-    busy, timeout; else the failure's code."""
+    """Why a request failed: the failure's own cause; of a connection that failed refused,
+    certificate, tls or name; else the failure's code."""
     if failure.cause:
         return failure.cause
     if failure.code != "connect":
-        return "path" if failure.code == "model_not_found" else failure.code
+        return failure.code
     names = _exception_names(failure)
     if "SSLCertVerificationError" in names or "certificate" in failure.message:
         return "certificate"
@@ -178,3 +207,8 @@ def _start_command(server: ServerProgram, url: str) -> str:
 def _port(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or {"https": 443}.get(parts.scheme, 80)
+
+
+def _address(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    return f"{f'[{host}]' if ':' in host else host}:{_port(url)}"

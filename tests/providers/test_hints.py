@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from orch.config.spec import Provider
-from orch.errors import ProviderError
+from orch.errors import RUN_CODES, ProviderError
 from orch.providers.client import HttpClient
 from orch.providers.hints import cause_of, hint_for, provider_hint
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orch_command import orch
+from tests.support.raw_server import raw_server
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -77,6 +79,10 @@ def test_a_server_on_another_machine_is_not_started_here() -> None:
     ("cause", "words"),
     [
         ("certificate", "SSL_CERT_FILE"),
+        ("unfit_certificate", "openssl"),
+        ("not_http", "11434"),
+        ("rate_limited", "later"),
+        ("cut", "port"),
         ("tls", "http:// and https://"),
         ("name", "host name"),
         ("path", "kind: openai"),
@@ -93,6 +99,49 @@ def test_each_cause_has_a_hint_of_its_own(cause: str, words: str) -> None:
     hint = hint_for("ollama", cause, (NOWHERE,), everywhere)
     assert words in hint
     assert "ollama serve" not in hint
+
+
+def causes_in_source() -> set[str]:
+    """What orch passes as the cause of a failure, as far as it stands there as a word."""
+    files = (Path(__file__).parents[2] / "orch").rglob("*.py")
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))))
+    words = (node for node in nodes if isinstance(node, ast.keyword) and node.arg == "cause")
+    return {str(each.value.value) for each in words if isinstance(each.value, ast.Constant)}
+
+
+RETURNED = {"certificate", "unfit_certificate", "tls", "path", "page"}
+"""Causes that functions choose: those of TLS, and of an answer that is none."""
+OF_LISTS = set(
+    "model_not_found timeout stalled rate_limited loading busy server_error rejected denied"
+    " bad_response stream_error cut".split()
+)
+"""Codes that listing the models of a server can end with."""
+
+
+@pytest.mark.parametrize("kind", ["ollama", "openai"])
+def test_every_cause_that_occurs_has_a_hint_for_every_kind_of_server(kind: str) -> None:
+    causes = causes_in_source() | RETURNED | OF_LISTS | {"refused", "name"}
+    assert {"not_http", "redirect"} <= causes
+    hints = {cause: hint_for(kind, cause, (NOWHERE,), everywhere) for cause in causes}
+    assert [cause for cause, hint in hints.items() if not hint or "what is wrong" in hint] == []
+    assert {*RUN_CODES} >= OF_LISTS
+
+
+def test_an_unfit_certificate_is_shown_by_a_command_with_the_servers_address() -> None:
+    hint = hint_for("openai", "unfit_certificate", ("https://me:pw@[::1]/v1",), everywhere)
+    assert "openssl s_client -connect [::1]:443 </dev/null |" in hint
+    assert "pw" not in hint
+
+
+async def test_a_port_that_does_not_speak_http_is_told_by_kind() -> None:
+    async with raw_server(b"\x15\x03\x01\0\x02\x02F" + b"\0" * 200) as server:
+        failed = await failure_at(server.url)
+    ollama, other = (
+        provider_hint(Provider(kind=kind, base_url=server.url), failed)
+        for kind in ("ollama", "openai")
+    )
+    assert "Ollama's is 11434" in ollama
+    assert "LM Studio 1234" in other
 
 
 def test_ollama_asks_for_an_account_and_a_proxy_before_it_for_a_key() -> None:
