@@ -62,6 +62,10 @@ COMMANDS = {
         "orch.cli.commands.serve",
         "Serve the OpenAI and Ollama APIs, and orch's own, on this machine.",
     ),
+    "launch": (
+        "orch.cli.commands.launch",
+        "Start Claude Code, Codex or OpenCode at your own models, and a server if none is running.",
+    ),
     "page": ("orch.cli.commands.page", "Open the running server's page in your browser."),
     "config": (
         "orch.cli.commands.config",

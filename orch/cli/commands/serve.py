@@ -88,7 +88,7 @@ def serve_command(
     """Serve the OpenAI and Ollama APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
         return
-    _check_packages(*(() if no_ui else PAGE_PACKAGES))
+    check_packages(*(() if no_ui else PAGE_PACKAGES))
     from orch.cli import render
     from orch.server.http.connection_limits import ConnectionLimits
     from orch.server.http.keys import ApiKeys
@@ -103,7 +103,7 @@ def serve_command(
         max_body_bytes=int(max_body_mb * 2**20),
     )
     if detach:
-        _detach(sys.argv)
+        _detach(sys.argv[1:])
         return
     run_server(
         context.chosen_config_dir(ctx),
@@ -115,7 +115,7 @@ def serve_command(
     )
 
 
-def _check_packages(*more: str) -> None:
+def check_packages(*more: str) -> None:
     from importlib.util import find_spec
 
     missing = [name for name in (*REQUIRED_PACKAGES, *more) if find_spec(name) is None]
@@ -128,22 +128,30 @@ def _check_packages(*more: str) -> None:
 # ---------------------------------------------------------------- in the background
 
 
-def _detach(argv: list[str]) -> None:
-    """Starts the same command without --detach and waits until it answers.
+def _detach(words: list[str]) -> None:
+    """Starts the same command without --detach and says where it serves. Raises OrchError."""
+    from orch.cli import render
 
-    Raises OrchError with the first line of its output if it does not.
+    info = start_in_background([word for word in words if word != "--detach"])
+    render.print_stdout(
+        f"orch serves at {info['url']} (process {info['pid']}); orch serve stop ends it"
+    )
+
+
+def start_in_background(words: list[str]) -> dict[str, Any]:
+    """Starts `orch WORDS`, a server, waits until it answers and returns its description of itself.
+
+    Raises OrchError with the first line of its output if it does not answer.
     """
     import subprocess
 
-    from orch.cli import render
     from orch.config import paths
 
-    info = _checked_info()
+    info = checked_info()
     if info:
         raise OrchError(f"a server is already running {_where(info)}", "orch serve stop")
     log = paths.data_dir() / "serve.log"
     paths.touch_private(log)
-    words = [word for word in argv[1:] if word != "--detach"]
     begin = log.stat().st_size
     with log.open("ab") as stream:
         # -P: `-c` puts the working directory first on sys.path, and a cloned folder's yaml.py would
@@ -164,9 +172,7 @@ def _detach(argv: list[str]) -> None:
             f" {output.splitlines()[0].removeprefix('orch: ') if output else 'it printed nothing'}",
             f"see {log}",
         )
-    render.print_stdout(
-        f"orch serves at {info['url']} (process {info['pid']}); orch serve stop ends it"
-    )
+    return info
 
 
 def server_info() -> dict[str, Any] | None:
@@ -182,7 +188,7 @@ def server_info() -> dict[str, Any] | None:
         return None
 
 
-def _checked_info() -> dict[str, Any] | None:
+def checked_info() -> dict[str, Any] | None:
     """`server_info`. Raises OrchError for a server that takes no more connections."""
     info = server_info()
     if info is not None and "pid" not in info and "stuck" not in info:
@@ -250,7 +256,7 @@ def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
     from orch.cli.via_server import local_fingerprint
     from orch.server.instance_lock import lock_holder
 
-    info = _checked_info()
+    info = checked_info()
     stuck = info is not None and "stuck" in info
     if as_json:
         render.print_json(

@@ -1,0 +1,73 @@
+"""Codex's config.toml: orch's settings, and their place among those that Codex and its user have
+written there (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from orch.cli.clients.endpoint import KEY_VARIABLE, ClientModel, Endpoint
+
+
+def settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
+    """The settings by dotted key, each value as TOML on one line
+    (https://developers.openai.com/codex/config-reference)."""
+    provider = {
+        "name": "orch",
+        "base_url": endpoint.openai_url,
+        "wire_api": "responses",
+        **({"env_key": KEY_VARIABLE} if endpoint.needs_key else {}),
+    }
+    return {
+        "model": _toml(model.name),
+        "model_provider": _toml("orch"),
+        **({"model_context_window": str(model.context)} if model.context else {}),
+        "model_providers.orch": "{ "
+        + ", ".join(f"{name} = {_toml(value)}" for name, value in provider.items())
+        + " }",
+        # a server would have to run it, and orch does not
+        "web_search": _toml("disabled"),
+        "analytics.enabled": "false",
+        "feedback.enabled": "false",
+        "check_for_update_on_startup": "false",
+    }
+
+
+def text(own: Mapping[str, str]) -> str:
+    """The settings, one a line."""
+    return "".join(f"{key} = {value}\n" for key, value in own.items())
+
+
+def merged(existing: str, own: Mapping[str, str]) -> str:
+    """The file with orch's settings first, and all others as they are.
+
+    Raises ValueError where the whole would not be TOML.
+    """
+    import tomllib  # 4 ms that no other command needs
+
+    head, table, tables = _split(existing)
+    others = [line for line in head if line.partition("=")[0].strip() not in OWN_KEYS]
+    whole = text(own) + "".join(others) + table + tables
+    tomllib.loads(whole)
+    return whole
+
+
+OWN_KEYS = frozenset(
+    "model model_provider model_context_window model_providers.orch web_search analytics.enabled"
+    " feedback.enabled check_for_update_on_startup".split()
+)
+"""Every key that `settings` may have: a line with one of them is orch's."""
+
+
+def _split(existing: str) -> tuple[list[str], str, str]:
+    """The lines before the first table, the line that begins it, and the rest."""
+    lines = existing.splitlines(keepends=True)
+    first = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), None)
+    if first is None:
+        return lines, "", ""
+    return lines[:first], lines[first], "".join(lines[first + 1 :])
+
+
+def _toml(value: str) -> str:
+    """A basic string: TOML's escapes are those of JSON."""
+    return json.dumps(value).replace("\x7f", "\\u007f")

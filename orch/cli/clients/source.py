@@ -1,0 +1,115 @@
+"""Finds the endpoint that a client is to use: the running server, else what is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from orch.cli import context
+from orch.cli.clients.endpoint import (
+    KEY_VARIABLE,
+    OFFERED,
+    ClientModel,
+    Endpoint,
+    models_of,
+)
+from orch.errors import ModelNotFoundError, OrchError, UsageError
+from orch.server.local_client import NoServerError, request_json
+
+if TYPE_CHECKING:
+    import typer
+
+DEFAULT_URL = "http://127.0.0.1:11435"
+PROBE_TIMEOUT_S = 5.0
+UNAUTHORIZED = 401
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+
+
+def endpoint_of_server(info: dict[str, Any]) -> Endpoint:
+    """The running server's endpoint, by its description of itself. Raises OrchError."""
+    url = reachable_url(info["url"])
+    try:
+        models = request_json("GET", "/orch/models")[1]["models"]
+    except (NoServerError, KeyError):
+        raise OrchError("the server does not answer", "orch serve status") from None
+    return Endpoint(url, models_of(models), _asks_for_key(url))
+
+
+def reachable_url(url: str) -> str:
+    """A URL that reaches a server which listens at every address."""
+    parts = urlsplit(url)
+    host = _ANY_ADDRESS.get(parts.hostname or "")
+    return f"{parts.scheme}://{host}:{parts.port}" if host else url
+
+
+def _asks_for_key(url: str) -> bool:
+    """Whether the server refuses a request without a key. Raises OrchError where none comes
+    through."""
+    import http.client
+
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/v1/models/auto")
+        return connection.getresponse().status == UNAUTHORIZED
+    except (OSError, http.client.HTTPException) as error:
+        raise OrchError(f"{url} does not answer: {error}", "orch serve status") from None
+    finally:
+        connection.close()
+
+
+def endpoint_of_inventory(ctx: typer.Context) -> Endpoint:
+    """The endpoint that a server started now would be, by the configuration and what is installed.
+
+    Raises ConfigError.
+    """
+    from orch.routing.catalog import describe
+
+    inventory = asyncio.run(_inventory(ctx))
+    models = models_of(map(describe, inventory.states))
+    return Endpoint(DEFAULT_URL, models, bool(os.environ.get(KEY_VARIABLE)))
+
+
+async def _inventory(ctx: typer.Context) -> Any:
+    async with context.open_orchestrator(ctx) as orchestrator:
+        return await orchestrator.runtime.registry.snapshot(with_unlisted=True)
+
+
+def chosen_model(endpoint: Endpoint, name: str) -> ClientModel:
+    """The model of that name, also of an alias that only the server knows. Raises
+    ModelNotFoundError."""
+    known = endpoint.find(name)
+    if known:
+        return replace(known, name=name)
+    try:
+        status, answer = request_json("GET", f"/v1/models/{quote(name, safe='/:')}")
+    except NoServerError:
+        status, answer = 404, {}
+    if status != 200:
+        message = answer.get("error", {}).get("message") or f"no model is called {name!r}"
+        raise ModelNotFoundError(name, message, _names_hint(endpoint.installed))
+    return ClientModel(name, int(answer.get("context_length") or 0), tools=True)
+
+
+def _names_hint(models: Iterable[ClientModel]) -> str:
+    return f"one of: {', '.join((*OFFERED, *(model.name for model in models)))}"
+
+
+def key_of_environment() -> str:
+    """The key of ORCH_API_KEY: the first, where it has several by name. Raises UsageError where it
+    is not set."""
+    value = os.environ.get(KEY_VARIABLE, "").strip()
+    if not value:
+        raise UsageError(
+            f"the server asks for a key, and {KEY_VARIABLE} is not set",
+            f"read -rs {KEY_VARIABLE}; export {KEY_VARIABLE}  # then paste one of its keys",
+        )
+    if "," not in value and "=" not in value.rstrip("="):
+        return value
+    return value.split(",")[0].partition("=")[2].strip()

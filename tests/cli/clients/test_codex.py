@@ -1,0 +1,65 @@
+"""Codex's config.toml: valid TOML with orch's settings, and what else stood there."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from orch.cli.clients import codex
+from orch.cli.clients.endpoint import ClientModel, Endpoint
+
+SERVED = Endpoint("http://127.0.0.1:11435")
+AUTO = ClientModel("auto", 65_536, tools=True)
+
+
+def test_codex_asks_orch_by_responses_with_the_context_that_is_there_and_reports_nothing() -> None:
+    assert tomllib.loads(codex.text(codex.settings(SERVED, AUTO))) == {
+        "model": "auto",
+        "model_provider": "orch",
+        "model_context_window": 65_536,
+        "model_providers": {
+            "orch": {
+                "name": "orch",
+                "base_url": "http://127.0.0.1:11435/v1",
+                "wire_api": "responses",
+            }
+        },
+        "web_search": "disabled",
+        "analytics": {"enabled": False},
+        "feedback": {"enabled": False},
+        "check_for_update_on_startup": False,
+    }
+
+
+def test_a_key_is_named_by_its_variable_and_an_unknown_context_is_left_out() -> None:
+    served = Endpoint(SERVED.url, needs_key=True)
+    written = tomllib.loads(codex.text(codex.settings(served, ClientModel("auto"))))
+    assert written["model_providers"]["orch"]["env_key"] == "ORCH_API_KEY"
+    assert "model_context_window" not in written
+
+
+def test_every_key_that_may_be_written_is_known_as_orchs() -> None:
+    assert set(codex.settings(SERVED, AUTO)) == codex.OWN_KEYS
+
+
+def test_what_codex_and_its_user_wrote_stays_and_orchs_own_lines_are_replaced() -> None:
+    old = codex.text(codex.settings(Endpoint("http://127.0.0.1:9"), ClientModel("old", 1)))
+    theirs = 'personality = "calm"\n\n[projects."/src"]\ntrust_level = "trusted"\nmodel = "x"\n'
+    merged = codex.merged(old + theirs, codex.settings(SERVED, AUTO))
+    read = tomllib.loads(merged)
+    assert (read["model"], read["personality"]) == ("auto", "calm")
+    assert read["projects"]["/src"] == {"trust_level": "trusted", "model": "x"}
+    assert codex.merged(merged, codex.settings(SERVED, AUTO)) == merged
+
+
+@pytest.mark.parametrize("existing", ["what = is this", "[analytics]\nenabled = true\n"])
+def test_a_file_that_can_not_be_merged_is_refused(existing: str) -> None:
+    with pytest.raises(ValueError, match=r"line|column|overwrite|analytics"):
+        codex.merged(existing, codex.settings(SERVED, AUTO))
+
+
+def test_a_name_with_quotes_stays_one_value() -> None:
+    name = 'a"\nmodel_provider = "b\x7f'
+    read = tomllib.loads(codex.text(codex.settings(SERVED, ClientModel(name))))
+    assert (read["model"], read["model_provider"]) == (name, "orch")
