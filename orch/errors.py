@@ -64,7 +64,7 @@ RUN_CODES = {
 
 class OrchError(Exception):
     """What happened, and in `hint` what to type next. Holds the partial answer and all
-    attempts."""
+    attempts, and of too long a prompt the tokens that it needs and those that there are."""
 
     code = "error"
 
@@ -79,6 +79,8 @@ class OrchError(Exception):
         warnings: Sequence[str] = (),
         run_id: str = "",
         retry_after_s: float | None = None,
+        prompt_tokens: int | None = None,
+        context_tokens: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -89,6 +91,7 @@ class OrchError(Exception):
         self.warnings = tuple(warnings)
         self.run_id = run_id
         self.retry_after_s = retry_after_s
+        self.prompt_tokens, self.context_tokens = prompt_tokens, context_tokens
 
     @property
     def exit_code(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from orch.errors import ProviderError
+from orch.errors import OrchError, ProviderError
 from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
 from orch.execution.events import Fallback, Metadata, RunEvent
 from orch.execution.json_schema import AnswerSchema
@@ -140,15 +140,22 @@ class FallbackChain:
         self._queue = next_candidates(self._queue, failed, failure, run.attempts, self._fits_now)
         has_more = bool(self._queue) and self._calls_left > 0
         if not has_more or (run.visible_text and self._stops):
-            raise all_failed_error(
-                run.attempts, run.visible_text, has_more, failure.retry_after_s
-            ) from None
+            raise self._all_failed(call, failure, has_more=has_more) from None
         successor = self._queue[0]
         if pause_s := backoff_s(failure, failed, successor):
             await asyncio.sleep(pause_s)
         offset = len(run.visible_text)
         yield Fallback(failed.key, successor.key, failure.message, failure.code, offset)
         yield Metadata(decision_for(self._plan, successor))
+
+    def _all_failed(self, call: ModelCall, failure: ProviderError, *, has_more: bool) -> OrchError:
+        run = self._state
+        error = all_failed_error(run.attempts, run.visible_text, has_more, failure.retry_after_s)
+        if error.code == "context_overflow":
+            estimate = call.state.corrected_tokens(self._plan.need.prompt_tokens)
+            error.prompt_tokens = failure.prompt_tokens or estimate
+            error.context_tokens = failure.context_tokens or call.num_ctx
+        return error
 
     def _failed_attempt(self, call: ModelCall, failure: ProviderError) -> Attempt:
         is_partial = call.shown_text and not self._state.buffered

@@ -64,6 +64,16 @@ class Run:
         return self._state.plan.decision if self._state.plan else None
 
     @property
+    def estimated_prompt_tokens(self) -> int:
+        """The estimate of the prompt's tokens, corrected for the model that is asked; 0 before
+        it."""
+        prepared, call = self._state.prepared, self._state.call
+        if prepared is None:
+            return 0
+        tokens = prepared.need.prompt_tokens
+        return tokens if call is None else call.state.corrected_tokens(tokens)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings so far; the plan's are known when its Metadata is yielded."""
         return tuple(self._state.warnings)

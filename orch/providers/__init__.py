@@ -99,6 +99,15 @@ class Lists(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that counts the tokens of a prompt without answering it."""
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Returns the tokens of the request's messages and tools in the model's template."""
+        ...
+
+
+@runtime_checkable
 class BalancesLoad(Protocol):
     """A provider with one or several addresses."""
 

@@ -58,6 +58,11 @@ class LlamaCppClient:
                     delta = delta._replace(completion=delta.completion._replace(load_s=load_s))
                 yield delta
 
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Counts the tokens of a prompt, after loading the model if needed."""
+        engine = await asyncio.to_thread(self._engine, request.model)
+        return await engine.client.input_tokens(request)
+
     def _engine(self, model: str) -> _Engine:
         with self._lock:
             if model not in self._engines:

@@ -28,6 +28,7 @@ from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import openai_effort
 
+COUNT_TIMEOUT_S = 30.0
 _OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
@@ -146,6 +147,15 @@ class OpenAIClient:
         answer = await self._http.json("GET", "models")
         with validating():
             return dict((answer.get("data") or [{}])[0].get("meta") or {})
+
+    async def input_tokens(self, request: ChatRequest) -> int:
+        """Counts a prompt by llama.cpp's endpoint for that; other servers have none."""
+        fields = {key: value for key, value in _payload(request).items() if "stream" not in key}
+        answer = await self._http.json(
+            "POST", "chat/completions/input_tokens", fields, timeout_s=COUNT_TIMEOUT_S
+        )
+        with validating():
+            return int(answer["input_tokens"])
 
     async def info(self, model: str) -> ModelInfo:
         """Returns no metadata: the API has none."""

@@ -4,6 +4,7 @@ next."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from orch.errors import ModelNotFoundError, OrchError
 from orch.providers.kinds import is_server
@@ -79,11 +80,23 @@ def _context_error(out: Sequence[Candidate]) -> OrchError:
     """The error for a task that is longer than the context of each model that could take it."""
     short = [f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"]
     more = f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+    tokens, limit = max(map(_overflow_counts, out), key=itemgetter(1))
     return OrchError(
         f"the task fits no model: {'; '.join(short[:MOST_NAMED])}{more}",
         "shorten the input, or add a model with a larger context",
         code="context_overflow",
+        prompt_tokens=tokens or None,
+        context_tokens=limit or None,
     )
+
+
+def _overflow_counts(candidate: Candidate) -> tuple[int, int]:
+    """The tokens that a task needs of a model and those that it holds; zeros if it was eliminated
+    for something else."""
+    elimination = candidate.elimination
+    if elimination is None or elimination.code != "context_overflow":
+        return 0, 0
+    return elimination.params["tokens"], elimination.params["limit"]
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
@@ -132,7 +145,10 @@ def pinned_model_error(
     message, hint = f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, "")
     if code == "model_not_found":
         return ModelNotFoundError(pinned.model_id, message, hint)
-    return OrchError(message, hint, code=code)
+    tokens, limit = _overflow_counts(pinned)
+    return OrchError(
+        message, hint, code=code, prompt_tokens=tokens or None, context_tokens=limit or None
+    )
 
 
 def how_to_get_a_model(start_hint: str, held_back: str | None = None) -> str:

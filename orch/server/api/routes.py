@@ -8,6 +8,10 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orch.server.api.anthropic import count_tokens as anthropic_count
+from orch.server.api.anthropic import messages as anthropic_messages
+from orch.server.api.anthropic import models as anthropic_models
+from orch.server.api.anthropic import schemas as anthropic_schemas
 from orch.server.api.handler import Endpoint, service_of
 from orch.server.api.native import history as native_history
 from orch.server.api.native import routes as native
@@ -62,9 +66,31 @@ ROUTES = (
     ApiRoute(
         "POST", "/v1/embeddings", embeddings.create_embeddings, openai_schemas.EmbeddingsRequest
     ),
-    ApiRoute("GET", "/v1/models", openai_models.list_models),
-    ApiRoute("GET", "/v1/models/{model:path}", openai_models.get_model),
+    ApiRoute(
+        "POST",
+        "/v1/messages",
+        anthropic_messages.create_message,
+        anthropic_schemas.MessagesRequest,
+        _RUN_HEADERS,
+    ),
+    ApiRoute(
+        "POST",
+        "/v1/messages/count_tokens",
+        anthropic_count.count_tokens,
+        anthropic_schemas.CountTokensRequest,
+    ),
+    ApiRoute(
+        "GET",
+        "/v1/models",
+        anthropic_models.by_version(openai_models.list_models, anthropic_models.list_models),
+    ),
+    ApiRoute(
+        "GET",
+        "/v1/models/{model:path}",
+        anthropic_models.by_version(openai_models.get_model, anthropic_models.get_model),
+    ),
     ApiRoute("HEAD", "/", ollama_models.head_root),
+    ApiRoute("HEAD", "/api/hello", anthropic_models.head_hello),
     ApiRoute("GET", "/", ollama_models.get_root),
     ApiRoute(
         "POST",

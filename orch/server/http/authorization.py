@@ -21,12 +21,15 @@ ROUTE_ACCESS: dict[str, Access] = {
     "GET /v1/models": "open",
     "GET /v1/models/{model:path}": "open",
     "POST /v1/embeddings": "open",
+    "POST /v1/messages/count_tokens": "open",
+    "HEAD /api/hello": "open",
     # recall, cached answers and remembering are for the owner only
     "POST /api/chat": "identified",
     "POST /api/generate": "identified",
     "POST /v1/chat/completions": "identified",
     "POST /v1/completions": "identified",
     "POST /v1/responses": "identified",
+    "POST /v1/messages": "identified",
     # the journal, memory, statistics and settings, and what changes them
     "POST /orch/run": "owner",
     "POST /orch/route": "owner",

@@ -10,6 +10,17 @@ from typing import Any, NamedTuple
 INVALID, FAILED, SERVER = "invalid_request_error", "api_error", "server_error"
 SLOW, LIMITED = "timeout_error", "rate_limit_error"
 """Values of `error.type` in OpenAI's API."""
+ANTHROPIC_PATH = "/v1/messages"
+"""Where the paths begin whose errors have the form of Anthropic's API."""
+_ANTHROPIC_TYPES = {
+    **dict.fromkeys(("model_not_found", "not_found"), "not_found_error"),
+    **dict.fromkeys(("config", "not_kept", "remote", "unable"), INVALID),
+    **dict.fromkeys(("too_large", "body_too_large"), "request_too_large"),
+    **dict.fromkeys(("stopping", "too_many_connections"), "overloaded_error"),
+    "timeout": SLOW,
+    "internal_error": FAILED,
+}
+"""Values of `error.type` in Anthropic's API by orch's code, where they differ from OpenAI's."""
 OLLAMA_JSON = "application/json; charset=utf-8"
 """The type of JSON in Ollama's API; everywhere else it goes without a charset."""
 _Headers = tuple[tuple[bytes, bytes], ...]
@@ -115,15 +126,25 @@ def openai_body(code: str, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
+def anthropic_body(code: str, message: str, request_id: str | None = None) -> dict[str, Any]:
+    """An error as Anthropic's API has it."""
+    kind = _ANTHROPIC_TYPES.get(code, http_error(code).type)
+    error = {"type": kind, "message": message}
+    return {"type": "error", "error": error, "request_id": request_id}
+
+
 def error_body(path: str, code: str, message: str = "") -> bytes:
-    """An error as JSON in the format of the path's API: OpenAI's, Ollama's or orch's own."""
+    """An error as JSON in the format of the path's API: OpenAI's, Anthropic's, Ollama's or orch's
+    own."""
     message = message or http_error(code).message
     body: dict[str, Any] = {
         "v": 1,
         "ok": False,
         "error": {"code": code, "message": message, "hint": ""},
     }
-    if path.startswith("/v1/"):
+    if path.startswith(ANTHROPIC_PATH):
+        body = anthropic_body(code, message)
+    elif path.startswith("/v1/"):
         body = openai_body(code, message)
     elif path.startswith("/api/"):
         body = {"error": message}

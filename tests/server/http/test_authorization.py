@@ -103,5 +103,6 @@ def test_everybody_may_list_models_and_embed() -> None:
         *("HEAD /", "GET /api/version", "GET /api/tags", "GET /api/ps", "POST /api/show"),
         *("POST /api/embed", "POST /api/embeddings", "POST /v1/embeddings"),
         *("GET /v1/models", "GET /v1/models/{model:path}"),
+        *("POST /v1/messages/count_tokens", "HEAD /api/hello"),
     }
     assert required_access("GET", "/v1/models/some/model") == "open"

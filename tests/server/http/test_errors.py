@@ -41,6 +41,11 @@ def test_each_api_has_its_own_format() -> None:
     assert json.loads(error_body("/api/chat", "stopping")) == {
         "error": "the server is shutting down"
     }
+    assert json.loads(error_body("/v1/messages", "stopping")) == {
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "the server is shutting down"},
+        "request_id": None,
+    }
     assert json.loads(error_body("/orch/run", "stopping")) == {
         "v": 1,
         "ok": False,
