@@ -11,11 +11,13 @@ lablup/mlxcel#658, vllm-project/vllm.
 
 from __future__ import annotations
 
-import json
 import re
+from itertools import islice
 from typing import Any, NamedTuple
 
+from orch.providers.streams.harmony_calls import CallText, is_call, is_object, tool_call
 from orch.providers.streams.lines import is_truncated
+from orch.providers.streams.prose import LOOKAHEAD, goes_on, goes_on_unquoted
 
 MAX_HEADER_CHARS = 512
 """From `<|start|>` to `<|message|>`: names of tools have up to 64."""
@@ -35,8 +37,12 @@ _HEADER = re.compile(
     r"\s*(?:[\w\-.:=/$+,# ]|<\|(?:start|channel|constrain)\|>)*(?:<(?:\|\w*)?\|?)?"
 )
 _THOUGHT_CHANNELS = ("analysis", "thinking", "thought", "reasoning")
+_HEAD_WORDS = frozenset(
+    {"assistant", "user", "system", "developer", "tool", "commentary", "final", "json", "code"}
+    | set(_THOUGHT_CHANNELS)
+)
+"""Roles, channels and constraints."""
 _TO_NOBODY = ("", "user", "all", "assistant")
-_FUNCTIONS = "functions."
 
 
 class _Header(NamedTuple):
@@ -66,7 +72,8 @@ class HarmonyParser:
         self._pending = ""
         self._state = "body" if in_analysis else "header"
         self._head = _Header(channel="analysis") if in_analysis else None
-        self._call: list[str] | None = None
+        self._call: CallText | None = None
+        self._is_last, self._follows_strings = False, True
         self._gap: list[str] = []
         """What stood after a message: its end marker and blanks."""
         self._parts: dict[str, list[str]] = {"content": [], "thinking": []}
@@ -86,6 +93,11 @@ class HarmonyParser:
     def flush(self) -> tuple[str, str]:
         """Returns what is kept back at the end. A call that was cut is handed on as it is, a head
         that was cut is dropped."""
+        self._is_last = True
+        parts = [self.feed("")]
+        if self._call is not None and (rest := self._call.cut()):
+            self._follows_strings, rest, self._pending = False, rest + self._pending, ""
+            parts += [self.feed(rest)]
         pending, self._pending = self._pending, ""
         if self._head is None:
             self._put("content", pending)
@@ -93,7 +105,8 @@ class HarmonyParser:
             self._resume()
             self._put(self._head.kind, pending)
         self._end_call()
-        return self._take()
+        content, thinking = zip(*parts, self._take(), strict=True)
+        return "".join(content), "".join(thinking)
 
     # ------------------------------------------------------------ steps: where the next one begins
 
@@ -102,13 +115,19 @@ class HarmonyParser:
         head = text[at : end if end >= 0 else at + MAX_HEADER_CHARS + 1]
         if len(head) > MAX_HEADER_CHARS or not _HEADER.fullmatch(head) or _has_words(head):
             return self._no_header(text, at)
-        if end < 0:
-            return at
+        body = end + len(_MESSAGE)
+        is_prose = None
+        if end >= 0:
+            is_prose = _is_prose(head, text[body : body + LOOKAHEAD], is_last=self._is_last)
+        if is_prose is not False:
+            return at if is_prose is None else self._no_header(text, at)
         self._end_call()
         self._head, self._state = _parse_header(head), "body"
-        self._call = [] if self._head.kind == "call" else None
+        self._call = None
+        if self._head.kind == "call":
+            self._call = CallText(follows_strings=self._follows_strings)
         self._gap, self._is_new = [], True
-        return end + len(_MESSAGE)
+        return body
 
     def _no_header(self, text: str, at: int) -> int:
         """The message before it goes on, if there is one; else the whole text is no harmony."""
@@ -128,6 +147,8 @@ class HarmonyParser:
         self._put(kind, text[at:settled])
         if not match:
             return settled
+        if self._call is not None and self._call.takes(match[0]):
+            return match.end()
         if match[0] not in _ENDS:
             self._state = "header"
             return settled
@@ -174,17 +195,17 @@ class HarmonyParser:
         call, self._call = self._call, None
         if call is None or self._head is None:
             return
-        name, text = self._head.recipient, "".join(call).strip()
-        if name.startswith(_FUNCTIONS) or _is_object(text):
-            self.tool_calls.append(_tool_call(name.removeprefix(_FUNCTIONS), text))
-        else:  # code for a tool that gpt-oss knows from its training: python, browser
+        name, text = self._head.recipient, call.text.strip()
+        if is_call(name, text):
+            self.tool_calls.append(tool_call(name, text))
+        else:
             self._put("thinking", text)
 
     def _put(self, kind: str, text: str) -> None:
         if not text:
             return
         if kind == "call" and self._call is not None:
-            self._call.append(text)
+            self._call.add(text)
             return
         if self._is_new and kind in self._begun:
             text = f"\n\n{text}"
@@ -238,21 +259,22 @@ def _parse_header(head: str) -> _Header:
     )
 
 
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
+def _is_prose(head: str, after: str, *, is_last: bool) -> bool | None:
+    """Whether what looks like the head of a message is a sentence about its tokens: it has other
+    words than those of a head, or none, and goes on behind it. None while too little of `after` has
+    come."""
+    words = _HEADER_TOKENS.sub(" ", head).replace("<|channel|>", " ").split()
+    if words and all(word in _HEAD_WORDS or word.startswith("to=") for word in words):
         return False
-
-
-def _tool_call(name: str, arguments: str) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+    return False if _parse_header(head).recipient else goes_on(after, is_last=is_last)
 
 
 # ---------------------------------------------------------------- without a head
 
 
-_ANALYSIS, _FINAL = "analysis", "assistantfinal"
+_ANALYSIS, _FINAL = "analysis", re.compile("assistantfinal")
+_BEFORE_WORDS = tuple(" \t\"'`(“«")
+_MOST_MENTIONS = 20
 _CALL = re.compile(
     r"(?:\A\s*|assistant)(?:commentary)? ?to=functions\.([\w-]{1,64}) ?(?:json|code)?\s?(?=\{)"
 )
@@ -269,18 +291,17 @@ def split_without_head(text: str) -> tuple[str, str, list[dict[str, Any]]] | Non
     raullenchai/Rapid-MLX#480); None for any other."""
     if (head := _NEXT_HEAD.search(text)) and not _is_quoted(text[: head.start()]):
         parser = HarmonyParser(in_analysis=True)
-        parts = [parser.feed(text), parser.flush()]
-        content, thinking = ("".join(each) for each in zip(*parts, strict=True))
+        pieces = [parser.feed(text), parser.flush()]
+        content, thinking = ("".join(each) for each in zip(*pieces, strict=True))
         return content, thinking, parser.tool_calls
-    before, final, answer = text.partition(_FINAL)
-    if final and (thought := _bare_analysis(before)) is not None:
-        return answer, thought, []
+    if parts := _bare_parts(text):
+        return *parts, []
     if not (match := _CALL.search(text)):
         return None
     thought, arguments = _bare_analysis(text[: match.start()]), text[match.end() :].strip()
-    if thought is None or not _is_object(arguments):
+    if thought is None or not is_object(arguments):
         return None
-    return "", thought, [_tool_call(match[1], arguments)]
+    return "", thought, [tool_call(match[1], arguments)]
 
 
 def _is_quoted(before: str) -> bool:
@@ -290,9 +311,22 @@ def _is_quoted(before: str) -> bool:
     return is_truncated(before.lstrip().encode("utf-8", "replace"))
 
 
+def _bare_parts(text: str) -> tuple[str, str] | None:
+    """Content and thinking around the bare `assistantfinal`, where that is no word of a
+    sentence."""
+    for match in islice(_FINAL.finditer(text), _MOST_MENTIONS):
+        before, answer = text[: match.start()], text[match.end() :]
+        if before[-1:] not in _BEFORE_WORDS and not goes_on_unquoted(answer):
+            thought = _bare_analysis(before)
+            return None if thought is None else (answer, thought)
+    return None
+
+
 def _bare_analysis(text: str) -> str | None:
-    """The thought after the bare name of its channel; None if the text does not begin with it."""
+    """The thought after the bare name of its channel; None if the text does not begin with it, or
+    begins with a sentence about an analysis."""
     text = text.lstrip()
     if not text:
         return ""
-    return text[len(_ANALYSIS) :] if text.startswith(_ANALYSIS) else None
+    thought = text.removeprefix(_ANALYSIS)
+    return None if thought == text or goes_on_unquoted(thought) else thought

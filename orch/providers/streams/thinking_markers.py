@@ -95,7 +95,8 @@ def may_lack_opening(text: str) -> bool:
 
 class ThinkingSplitter:
     """Separates a thought at the start of an answer from the answer. Markers count in any case and
-    after blanks, but only at the start: later ones belong to the text."""
+    after blanks, but only at the start: later ones belong to the text. After a thought, only those
+    of the same kind count, and not where a sentence goes on behind them."""
 
     def __init__(self) -> None:
         self._state = "head"
@@ -103,6 +104,8 @@ class ThinkingSplitter:
         # leading blanks, joined once: they may be long and come in small chunks
         self._blank: list[str] = []
         self._closes: tuple[str, ...] = ()
+        # what the first thought began with: a second one is written alike
+        self._begins_with = ""
         self._markers_left = _MOST_MARKERS
         self._harmony: HarmonyParser | None = None
         self.reads_calls = False
@@ -168,9 +171,28 @@ class ThinkingSplitter:
         token, may_grow = "", False
         if head[:1].lower() in _FIRST and self._markers_left:
             token, may_grow = _leading_token(head[:_LONGEST], _GAP if is_gap else _HEAD)
-        if (may_grow and not is_last) or not head:
+        is_marker: bool | None = None if may_grow and not is_last else True
+        if token and is_gap and is_marker and self._begins_with:
+            is_marker = self._is_marker_again(token, head[len(token) :], is_last=is_last)
+        if is_marker is None or not head:
             return "", ""
-        return self._enter(token, head) if token else self._answer(self._kept())
+        return self._enter(token, head) if token and is_marker else self._answer(self._kept())
+
+    def _is_marker_again(self, token: str, after: str, *, is_last: bool) -> bool | None:
+        """Whether a marker behind a thought is one of the model's, not a word of its answer; None
+        while too little has come."""
+        if token in WRAPPERS:
+            return True
+        if self._closes != MARKERS.get(token) and token not in self._closes:
+            return False
+        # imported here: few answers have a second marker
+        from orch.providers.streams.prose import begins_thought, goes_on
+
+        if token in MARKERS:
+            is_blank = self._begins_with in (" ", "\t")
+            return begins_thought(after, self._closes, after_blank=is_blank, is_last=is_last)
+        mentions = goes_on(after, is_last=is_last)
+        return None if mentions is None else not mentions
 
     def _kept(self) -> str:
         return "".join((*self._blank, self._pending))
@@ -189,6 +211,7 @@ class ThinkingSplitter:
         return self._settle() if self._pending else ("", "")
 
     def _inside(self) -> tuple[str, str]:
+        self._begins_with = self._begins_with or self._pending[:1]
         thinking, found = self._until_close()
         if not found:
             return "", thinking

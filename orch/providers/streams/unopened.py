@@ -12,6 +12,7 @@ import re
 from typing import Any, NamedTuple
 
 from orch.providers.streams.harmony import split_without_head
+from orch.providers.streams.prose import NO_ANSWER
 from orch.providers.streams.thinking_markers import MARKERS
 
 _OPENS_OF = {
@@ -20,8 +21,6 @@ _OPENS_OF = {
     for close in closes
 }
 _CLOSE = re.compile("|".join(map(re.escape, _OPENS_OF)), re.IGNORECASE)
-_NO_ANSWER = "\"'`)],.;:!?|»”’"
-"""What no answer begins with directly after a marker; a text about markers goes on so."""
 _SENTENCE_ENDS = ".!?…:;)\"'”。！？*"
 _FENCE = "```"
 _MOST_MARKERS = 20
@@ -56,7 +55,7 @@ def _closes_thought(text: str, match: re.Match[str], *, has_calls: bool) -> bool
         return False
     if not answer:
         return has_calls or (bool(before.strip()) and not line.strip())
-    if after[0] in _NO_ANSWER:
+    if after[0] in NO_ANSWER:
         return False
     return not _is_in_sentence(line, after)
 

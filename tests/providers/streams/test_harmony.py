@@ -178,6 +178,12 @@ def test_arguments_are_handed_on_as_text() -> None:
         ),
         ("analysisThey greet.assistantfinalHello", ("Hello", "They greet.", [])),
         ("assistantfinal[1]", ("[1]", "", [])),
+        ("analysis We greet.assistantfinalHi", ("Hi", " We greet.", [])),
+        (
+            "analysisThey ask of assistantfinal, the word.assistantfinalIt ends a thought.",
+            ("It ends a thought.", "They ask of assistantfinal, the word.", []),
+        ),
+        ('analysis"Hi" they say.assistantfinal"Hi"', ('"Hi"', '"Hi" they say.', [])),
         (
             'analysisNeed rain.assistantcommentary to=functions.rain json{"a": 1}',
             ("", "Need rain.", ["rain"]),
@@ -195,7 +201,19 @@ def test_answers_whose_head_was_in_the_prompt_or_dropped(
 
 
 @pytest.mark.parametrize(
-    "text", ["analysis of the data", "The assistantfinal form", "use to=functions.a {}", "Hello"]
+    "text",
+    [
+        "analysis of the data",
+        "analysis of the word assistantfinal: two words.",
+        "analysis: what assistantfinalYes says",
+        "analysisThe word `assistantfinal` alone",
+        "assistantfinal is a word of gpt-oss",
+        'analysis of "assistantfinal"',
+        'analysis of the assistant to=functions.a {"b": 1}',
+        "The assistantfinal form",
+        "use to=functions.a {}",
+        "Hello",
+    ],
 )
 def test_other_answers_are_none(text: str) -> None:
     assert split_without_head(text) is None
@@ -206,12 +224,55 @@ def test_other_answers_are_none(text: str) -> None:
     [
         "<|channel|> precedes the name, and <|message|> begins the text of a message.",
         "<|start|> opens a message, <|message|> its text and <|end|> ends it.",
+        "<|message|> begins the text of a message.",
+        "<|message|>, <|end|> and others are tokens",
+        "<|channel|> and <|message|> stand in each head.",
+        "<|start|>, then <|message|>: that is the order",
     ],
 )
 @pytest.mark.parametrize("size", [1, 5, 1_000])
 def test_a_sentence_about_the_tokens_is_content(text: str, size: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert parse(pieces) == Parsed(text, "", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("<|message|>Hello", "Hello"),
+        ("<|message|> Hello", " Hello"),
+        ("<|start|>assistant<|message|> so be it", " so be it"),
+        ("<|channel|>final<|message|>, and so on", ", and so on"),
+        ("<|message|>", ""),
+        (message("final", "Send <|end|> <|message|> at last"), "Send <|end|> <|message|> at last"),
+    ],
+)
+def test_a_head_that_is_no_sentence_is_one(text: str, content: str) -> None:
+    assert parse([text]) == parse(list(text)) == Parsed(content, "", [])
+
+
+MARKED = st.lists(
+    st.sampled_from([*TOKENS, message("final", "x"), '"', "\\", "{", "a\n"]), max_size=8
+).map("".join)
+
+
+@untimed
+@given(MARKED, st.booleans(), CUTS)
+def test_markers_in_the_strings_of_a_call_are_text(
+    value: str, has_end: bool, cuts: list[int]
+) -> None:
+    arguments = json.dumps({"text": value, "more": [value]})
+    text = message("analysis", "hm")
+    text += message("commentary to=functions.write", arguments, "<|call|>" if has_end else "")
+    text += message("final", "Done")
+    assert parse(split(text, cuts)) == Parsed("Done", "hm", [("write", arguments)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_a_call_whose_string_never_closes_swallows_no_message(size: int) -> None:
+    text = message("commentary to=functions.f", '{"a": "b', "<|call|>") + message("final", "Yes")
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert parse(pieces) == Parsed("Yes", "", [("f", '{"a": "b')])
 
 
 @pytest.mark.parametrize("size", [1, 4, 1_000])

@@ -55,6 +55,51 @@ def test_the_parts_do_not_depend_on_how_the_text_was_split(text: str, cuts: list
 
 
 @untimed
+@given(st.sampled_from(OPENS), st.sampled_from(["", " ", "\n"]), SPEECH, CUTS)
+@example("<think>", "", f"<think>{'b' * 80}</think> is", [90, 95, 105, 106])
+def test_what_follows_a_thought_does_not_depend_on_how_it_was_split(
+    marker: str, blank: str, speech: str, cuts: list[int]
+) -> None:
+    text = f"{marker}{blank}t{MARKERS[marker][0]}\n{speech}"
+    assert separated(split(text, cuts)) == separated([text])
+
+
+MENTIONS = st.tuples(
+    st.sampled_from([*OPENS, *CLOSES]),
+    st.sampled_from(
+        [" is a tag.", ", a tag", ": a tag", " 是标签", "` ends it", " – an end", "). a"]
+    ),
+).map("".join)
+
+
+@untimed
+@given(st.sampled_from(OPENS), st.sampled_from(["\n\n", " ", ""]), MENTIONS, CUTS)
+def test_a_sentence_about_a_marker_behind_a_thought_is_unchanged(
+    marker: str, gap: str, mention: str, cuts: list[int]
+) -> None:
+    for close in MARKERS[marker]:
+        assert separated(split(f"{marker}t{close}{gap}{mention}", cuts)) == (mention, "t")
+
+
+@untimed
+@given(
+    st.sampled_from(OPENS),
+    st.sampled_from(["", "\n", " "]),
+    WORDS.map(lambda text: f"t{text}"),
+    st.sampled_from(["", "\n", "\n\n"]),
+    CUTS,
+)
+def test_a_second_thought_written_like_the_first_is_one(
+    marker: str, blank: str, thought: str, gap: str, cuts: list[int]
+) -> None:
+    for close in MARKERS[marker]:
+        one = f"{marker}{blank}{thought}{close}{gap}"
+        parts = separated(split(f"{one}{one}Yes", cuts))
+        shown = "" if f"{marker}{blank}" in MARKERS else blank  # Gemma's has a line end
+        assert parts == ("Yes", f"{shown}{thought}" * 2)
+
+
+@untimed
 @given(st.one_of(SPEECH, st.text()).filter(lambda text: not starts_with_marker(text)), CUTS)
 def test_a_text_without_a_marker_at_its_start_is_unchanged(text: str, cuts: list[int]) -> None:
     assert separated(split(text, cuts)) == (text, "")
@@ -126,6 +171,16 @@ def test_texts_about_markers_stay_as_they_are(text: str) -> None:
             ("b", "a"),
         ),
         ("<think>a</think><answer>b</answer>", ("<answer>b</answer>", "a")),
+        ("<think>a</think></think>yes", ("yes", "a")),
+        # tags that the prompt asked for, and pairs that a sentence speaks of
+        (
+            "<think>a</think>\n<reasoning>b</reasoning>\nyes",
+            ("<reasoning>b</reasoning>\nyes", "a"),
+        ),
+        ("<think>a</think>\n<think></think> is empty", ("<think></think> is empty", "a")),
+        ("<think> a</think>\n<think> and </think> are", ("<think> and </think> are", " a")),
+        ("<think>a</think>\n<think>…</think> is a pair", ("<think>…</think> is a pair", "a")),
+        ("<think> a</think>\n<think> okay</think>yes", ("yes", " a okay")),
     ],
 )
 def test_what_follows_a_thought(text: str, parts: tuple[str, str]) -> None:
