@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from orch.config import paths
 from orch.config.durations import duration_seconds
 from orch.config.load import Config
 from orch.config.spec import Memory, Models, Provider
+from orch.errors import ProviderError
 from orch.execution.answer_cache import AnswerCache
 from orch.execution.lifecycle import ModelLoader
 from orch.execution.runtime import Runtime
@@ -20,6 +21,7 @@ from orch.providers.kinds import open_client
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, NoQueue
 from orch.routing.feedback_recorder import FeedbackRecorder
+from orch.routing.lookup import find_model
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
 from orch.routing.router import Router
@@ -115,7 +117,7 @@ class Wiring:
         self, providers: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
         """The providers by name, as memory calls their embedding models."""
-        return providers
+        return {name: NamedEmbedder(client, registry, name) for name, client in providers.items()}
 
     def create_memory(
         self,
@@ -131,6 +133,31 @@ class Wiring:
     def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """The client of a provider."""
         return open_client(name, provider, models)
+
+
+class NamedEmbedder:
+    """A provider's embedding models for memory, by any name that a person may give them."""
+
+    def __init__(self, client: ProviderClient, registry: Registry, provider: str) -> None:
+        self._client, self._registry, self._provider = client, registry, provider
+        self._names: dict[str, str] = {}
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises ProviderError."""
+        if model not in self._names:
+            self._names[model] = await self._find(model)
+        return await self._client.embed(self._names[model], texts)
+
+    async def _find(self, model: str) -> str:
+        """The provider's own name of a model; the same one where it lists none."""
+        try:
+            state = find_model(model, await self._registry.named_models(self._provider))
+        except ProviderError:
+            return model
+        if state is None:
+            return model
+        await self._client.info(state.spec.id)  # which also tells where it runs
+        return state.spec.id
 
 
 def _estimator(

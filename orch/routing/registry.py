@@ -90,16 +90,11 @@ class Registry:
         unless `with_unlisted` is given)."""
         use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
         names = list(self._backends)
-        answers = await asyncio.gather(*(self._ask(name) for name in names))
-        had = {
-            name: answer
-            for name, answer in zip(names, answers, strict=True)
-            if isinstance(answer, dict)
-        }
+        asked = await asyncio.gather(*(self._ask(name) for name in names))
+        answers = dict(zip(names, asked, strict=True))
+        had = {name: answer for name, answer in answers.items() if isinstance(answer, dict)}
         failures = {
-            name: answer
-            for name, answer in zip(names, answers, strict=True)
-            if isinstance(answer, ProviderError)
+            name: answer for name, answer in answers.items() if isinstance(answer, ProviderError)
         }
         down = {name: failure.message for name, failure in failures.items()}
         pairs = pair_models(self._models.models, had, self._kinds)
@@ -139,6 +134,12 @@ class Registry:
             failures,
             self._hints(failures),
         )
+
+    async def named_models(self, provider: str) -> list[ModelState]:
+        """The models that one provider has, with their names alone. Raises ProviderError."""
+        items = {item.name: item for item in await self._backends[provider].installed()}
+        pairs = pair_models(self._models.models, {provider: items}, self._kinds)
+        return [ModelState(spec) for spec, item, _ in pairs if item]
 
     def _hints(self, failures: Mapping[str, ProviderError]) -> dict[str, str]:
         if not failures:
