@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a client of a running server raises errors without loading orch.types
     from orch.types import Attempt
@@ -62,7 +62,19 @@ RUN_CODES = {
 """`code` of a failed attempt to the run's code, if every attempt failed in the same way."""
 
 
-class OrchError(Exception):
+class _PicklableError(Exception):
+    """An error that keeps its attributes when it is pickled, as process pools and task queues do:
+    `Exception` would call its constructor with the message alone."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _empty_error, (type(self), self.args), self.__dict__
+
+
+def _empty_error(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    return kind.__new__(kind, *args)
+
+
+class OrchError(_PicklableError):
     """What happened, and in `hint` what to type next. Holds the partial answer and all
     attempts, and of too long a prompt the tokens that it needs and those that there are."""
 
@@ -135,7 +147,7 @@ class JournalError(OrchError):
     """The journal can't be read or written."""
 
 
-class ProviderError(Exception):
+class ProviderError(_PicklableError):
     """A provider's failure. `code` is one of RUN_CODES; `retry_after_s` is the server's own wait.
 
     `has_free_slot`: of a `busy` provider that lacks memory only, so that a loaded model may run.
