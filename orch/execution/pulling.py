@@ -10,7 +10,7 @@ from orch.errors import ConfigError, ProviderError
 from orch.execution.pull_errors import pull_error
 from orch.providers import ProviderClient, Pulls
 from orch.providers.read_limits import error_line
-from orch.text.lines import MOST_NAME_CHARS
+from orch.text.lines import MOST_NAME_CHARS, one_line
 
 MAX_LAYERS = 1_000
 """Of one model; the sizes of further layers are not added up."""
@@ -30,11 +30,16 @@ def pull_targets(providers: Mapping[str, ProviderClient]) -> dict[str, Pulls]:
     return {name: each for name, each in providers.items() if isinstance(each, Pulls)}
 
 
-async def pull_model(
-    providers: Mapping[str, ProviderClient], model: str, provider: str = ""
-) -> AsyncGenerator[PullProgress]:
-    """Downloads a model, by default into the first Ollama. Closing the generator cancels it. Raises
-    OrchError."""
+async def pull_lines(
+    providers: Mapping[str, ProviderClient],
+    model: str,
+    provider: str = "",
+    *,
+    insecure: bool = False,
+) -> AsyncGenerator[dict[str, Any]]:
+    """Downloads a model, by default into the first Ollama, and yields what that reports: `status`,
+    and of a layer `digest`, `total` and `completed` in bytes. Closing the generator cancels the
+    download. Raises OrchError."""
     targets = pull_targets(providers)
     chosen = provider or next(iter(targets), "")
     if chosen not in targets:
@@ -42,22 +47,40 @@ async def pull_model(
             f"models.yaml has no Ollama provider {chosen!r}",
             f"one of: {', '.join(targets) or 'none'}",
         )
-    layers: dict[str, tuple[int, int]] = {}
     try:
-        async with aclosing(targets[chosen].pull(model)) as lines:  # type: ignore[type-var]
+        progress = targets[chosen].pull(model, insecure=insecure)
+        async with aclosing(progress) as lines:  # type: ignore[type-var]
             async for line in lines:
-                digest = str(line.get("digest"))[:MOST_NAME_CHARS]
-                _note_layer(layers, digest, line.get("completed") or 0, line.get("total"))
-                done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
-                yield PullProgress(error_line(line.get("status", "")), done, total)
+                yield progress_line(line)
     except ProviderError as failure:
         raise pull_error(model, failure) from None
 
 
-def _note_layer(
-    layers: dict[str, tuple[int, int]], digest: str, completed: Any, total: Any
-) -> None:
+def progress_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of one object of an Ollama's progress, on one line and within bounds (pure)."""
+    digest, sizes = line.get("digest"), (line.get("total"), line.get("completed") or 0)
+    fields: dict[str, Any] = {"status": error_line(line.get("status", ""))}
+    if isinstance(digest, str):
+        fields["digest"] = one_line(digest[:MOST_NAME_CHARS])
+    if all(isinstance(size, int) for size in sizes):
+        fields["total"], fields["completed"] = sizes
+    return fields
+
+
+async def pull_model(
+    providers: Mapping[str, ProviderClient], model: str, provider: str = ""
+) -> AsyncGenerator[PullProgress]:
+    """`pull_lines` with the bytes of all layers added up."""
+    layers: dict[str, tuple[int, int]] = {}
+    async with aclosing(pull_lines(providers, model, provider)) as lines:
+        async for line in lines:
+            _note_layer(layers, line)
+            done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
+            yield PullProgress(line["status"], done, total)
+
+
+def _note_layer(layers: dict[str, tuple[int, int]], line: Mapping[str, Any]) -> None:
     """Stores how far a layer is, if the server reports it in numbers."""
-    are_numbers = isinstance(completed, int) and isinstance(total, int)
-    if are_numbers and (digest in layers or len(layers) < MAX_LAYERS):
-        layers[digest] = (completed, total)
+    digest = line.get("digest", "")
+    if "total" in line and (digest in layers or len(layers) < MAX_LAYERS):
+        layers[digest] = (line["completed"], line["total"])

@@ -4,10 +4,13 @@ nothing of routing."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.installed_models import InstalledModel, ModelInfo
+
+if TYPE_CHECKING:
+    from orch.providers.ollama_management import OllamaManagement
 
 
 class ProviderClient(Protocol):
@@ -76,8 +79,21 @@ class Loads(Protocol):
 class Pulls(Protocol):
     """A provider that downloads models."""
 
-    def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
+    def pull(self, model: str, *, insecure: bool = False) -> AsyncIterator[dict[str, Any]]:
         """Yields the server's progress objects (status, digest, total and completed in bytes)."""
+        ...
+
+
+@runtime_checkable
+class Manages(Protocol):
+    """A provider whose models can be copied, deleted, created and pushed by Ollama's API."""
+
+    def management(self) -> OllamaManagement:
+        """What the server does with its models other than run them."""
+        ...
+
+    def addresses(self) -> list[dict[str, Any]]:
+        """Returns the state of each address."""
         ...
 
 

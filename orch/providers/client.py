@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from orch.config.headers import request_headers
@@ -57,8 +58,9 @@ class HttpClient:
     ) -> None:
         self.urls = tuple(url.rstrip("/") for url in urls)
         self.load_balancer = LoadBalancer(self.urls)
-        self._concurrent, self._verify = concurrent, verify
-        self._headers = request_headers(api_key, headers)
+        self._concurrent = concurrent
+        self.endpoint = partial(Endpoint, headers=request_headers(api_key, headers), verify=verify)
+        """One of the addresses, with what every request to it has."""
         self._transports: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[str, Transport]
         ] = weakref.WeakKeyDictionary()
@@ -71,8 +73,7 @@ class HttpClient:
     def _transport(self, url: str) -> Transport:
         transports = self._transports.setdefault(asyncio.get_running_loop(), {})
         if url not in transports:
-            endpoint = Endpoint(url, self._headers, self._verify)
-            transports[url] = open_transport(endpoint, concurrent=self._concurrent)
+            transports[url] = open_transport(self.endpoint(url), concurrent=self._concurrent)
         return transports[url]
 
     @asynccontextmanager
@@ -92,7 +93,7 @@ class HttpClient:
         request, response = await self._send_to_first(urls, method, path, content, timeout_s)
         failed = False
         try:
-            await _raise_for_status(response)
+            await raise_for_status(response)
             yield response
         except transport_errors() as error:
             failed = True
@@ -249,7 +250,8 @@ def _parse_object(data: bytes, url: str) -> dict[str, Any]:
     return value
 
 
-async def _raise_for_status(response: HttpResponse) -> None:
+async def raise_for_status(response: HttpResponse) -> None:
+    """Raises ProviderError for a response that is an error, or none of a model server."""
     if response.status_code >= 400:
         raise await _answer_error(response)
     url = display_url(str(response.url))

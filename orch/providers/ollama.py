@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
@@ -28,7 +28,7 @@ from orch.providers.ollama_metadata import (
 from orch.providers.read_limits import error_line, model_entries
 from orch.providers.remote_models import RemotePolicy, remote_host_of
 from orch.providers.streams.answer import StreamedAnswer, until_cut
-from orch.providers.streams.reader import iter_batches, iter_objects
+from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import (
@@ -37,6 +37,9 @@ from orch.providers.thinking_effort import (
     reduced_thinking_notice,
     refuses_thinking,
 )
+
+if TYPE_CHECKING:
+    from orch.providers.ollama_management import OllamaManagement
 
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
@@ -190,14 +193,16 @@ class OllamaClient:
             host = self._remote.update_model(model, remote_host_of(show))
             return parse_model_info(show)._replace(remote_host=host)
 
-    async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
+    def management(self) -> OllamaManagement:
+        """What else the server does with its models."""
+        from orch.providers.ollama_management import OllamaManagement  # few runs need it
+
+        return OllamaManagement(self._http)
+
+    def pull(self, model: str, *, insecure: bool = False) -> AsyncGenerator[dict[str, Any]]:
         """Yields the progress objects of `/api/pull`."""
-        body = {"model": model, "stream": True}
-        async with self._http.stream("POST", "/api/pull", body) as response:
-            async for line in iter_objects(response.aiter_bytes()):
-                if line.get("error"):
-                    raise ProviderError("rejected", error_line(line["error"]))
-                yield line
+        body = {"model": model, **({"insecure": True} if insecure else {})}
+        return self.management().progress("/api/pull", body)
 
     async def show_raw(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
         """Returns `/api/show` unchanged."""

@@ -21,7 +21,7 @@ class Puller:
     def __init__(self, *lines: Json, error: ProviderError | None = None) -> None:
         self._lines, self._error = lines, error
 
-    async def pull(self, model: str) -> AsyncIterator[Json]:
+    async def pull(self, model: str, *, insecure: bool = False) -> AsyncIterator[Json]:
         """The objects."""
         for line in self._lines:
             yield line

@@ -44,6 +44,7 @@ _TICK_S = 0.02
 _SLOT = "\N{REPLACEMENT CHARACTER}slot"
 _JSON = "application/json; charset=utf-8"
 _NDJSON = "application/x-ndjson"
+_BLOBS = "/api/blobs/"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -178,6 +179,11 @@ class FakeOllama:
         self.loads = 0
         self.requests: list[Request] = []
         self.pulled: list[str] = []
+        self.pushed: list[str] = []
+        self.blobs: dict[str, int] = {}
+        """The sizes of the files that new models are made of, by digest."""
+        self.pull_fault: Fault | None = None
+        """How each pull breaks."""
         self.server_status: Fault | None = None
         self.changed = threading.Condition()
         self._load_locks: dict[str, threading.Lock] = {}
@@ -750,6 +756,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers a POST."""
         self._serve()
 
+    def do_HEAD(self) -> None:
+        """Answers a HEAD."""
+        self._serve()
+
     def do_DELETE(self) -> None:
         """Answers a DELETE."""
         self._serve()
@@ -773,6 +783,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self) -> tuple[Request, bool]:
         """The request, and whether its body is an object or empty."""
+        if self.path.startswith(_BLOBS):
+            self._receive_blob()
+            return Request(self.command, self.path, {}, dict(self.headers)), True
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             body = json.loads(raw or b"{}")
@@ -793,7 +806,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.fake.server_status is not None:
                 self._strike_early(self.fake.server_status)
                 self.fault = self.fake.server_status
-            route = _ROUTES.get((request.method, request.path))
+            path = _BLOBS if request.path.startswith(_BLOBS) else request.path
+            route = _ROUTES.get((request.method, path))
             if route is None:
                 known = any(path == request.path for _, path in _ROUTES)
                 status, text = (
@@ -865,7 +879,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         """Sends a whole answer."""
         self._head(status, content_type, {"Content-Length": str(len(data)), **(headers or {})})
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def _send_json(self, value: Json) -> None:
         """Sends an object, or what the fault leaves of it."""
@@ -1091,8 +1106,66 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.remove(self._model(str(body.get("model") or body.get("name") or "")).name)
         self._send(200, _JSON, b"")
 
+    def copy(self, body: Json) -> None:
+        """POST /api/copy."""
+        model = self._model(str(body.get("source") or ""))
+        self.fake.add(replace(model, name=full_name(str(body.get("destination") or ""))))
+        self._send(200, _JSON, b"")
+
+    def create(self, body: Json) -> None:
+        """POST /api/create."""
+        for digest in dict(body.get("files") or {}).values():
+            if digest not in self.fake.blobs:
+                raise _Refusal(400, f"blob {digest} not found")
+        self.fake.add(FakeModel(full_name(str(body.get("model") or ""))))
+        steps = [{"status": "writing manifest"}, {"status": "success"}]
+        self._send_stream(_NDJSON, map(_line, steps))
+
+    def push(self, body: Json) -> None:
+        """POST /api/push."""
+        model = self._model(str(body.get("model") or ""))
+        self.fake.pushed.append(model.full_name)
+        steps = [{"status": "retrieving manifest"}, {"error": "no account"}]
+        self._send_stream(_NDJSON, map(_line, steps))
+
+    def account(self, body: Json) -> None:
+        """POST /api/me, signed out."""
+        said = {"error": "unauthorized", "signin_url": "https://ollama.com/connect"}
+        self._send(401, _JSON, _line(said))
+
+    def has_blob(self, body: Json) -> None:
+        """HEAD /api/blobs/DIGEST."""
+        self._head(200 if self.path.removeprefix(_BLOBS) in self.fake.blobs else 404, _JSON, {})
+
+    def store_blob(self, body: Json) -> None:
+        """POST /api/blobs/DIGEST."""
+        digest = self.path.removeprefix(_BLOBS)
+        if self._blob[0] != digest:
+            raise _Refusal(400, f'digest mismatch, expected "{digest}", got "{self._blob[0]}"')
+        self.fake.blobs[digest] = self._blob[1]
+        self._send(201, _JSON, b"")
+
+    def _receive_blob(self) -> None:
+        """Reads a body in parts, and keeps its digest and its size."""
+        hashed, size = hashlib.sha256(), 0
+        for part in self._parts():
+            hashed.update(part)
+            size += len(part)
+        self._blob = f"sha256:{hashed.hexdigest()}", size
+
+    def _parts(self) -> Iterator[bytes]:
+        """The parts of a body, chunked or not."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            yield self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return
+        while size := int(self.rfile.readline() or b"0", 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
     def pull(self, body: Json) -> None:
         """POST /api/pull."""
+        self.fault = self.fault or self.fake.pull_fault
         name = str(body.get("model") or body.get("name") or "")
         wire = _Wire(_ask_native(body, []))
         steps = self._pull_steps(name)
@@ -1199,6 +1272,12 @@ _ROUTES: dict[tuple[str, str], Callable[[_Handler, Json], None]] = {
     ("POST", "/api/embed"): _Handler.embed,
     ("POST", "/api/pull"): _Handler.pull,
     ("DELETE", "/api/delete"): _Handler.delete,
+    ("POST", "/api/copy"): _Handler.copy,
+    ("POST", "/api/create"): _Handler.create,
+    ("POST", "/api/push"): _Handler.push,
+    ("POST", "/api/me"): _Handler.account,
+    ("HEAD", "/api/blobs/"): _Handler.has_blob,
+    ("POST", "/api/blobs/"): _Handler.store_blob,
     ("GET", "/v1/models"): _Handler.openai_models,
     ("POST", "/v1/chat/completions"): _Handler.completions,
     ("POST", "/v1/embeddings"): _Handler.openai_embeddings,

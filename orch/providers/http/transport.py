@@ -4,7 +4,7 @@ and give the same bytes."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -25,6 +25,9 @@ LARGE_BYTES = 1_000_000
 KEEPALIVE_S = 4.0
 """How long an idle connection is kept. uvicorn (vLLM) and llama.cpp close it after 5 s, and a
 request that meets the closing must be sent again."""
+
+Content = bytes | AsyncIterable[bytes] | None
+"""The body of a request; in parts, it is sent as they come."""
 
 
 class Endpoint(NamedTuple):
@@ -69,9 +72,10 @@ class Transport(ABC):
     _answered = False
 
     async def send(
-        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+        self, method: str, path: str, content: Content, timeout_s: float | None
     ) -> HttpResponse:
-        """Sends a request; the response body is not read yet.
+        """Sends a request; the response body is not read yet. A body in parts can't be sent again:
+        it needs a transport of its own.
 
         Raises one of `transport_errors()`, and ProviderError for a body that can't be decoded.
         """
@@ -93,7 +97,7 @@ class Transport(ABC):
 
     @abstractmethod
     async def _send(
-        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+        self, method: str, path: str, content: Content, timeout_s: float | None
     ) -> _Response: ...
 
     @abstractmethod
@@ -171,7 +175,7 @@ class _HttpxTransport(Transport):
         self._url, self._headers = endpoint.url, endpoint.headers
 
     async def _send(
-        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+        self, method: str, path: str, content: Content, timeout_s: float | None
     ) -> _Response:
         connect, read = CONNECT_TIMEOUT_S, timeout_s
         timeout = {"connect": connect, "pool": connect, "read": read, "write": read}
@@ -251,14 +255,16 @@ class _AiohttpTransport(Transport):
         )
 
     async def _send(
-        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+        self, method: str, path: str, content: Content, timeout_s: float | None
     ) -> _Response:
         # aiohttp warns about bytes of over a megabyte, but not about a file
-        is_large = content is not None and len(content) > LARGE_BYTES
+        data: Any = content
+        if isinstance(content, bytes) and len(content) > LARGE_BYTES:
+            data = BytesIO(content)
         response = await self._session.request(
             method,
             _joined(self._url, path),
-            data=BytesIO(content or b"") if is_large else content,
+            data=data,
             headers=_with_content_type(self._headers, content),
             allow_redirects=False,
             timeout=self._timeouts(
@@ -296,5 +302,5 @@ def _joined(url: str, path: str) -> str:
     return f"{url}/{path.lstrip('/')}"
 
 
-def _with_content_type(headers: Mapping[str, str], content: bytes | None) -> Mapping[str, str]:
+def _with_content_type(headers: Mapping[str, str], content: Content) -> Mapping[str, str]:
     return headers if content is None else {**headers, "Content-Type": "application/json"}

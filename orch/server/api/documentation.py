@@ -81,6 +81,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "use accepts a cached answer to the same question.",
         "schema": {"enum": ["use"]},
     },
+    "x-orch-provider": {
+        "description": "The Ollama that is meant, where models.yaml has several.",
+        "schema": {"type": "string"},
+    },
     "limit": {
         "description": "Maximum number of runs, up to 1,000; default 50.",
         "schema": {"type": "number"},

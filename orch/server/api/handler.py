@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import wraps
 from itertools import islice
 from types import TracebackType
@@ -196,7 +196,7 @@ class StreamedResponse(Response):
         body: AsyncGenerator[bytes],
         headers: Mapping[str, str],
         media_type: str,
-        active: ActiveRequest,
+        active: AbstractAsyncContextManager[object],
     ) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
         fixed = {"cache-control": "no-store", "x-accel-buffering": "no"}

@@ -8,7 +8,7 @@ _OF_OLLAMA = (
 _OF_OPENAI = "orch serves chat, completions, responses, embeddings and models; /docs lists all"
 HINTS = {
     "/api/": dict.fromkeys(
-        ("blobs", "copy", "create", "delete", "experimental", "me", "push", "signout", "status"),
+        ("experimental", "signout", "status", "user"),
         _OF_OLLAMA,
     ),
     "/v1/": dict.fromkeys(

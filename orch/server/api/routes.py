@@ -18,6 +18,7 @@ from orch.server.api.native import routes as native
 from orch.server.api.native import runs as native_runs
 from orch.server.api.native import schemas as native_schemas
 from orch.server.api.ollama import generate as ollama_generate
+from orch.server.api.ollama import management as ollama_management
 from orch.server.api.ollama import models as ollama_models
 from orch.server.api.ollama import schemas as ollama_schemas
 from orch.server.api.openai import chat, completions, embeddings, responses
@@ -44,8 +45,9 @@ async def get_metrics(request: Request) -> Response:
 
 
 _RUN_HEADERS = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
+_STORE_HEADERS = ("x-orch-provider",)
 
-ROUTES = (
+ROUTES: tuple[ApiRoute, ...] = (
     ApiRoute(
         "POST",
         "/v1/chat/completions",
@@ -117,6 +119,19 @@ ROUTES = (
     ApiRoute("GET", "/api/ps", ollama_models.ps),
     ApiRoute("POST", "/api/show", ollama_models.show_model, ollama_schemas.ShowRequest),
     ApiRoute("GET", "/api/version", ollama_models.get_version),
+    *(
+        ApiRoute(method, path, endpoint, body, _STORE_HEADERS)
+        for method, path, endpoint, body in (
+            ("POST", "/api/pull", ollama_management.pull, ollama_schemas.PullRequest),
+            ("POST", "/api/copy", ollama_management.copy, ollama_schemas.CopyRequest),
+            ("DELETE", "/api/delete", ollama_management.delete, ollama_schemas.DeleteRequest),
+            ("POST", "/api/create", ollama_management.create, ollama_schemas.CreateRequest),
+            ("POST", "/api/push", ollama_management.push, ollama_schemas.PushRequest),
+            ("POST", "/api/me", ollama_management.account, None),
+            ("HEAD", "/api/blobs/{digest}", ollama_management.has_blob, None),
+            ("POST", "/api/blobs/{digest}", ollama_management.upload_blob, None),
+        )
+    ),
     ApiRoute(
         "POST", "/orch/run", native_runs.run_task, native_schemas.RunRequest, ("x-orch-priority",)
     ),

@@ -64,7 +64,7 @@ class Guard:
                 await _send_preflight(request)
                 return
         code = code or await self._authentication.refusal(scope, headers)
-        code = code or self._length_refusal(headers)
+        code = code or self._length_refusal(request)
         if code in ("missing_api_key", "owner_only") and self._leads_to_login(scope, headers):
             code = "log_in"
         if code:
@@ -87,9 +87,9 @@ class Guard:
     def _leads_to_login(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         return self.rules.logins is not None and is_page_view(scope, headers)
 
-    def _length_refusal(self, headers: dict[bytes, bytes]) -> str:
-        length = headers.get(b"content-length")
-        if length is None:
+    def _length_refusal(self, request: RequestLimits) -> str:
+        length = request.headers.get(b"content-length")
+        if length is None or request.takes_any_size:
             return ""
         is_larger = len(length) > 18 or int(length) > self.rules.max_body_bytes
         return "body_too_large" if is_larger else ""

@@ -20,6 +20,12 @@ PEER_EXTENSION = "orch.peer"
 EXPOSED_HEADERS = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 """Response headers that a page of an allowed origin may read."""
 
+UPLOADS = "/api/blobs/"
+"""Files of models, as large as the server behind takes them."""
+TRANSFERS = ("/api/pull", "/api/push", "/api/create", UPLOADS)
+"""Paths of requests that take as long as a model takes to be sent: no limit of the whole time, and
+the time for a body starts again with each part of it."""
+
 
 class RequestLimits:
     """One request in progress: bytes received, bytes sent, and since when it has been waiting for
@@ -30,6 +36,7 @@ class RequestLimits:
         "_is_reading",
         "_receive",
         "_rules",
+        "_seen_size",
         "_send",
         "_size",
         "_started_at",
@@ -47,6 +54,7 @@ class RequestLimits:
         self._rules, self._receive, self._send = rules, receive, send
         self._task, self._started_at = asyncio.current_task(), monotonic()
         self._blocked_since, self._is_reading, self._size = 0.0, False, 0
+        self._seen_size = 0
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.origin = b""
@@ -60,6 +68,12 @@ class RequestLimits:
         has_body = b"transfer-encoding" in self.headers or length != b"0"
         return has_body and not self.is_body_complete
 
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the body may be of any size, since it is passed on part by part."""
+        path: str = self.scope.get("path", "")
+        return path.startswith(UPLOADS)
+
     async def receive(self) -> Message:
         """The app's `receive`: counts the body and aborts a request whose body exceeds the
         limit."""
@@ -72,7 +86,7 @@ class RequestLimits:
             self._is_reading = False
         self._size += len(message.get("body", b""))
         self.is_body_complete = not message.get("more_body", False)
-        if self._size > self._rules.max_body_bytes:
+        if self._size > self._rules.max_body_bytes and not self.takes_any_size:
             self.abort("body_too_large")
             # the cancellation is raised here, unless the app reads in another task than its own
             await asyncio.sleep(0)
@@ -123,12 +137,19 @@ class RequestLimits:
             self.close_connection()
         if self.abort_code:
             return
+        if self.scope.get("path", "").startswith(TRANSFERS):
+            self._restart_clock(now)
         if is_blocked:
             self.abort("reader_too_slow")
         elif self._is_reading and now - self._started_at > rules.body_timeout_s:
             self.abort("body_too_slow")
         elif now - self._started_at > rules.request_timeout_s:
             self.abort("answer_too_long")
+
+    def _restart_clock(self, now: float) -> None:
+        """Lets the time start again, unless the client is waited for and has sent nothing."""
+        if self._size != self._seen_size or not self._is_reading:
+            self._seen_size, self._started_at = self._size, now
 
     def abort(self, code: str) -> None:
         """Cancels the app's work; the guard then sends an error with this code or closes the

@@ -12,8 +12,8 @@ from orch.server.api.routes import ROUTES
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("/api/create", "Ollama's own address"),
-        ("/api/blobs/sha256:0", "Ollama's own address"),
+        ("/api/signout", "Ollama's own address"),
+        ("/api/experimental/web_search", "Ollama's own address"),
         ("/v1/audio/transcriptions", "orch serves chat"),
     ],
 )

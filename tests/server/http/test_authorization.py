@@ -38,8 +38,8 @@ async def test_every_view_of_the_page_is_in_the_authorization_table(tmp_path: Pa
     "route",
     [
         "GET /nope",
-        "POST /api/pull",
-        "DELETE /api/delete",
+        "POST /api/signout",
+        "POST /api/blobs/x",
         "PUT /v1/models",
         "GET /_nicegui/x.js",
         "GET /v1/modelsx",
@@ -104,5 +104,6 @@ def test_everybody_may_list_models_and_embed() -> None:
         *("POST /api/embed", "POST /api/embeddings", "POST /v1/embeddings"),
         *("GET /v1/models", "GET /v1/models/{model:path}"),
         *("POST /v1/messages/count_tokens", "HEAD /api/hello"),
+        *("HEAD /api/version", "HEAD /api/tags"),
     }
     assert required_access("GET", "/v1/models/some/model") == "open"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
+
 import httpx
 import pytest
+from starlette.types import Message
 
 from orch.server.http.connection_limits import ConnectionLimits
+from orch.server.http.limits import RequestLimits
 from orch.server.http.rules import Rules
 from tests.support.fake_ollama import FakeOllama
 from tests.support.guarded_app import (
@@ -154,3 +159,49 @@ def test_a_stopping_server_responds_with_503() -> None:
         assert becomes_true(lambda: "/hold" in there.app.paths)
         there.server.should_exit = True
         assert client.receive().status == 503
+
+
+def test_a_file_of_a_model_may_be_larger_than_any_body(server: GuardedServer) -> None:
+    for path, status in ((b"/api/blobs/x", 200), (b"/other", 413)):
+        head = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 5000\r\n\r\n"
+        assert server.request(head, b"x" * 5000).status == status
+        head = b"POST " + path + b" HTTP/1.1\r\n" + CHUNKED
+        assert server.request(head, b"1388\r\n" + b"x" * 5000 + b"\r\n0\r\n\r\n").status == status
+
+
+def test_a_file_of_a_model_that_stops_coming_times_out() -> None:
+    with run_guarded(Rules(body_timeout_s=0.2)) as there, RawClient(there.address) as client:
+        client.send(b"POST /api/blobs/x HTTP/1.1\r\n" + HOST + b"Content-Length: 5000\r\n\r\n")
+        client.send(b"x" * 1000)
+        assert client.receive().status == 408
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("/api/blobs/x", ""), ("/api/pull", ""), ("/api/chat", "body_too_slow")]
+)
+async def test_a_transfer_takes_as_long_as_its_parts_come(path: str, code: str) -> None:
+    arrived: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def sent(message: Message) -> None:
+        raise AssertionError
+
+    async def limits() -> RequestLimits:  # in a task of its own, which is over when it is aborted
+        rules = Rules(body_timeout_s=10, request_timeout_s=15)
+        return RequestLimits(rules, {"path": path, "headers": []}, arrived.get, sent)
+
+    request, now = await asyncio.create_task(limits()), monotonic()
+    for part in range(1, 5):
+        reading = asyncio.create_task(request.receive())
+        await asyncio.sleep(0)
+        request.check_timeouts(now + 8 * part)
+        arrived.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
+        await reading
+    assert request.abort_code == code
+    request.check_timeouts(now + 100)  # the app is busy with a part, not the client
+    reading = asyncio.create_task(request.receive())
+    await asyncio.sleep(0)
+    request.check_timeouts(now + 109)
+    assert request.abort_code == code
+    request.check_timeouts(now + 111)
+    assert request.abort_code == "body_too_slow"
+    reading.cancel()

@@ -80,3 +80,40 @@ class ShowRequest(PassthroughModel):
     model: str = Field("", max_length=300)
     name: str = Field("", max_length=300)
     verbose: bool = False
+
+
+class _TransferRequest(PassthroughModel):
+    model: str = Field("", max_length=300, description="A model, or PROVIDER/MODEL.")
+    name: str = Field("", max_length=300)
+    stream: StrictBool | None = None
+
+
+class PullRequest(_TransferRequest):
+    """`POST /api/pull`."""
+
+    insecure: StrictBool = False
+
+
+class PushRequest(_TransferRequest):
+    """`POST /api/push`."""
+
+
+class CreateRequest(_TransferRequest):
+    """`POST /api/create`."""
+
+    source: str | None = Field(None, max_length=300, alias="from")
+    remote_host: str | None = Field(None, max_length=300)
+
+
+class CopyRequest(PassthroughModel):
+    """`POST /api/copy`."""
+
+    source: str = Field(min_length=1, max_length=300)
+    destination: str = Field(min_length=1, max_length=300)
+
+
+class DeleteRequest(PassthroughModel):
+    """`DELETE /api/delete`."""
+
+    model: str = Field("", max_length=300)
+    name: str = Field("", max_length=300)
