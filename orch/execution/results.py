@@ -181,6 +181,8 @@ def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
         from orch.providers.hints import DENIED_HINT  # only where a run failed
 
         return DENIED_HINT
+    if last.code == "empty":
+        return "-m MODEL asks another model; -o max_tokens=N allows more, where it was cut"
     return _HINTS.get(code, "orch health shows what is wrong")
 
 

@@ -3,12 +3,13 @@ one table of such hints."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from orch.config.urls import display_url, is_local_url
-from orch.errors import ProviderError
+from orch.config.urls import corrected_base_url, display_url, is_local_url, ollama_host_url
+from orch.errors import ConfigError, ProviderError
 from orch.providers.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ SERVERS_BY_PORT: Mapping[int, ServerProgram] = {
 }
 """What probably serves OpenAI's API at a default port; `kind: openai` does not say."""
 
-_CONFIG = "orch config path shows the file"
+_BASE_URL, _CONFIG = "base_url in models.yaml", "orch config path shows the file"
 DENIED_HINT = (
     f'check api_key of the provider in models.yaml, such as api_key: "${{NAME}}"; {_CONFIG}'
 )
@@ -112,14 +113,31 @@ _SAME = {
 models are listed."""
 
 
-def provider_hint(provider: Provider, failure: ProviderError) -> str:
-    """What to do about a provider that failed; empty for the engine inside orch."""
+def provider_hint(
+    provider: Provider, failure: ProviderError, env: Mapping[str, str] = os.environ
+) -> str:
+    """What to do about a provider that failed; empty for the engine inside orch. An address that
+    OLLAMA_HOST in `env` gave is corrected there, not in models.yaml."""
     import shutil  # only where something failed
 
     if not provider.urls:
         return ""
     cause = cause_of(failure, provider.urls[0])
-    return hint_for(provider.kind, cause, provider.urls, lambda name: bool(shutil.which(name)))
+    hint = hint_for(provider.kind, cause, provider.urls, lambda name: bool(shutil.which(name)))
+    if _BASE_URL not in hint or not _is_from_ollama_host(provider, env):
+        return hint
+    return hint.replace(_BASE_URL, "OLLAMA_HOST").replace(f"; {_CONFIG}", "")
+
+
+def _is_from_ollama_host(provider: Provider, env: Mapping[str, str]) -> bool:
+    """Whether the address of a provider is what OLLAMA_HOST says."""
+    host = env.get("OLLAMA_HOST", "")
+    if provider.kind != "ollama" or not host.strip():
+        return False
+    try:
+        return corrected_base_url(ollama_host_url(host), "ollama") == provider.urls[0]
+    except ConfigError:
+        return False
 
 
 def hint_for(

@@ -56,3 +56,10 @@ def test_a_wrong_path_is_told_by_validate_and_the_run_works(
     assert (validated.returncode, run.returncode) == (0, 0)
     assert b"is used as" in validated.stderr
     assert b"is used as" in run.stderr
+
+
+def test_a_wrong_port_is_told_where_the_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:abc")
+    run = orch("run", "--no-stdin", "-m", "none:1b", "hi")
+    assert run.returncode != 0
+    assert run.stderr.count(b"'abc' is not a port; the default port is used") == 1

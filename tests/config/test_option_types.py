@@ -61,6 +61,13 @@ def test_the_error_shows_every_fault_and_an_example() -> None:
     assert caught.value.hint == "for example -o temperature=0.7"
 
 
+@pytest.mark.parametrize("option", ["top_k=40", "mirostat=2", "num_predict=1024"])
+def test_the_example_is_a_usual_value_of_the_option(option: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_options({option.partition("=")[0]: "x"})
+    assert caught.value.hint == f"for example -o {option}"
+
+
 @pytest.mark.parametrize(
     ("message", "option"),
     [

@@ -72,7 +72,8 @@ def test_after_visible_text_the_code_is_all_failed(code: str) -> None:
         ("timeout", "--timeout SECONDS waits longer"),
         ("model_not_found", "orch models pull m0"),
         ("context_overflow", "shorten the input, or add a model with a larger context"),
-        ("empty", "orch health shows what is wrong"),
+        ("empty", "-m MODEL asks another model; -o max_tokens=N allows more, where it was cut"),
+        ("server_error", "orch health shows what is wrong"),
     ],
 )
 def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:

@@ -171,6 +171,16 @@ async def test_a_wrong_path_and_a_page_are_told_apart_from_a_server_that_is_down
     assert f"{server.url}/nothing/models" in path.message
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid:9", "'nowhere.invalid:9/v1'"])
+async def test_an_address_of_ollama_host_is_corrected_there(host: str) -> None:
+    provider = Provider(kind="ollama", base_url="http://nowhere.invalid:9")
+    failure = await failure_at(provider.urls[0])
+    hint = provider_hint(provider, failure, {"OLLAMA_HOST": host})
+    assert hint == "check the host name in OLLAMA_HOST"
+    elsewhere = provider_hint(provider, failure, {"OLLAMA_HOST": "127.0.0.1:9"})
+    assert "base_url in models.yaml; orch config path" in elsewhere
+
+
 def test_the_engine_inside_orch_has_no_server_to_start() -> None:
     assert provider_hint(Provider(kind="llamacpp"), ProviderError("connect", "no engine")) == ""
 

@@ -15,6 +15,8 @@ from orch.cli.task_input import task_fields, task_from_fields
 from orch.errors import OrchError, UsageError
 
 if TYPE_CHECKING:
+    from orch.execution.run import Run
+    from orch.orchestrator import Orchestrator
     from orch.text.prompt import Task
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -174,8 +176,15 @@ async def _run_here(ctx: typer.Context, task: Task, mode: OutputMode) -> None:
     finally:
         await orchestrator.aclose()
         if not mode.quiet:
-            for warning in orchestrator.runtime.journal.warnings:
+            for warning in _untold_warnings(orchestrator, run):
                 render.print_warning(warning)
+
+
+def _untold_warnings(orchestrator: Orchestrator, run: Run) -> list[str]:
+    """The journal's warnings, and the configuration's where the run failed before it had a
+    model."""
+    config, journal = orchestrator.runtime.config.warnings, orchestrator.runtime.journal.warnings
+    return [*(each for each in config if each not in run.warnings), *journal]
 
 
 def _continue_session(task: Task, journal: Any) -> Task:

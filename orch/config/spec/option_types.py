@@ -45,6 +45,13 @@ _EXAMPLES = {
     _TEXTS: "END",
     _KEEP_ALIVE: "5m",
 }
+_OWN_EXAMPLES = {"top_k": "40", "mirostat": "2", "seed": "1", "num_thread": "4"}
+    "top_k": "40",
+    "mirostat": "2",
+    "seed": "1",
+    "num_thread": "4",
+    "top_logprobs": "5",
+}
 MOST_SHOWN_CHARS = 40
 
 
@@ -61,7 +68,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     problems = list(option_problems(options))
     if problems:
         name = problems[0][0]
-        example = f"{name}={_EXAMPLES[OPTION_TYPES[name]]}"
+        example = f"{name}={_OWN_EXAMPLES.get(name, _EXAMPLES[OPTION_TYPES[name]])}"
         raise InputError("; ".join(fault for _, fault in problems), f"for example -o {example}")
 
 
