@@ -153,8 +153,8 @@ class ProviderError(_PicklableError):
     `has_free_slot`: of a `busy` provider that lacks memory only, so that a loaded model may run.
     `remote_host` is the machine that answered although the provider's own machine should have.
     `prompt_tokens` and `context_tokens` are the counts of a refusal for a full context.
-    `cause` narrows the code down for a hint: certificate, unfit_certificate, tls, not_http, path,
-    redirect or page; empty if nothing is known.
+    `cause` narrows the code down for a hint: certificate, unfit_certificate, trust_file, tls,
+    not_http, path, redirect or page; empty if nothing is known.
     """
 
     def __init__(

@@ -88,15 +88,22 @@ class PipeDisplay:
         elif kind == "thinking" and self._thinking:
             print_stderr(chunk["chunk"], end="")
         elif kind == "fallback" and not self._quiet:
+            self._end_line()
             print_stderr(fallback_line(chunk))
         elif kind == "warning" and not self._quiet:
+            self._end_line()
             print_warning(chunk["message"])
         elif kind == "done":
             self._finish(chunk["result"])
 
-    def _finish(self, result: dict[str, Any]) -> None:
+    def _end_line(self) -> None:
+        """On a terminal, ends the line of the answer: another text begins below it."""
         if self._lacks_newline and sys.stdout.isatty():
             write_stdout(b"\n")
+            self._lacks_newline = False
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        self._end_line()
         if self._quiet:
             return
         for line in recalled_lines(result):

@@ -56,6 +56,7 @@ _HINTS: Mapping[str, str] = {
         "name the server's certificate, if you trust it: SSL_CERT_FILE=FILE before the command, or"
         f" verify: FILE at the provider in models.yaml; {_CONFIG}"
     ),
+    "trust_file": f"write an absolute path of a file or folder of certificates; {_CONFIG}",
     "unfit_certificate": (
         "this shows its names and dates; correct it, or base_url in models.yaml, or this machine's"
         " clock:\n  openssl s_client -connect {address} </dev/null | openssl x509 -noout -text"

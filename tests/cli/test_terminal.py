@@ -181,6 +181,12 @@ def test_another_model_goes_on_from_what_was_shown(ollama: FakeOllama) -> None:
     assert any("failed after 9 characters" in line and LLAMA in line for line in lines)
 
 
+def test_a_note_within_a_plain_answer_stands_on_a_line_of_its_own(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("cut", after=2))
+    lines, _ = shown("run", "--plain", TASK, columns=400)
+    assert any(line.startswith("! ") and "failed after 9 characters" in line for line in lines)
+
+
 def test_a_failed_runs_partial_text_stays(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     terminal = Terminal("run", "-m", CODER, TASK)

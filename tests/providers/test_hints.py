@@ -83,6 +83,7 @@ def test_a_server_on_another_machine_is_not_started_here() -> None:
         ("not_http", "11434"),
         ("rate_limited", "later"),
         ("cut", "port"),
+        ("trust_file", "absolute path"),
         ("tls", "http:// and https://"),
         ("name", "host name"),
         ("path", "kind: openai"),

@@ -46,12 +46,6 @@ _EXAMPLES = {
     _KEEP_ALIVE: "5m",
 }
 _OWN_EXAMPLES = {"top_k": "40", "mirostat": "2", "seed": "1", "num_thread": "4"}
-    "top_k": "40",
-    "mirostat": "2",
-    "seed": "1",
-    "num_thread": "4",
-    "top_logprobs": "5",
-}
 MOST_SHOWN_CHARS = 40
 
 

@@ -67,8 +67,9 @@ def _load(context: ssl.SSLContext, source: str, path: Path) -> None:
         fault = f"can't be read: {getattr(error, 'strerror', None) or 'not a path'}"
     else:
         return
+    shown = one_line(str(path.absolute()))
     raise ProviderError(
-        "connect", f"{one_line(str(path))}, which {source} names, {fault}; correct it"
+        "connect", f"{shown}, which {source} names, {fault}; correct it", cause="trust_file"
     )
 
 

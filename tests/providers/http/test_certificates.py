@@ -109,7 +109,7 @@ async def test_an_unusable_file_is_named(
     verify = str(path) if by == "verify" else None
     error = await failure(URL, concurrent=concurrent, verify=verify)
     expected = "holds no certificate" if content else "can't be read: No such file"
-    assert error.code == "connect"
+    assert (error.code, error.cause) == ("connect", "trust_file")
     assert all(part in error.message for part in (str(path), by, expected))
 
 

@@ -197,6 +197,19 @@ def test_the_explanation_shows_scores_eliminations_memory_and_failed_attempts(
     assert serious_violations(page) == []
 
 
+def test_the_opened_explanation_is_not_scrolled_away(shared: Shared, visit: Visit) -> None:
+    shared.fake.models[CODER].reply = ["A long answer.\n\n"] * 6
+    page = visit(shared.url, PHONE)
+    page.wait_for_function("() => window.did_handshake === true")
+    ask(page, CODE_TASK)
+    answered(page)
+    fold = page.get_by_role("button", name="Why this model?")
+    fold.click()
+    expect(page.locator(".orch-decision-one").last).to_be_visible()
+    page.wait_for_function("() => !document.getAnimations().length")
+    expect(fold).to_be_in_viewport()
+
+
 def test_a_long_code_block_is_drawn_in_segments_and_whole_at_the_end(
     shared: Shared, visit: Visit
 ) -> None:

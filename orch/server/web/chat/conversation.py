@@ -32,6 +32,9 @@ FOLLOW_SCRIPT = """
     const height = () => document.documentElement.scrollHeight;
     addEventListener('scroll', () => { follows = innerHeight + scrollY > height() - 120; },
         {passive: true});
+    addEventListener('click', (event) => {
+        if (event.target.closest('.orch-chat-log button')) follows = false;
+    }, {capture: true});
     new ResizeObserver(() => { if (follows) scrollTo(0, height()); })
         .observe(document.querySelector('.orch-chat-log'));
     addEventListener('pagehide', () => {
@@ -42,7 +45,8 @@ FOLLOW_SCRIPT = """
         sessionStorage.setItem('orch-asked', JSON.stringify({...JSON.parse(asked), shown}));
     });
 """
-"""Keeps the end of the conversation in view unless the reader has scrolled up. When the page goes
+"""Keeps the end of the conversation in view unless the reader has scrolled up or opens something in
+it, such as the reasons for a choice. When the page goes
 away, stores in the tab how much of an unfinished answer was shown."""
 STORE_QUESTION_SCRIPT = "sessionStorage.setItem('orch-asked', JSON.stringify({asked}))"
 CLEAR_QUESTION_SCRIPT = "sessionStorage.removeItem('orch-asked')"
