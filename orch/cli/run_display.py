@@ -20,7 +20,8 @@ from orch.text.markdown import BlockSplitter
 from orch.text.terminal import sanitize_text
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.live import Live
 
 MAX_MARKDOWN_LINE = 20_000
 """Longer lines are printed as plain text: rendering takes quadratic time."""
@@ -134,6 +135,22 @@ class _LiveTail:
             yield Segment.line()
 
 
+def _start_live(console: Console, block: RenderableType = "") -> Live:
+    from rich.live import Live
+
+    live = Live(
+        block,
+        console=console,
+        transient=True,
+        auto_refresh=True,
+        refresh_per_second=12,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
+
+
 class TerminalDisplay:
     """For a terminal: a header, the answer as Markdown while it streams, and the time at the end.
 
@@ -150,24 +167,23 @@ class TerminalDisplay:
         out: Console | None = None,
         notes: Console | None = None,
     ) -> None:
-        from rich.live import Live
-
         from orch.cli.job_control import JobControl  # only where something is drawn
 
         self._console, self._stderr = out or make_console(), notes or make_console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
         self._blocks = BlockSplitter()
         self._has_text = False
-        self._live = Live(
-            console=self._console,
-            transient=True,
-            auto_refresh=True,
-            refresh_per_second=12,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
-        self._job_control = JobControl(self._live.stop, self._live.start)
+        self._live = _start_live(self._console)
+        self._job_control = JobControl(self._leave, self._draw)
+
+    def _leave(self) -> None:
+        """Erases the unfinished block and gives the terminal back."""
+        self._live.stop()
+
+    def _draw(self) -> None:
+        """Draws the unfinished block from here on. A `Live` that starts again would first erase as
+        many rows above as it had drawn."""
+        self._live = _start_live(self._console, self._live.get_renderable())
 
     def show(self, chunk: dict[str, Any]) -> None:
         """Shows one chunk."""
@@ -213,10 +229,10 @@ class TerminalDisplay:
     def _note(self, text: str, style: str) -> None:
         is_live = self._live.is_started
         if is_live:  # stderr is the same screen: the live block would be drawn over the note
-            self._live.stop()
+            self._leave()
         self._stderr.print(styled_text(text, style))
         if is_live:
-            self._live.start()
+            self._draw()
 
     def _add_text(self, text: str) -> None:
         ready = self._blocks.feed(text)

@@ -45,6 +45,17 @@ def test_fg_draws_the_rest_of_the_answer(stopped: Terminal) -> None:
     assert [*dict.fromkeys(words)] == [*(f"word{n}" for n in range(30)), "the end"]
 
 
+def test_fg_erases_nothing_that_the_shell_printed(ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("slow", reply=["word " * 60, *["tick "] * 60], chunk_delay_s=0.02))
+    terminal = Terminal("run", "-m", "slow", "go", prelude=SHELL)
+    terminal.read_until(b"tick tick")
+    terminal.type(b"\x1a")
+    terminal.read_until(b"job stopped")
+    terminal.type(b"fg\n")
+    assert terminal.end() == 0
+    assert any("job stopped" in line for line in terminal.lines())
+
+
 def test_bg_prints_the_rest_and_leaves_the_cursor_alone(stopped: Terminal) -> None:
     before = len(stopped.raw)
     stopped.type(b"bg\n")

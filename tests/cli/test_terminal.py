@@ -181,6 +181,14 @@ def test_another_model_goes_on_from_what_was_shown(ollama: FakeOllama) -> None:
     assert any("failed after 9 characters" in line and LLAMA in line for line in lines)
 
 
+def test_a_note_within_a_paragraph_of_several_rows_is_not_erased(ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply = ["word " * 60, "end"]
+    ollama.models[CODER].faults.append(Fault("cut", after=1))
+    lines, _ = shown("run", TASK)
+    assert any(line.startswith("! ") and "failed after 300 characters" in line for line in lines)
+    assert " ".join(lines).count("word") == 60
+
+
 def test_a_note_within_a_plain_answer_stands_on_a_line_of_its_own(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     lines, _ = shown("run", "--plain", TASK, columns=400)
