@@ -20,13 +20,15 @@ class StallTimer:
     """Limits one wait after another of one task.
 
     One timer lasts for many waits and moves on by itself, so that a wait costs less than an
-    `asyncio.timeout` of its own. Where the timer is late, the process was not running: the limit
-    is extended by that time.
+    `asyncio.timeout` of its own. Where the timer is late, the loop was not running: the limit is
+    extended by that time. After a long pause, what arrived meanwhile is read first; a loop that is
+    late again and again gets that once, so that each wait ends.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._deadline, self._due, self._limit = 0.0, 0.0, 0.0
+        self._deadline, self._due, self._limit, self._began = 0.0, 0.0, 0.0, 0.0
+        self._was_late = False
         self.has_expired = False
         """Whether the deadline is past. A wait that ends at once, as where data always waits in
         the socket, is over before its timeout takes effect."""
@@ -36,9 +38,10 @@ class StallTimer:
     async def wait(self, awaitable: Awaitable[_T], limit_s: float, *, goes_on: bool = False) -> _T:
         """The result of an awaitable. Raises TimeoutError after `limit_s` of this process's time;
         if the last wait `goes_on`, at its deadline."""
+        self._began = self._loop.time()
         if not goes_on:
-            self._limit, self._deadline = limit_s, self._loop.time() + limit_s
-            self.has_expired = False
+            self._limit, self._deadline = limit_s, self._began + limit_s
+            self.has_expired = self._was_late = False
         if self._timer is None or self._due > self._deadline:
             self._schedule()
         try:
@@ -63,9 +66,12 @@ class StallTimer:
         if self._wait is None:
             return
         now = self._loop.time()
-        late = now - self._due
-        if late > TICK_S / 2:  # what arrived meanwhile is read first
-            self._deadline = max(self._deadline + late, now + min(self._limit, TICK_S))
+        late = now - max(self._due, self._began)
+        self._deadline += late
+        is_pause = late > TICK_S / 2
+        if is_pause and not self._was_late:  # what arrived meanwhile is read first
+            self._deadline = max(self._deadline, now + min(self._limit, TICK_S))
+        self._was_late = is_pause
         if now < self._deadline:
             self._schedule()
         else:

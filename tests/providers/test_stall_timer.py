@@ -89,3 +89,49 @@ def test_after_a_stop_a_silent_server_is_a_timeout_still() -> None:
             await waiting
 
     run_stoppable(test())
+
+
+class Busy:
+    """A loop that something keeps busy: each of its turns takes `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.turns = seconds, 0
+
+    async def run(self) -> None:
+        """Takes turns, for at most a thousand."""
+        while self.turns < 1_000:
+            self.turns += 1
+            await stop_for(self.seconds)
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(0.2, 0.9), (5.0, 0.7), (5.0, 3.0)])
+def test_a_loop_that_is_always_late_extends_a_wait_and_does_not_keep_it_from_ending(
+    limit: float, seconds: float
+) -> None:
+    async def test() -> None:
+        timer, busy, began = StallTimer(), Busy(seconds), asyncio.get_running_loop().time()
+        keeping = asyncio.create_task(busy.run())
+        with pytest.raises(TimeoutError):
+            await timer.wait(forever(), limit)
+        taken = asyncio.get_running_loop().time() - began
+        keeping.cancel()
+        assert busy.turns < 50
+        assert taken > 1.3 * limit
+
+    run_stoppable(test())
+
+
+def test_time_before_a_wait_does_not_extend_it() -> None:
+    async def test() -> None:
+        timer = StallTimer()
+        loop = asyncio.get_running_loop()
+        await timer.wait(asyncio.sleep(0), 60)
+        await stop_for(30)  # the reader of the answer is slow
+        began = loop.time()
+        waiting = asyncio.ensure_future(timer.wait(forever(), 0.05))
+        with pytest.raises(TimeoutError):
+            await waiting
+        assert loop.time() - began < 20
+
+    run_stoppable(test())
