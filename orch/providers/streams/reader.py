@@ -21,6 +21,9 @@ from orch.providers.streams.sse import Event, EventFields, cut_error, objects_of
 
 MAX_UNKNOWN_LINES = 1_000
 """Lines before the first event that belong to none, after which the stream is none."""
+MAX_IDLE_LINES = 500_000
+"""Lines in a row that complete no event: a compressed stream of blank lines is quickly sent, and
+takes seconds to read. A JSON document with the logprobs of 8,000 tokens has 400,000."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -33,13 +36,18 @@ class StreamReader:
         self._document: JsonDocument | None = None
         self._is_first = True
         self._has_events = False
+        self._idle_lines = 0
         self._unknown: list[bytes] = []
 
     def feed(self, chunk: bytes, out: list[Event]) -> None:
         """Appends the events that `chunk` completes to `out`. Raises ProviderError; the events
         before the broken one are in `out` then."""
-        for line in self._splitter.feed(chunk):
+        lines, count = self._splitter.feed(chunk), len(out)
+        for line in lines:
             self._add(line, out)
+        self._idle_lines = 0 if len(out) > count else self._idle_lines + len(lines)
+        if self._idle_lines > MAX_IDLE_LINES:
+            raise limit_error(f"over {MAX_IDLE_LINES:,} lines without an event")
 
     def flush(self, out: list[Event]) -> None:
         """Appends the event that the end of the stream completes. Raises ProviderError."""

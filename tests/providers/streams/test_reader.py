@@ -4,7 +4,9 @@ events or an error, and what was whole before the error is kept."""
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.errors import ProviderError
+from orch.providers.http.content_encodings import decode, decoders_for
 from orch.providers.streams.reader import (
     MAX_UNKNOWN_LINES,
     JsonDocument,
@@ -168,3 +171,31 @@ async def test_objects_come_one_by_one() -> None:
 @pytest.mark.parametrize("before", [b'data: {"a": 1}\n', b'{"a": 1}\n'], ids=["events", "lines"])
 def test_an_end_without_a_field_name_is_the_end(before: bytes, end: bytes) -> None:
     assert read([before + b"[DONE]" + end]) == [{"a": 1}, None]
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b":\n", b"data:\n", b" \n", b"event: a\n"])
+def test_lines_that_bring_no_event_are_read_to_a_limit(line: bytes) -> None:
+    reader, out, chunk = StreamReader(), list[Event](), line * 100_000
+    reader.feed(b'data: {"a":1}\n\n', out)
+    for _ in range(5):
+        reader.feed(chunk, out)
+    with pytest.raises(ProviderError, match="over 500,000 lines without an event") as caught:
+        reader.feed(chunk, out)
+    assert (caught.value.code, out) == ("bad_response", [{"a": 1}])
+
+
+def test_an_event_begins_the_count_of_lines_without_one_anew() -> None:
+    reader, out = StreamReader(), list[Event]()
+    for _ in range(12):
+        reader.feed(b"\n" * 100_000 + b'{"a":1}\n', out)
+    reader.flush(out)
+    assert len(out) == 12
+
+
+async def test_a_compressed_stream_of_blank_lines_is_not_read_on() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield gzip.compress(b"\n" * 3_900_000)
+
+    with pytest.raises(ProviderError, match="lines without an event"):
+        async for _ in iter_batches(decode(body(), decoders_for("gzip"))):
+            pass
