@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -90,6 +90,25 @@ def _one_core(request: pytest.FixtureRequest) -> Iterator[None]:
     os.sched_setaffinity(0, {max(cores)})
     yield
     os.sched_setaffinity(0, cores)
+
+
+@pytest.fixture(params=[False, True], ids=["httpx", "aiohttp"])
+def concurrent(request: pytest.FixtureRequest) -> bool:
+    """Runs a test twice: over httpx, as the commands do, and over aiohttp, as `orch serve` does."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def both_transports(concurrent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test twice, whichever transport its clients choose. For tests over a socket: respx
+    answers in httpx's place alone."""
+    from orch.providers import client
+    from orch.providers.http.transport import Endpoint, Transport, open_transport
+
+    def open_chosen(endpoint: Endpoint, **_: Any) -> Transport:
+        return open_transport(endpoint, concurrent=concurrent)
+
+    monkeypatch.setattr(client, "open_transport", open_chosen)
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     )
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_remote_answer_is_a_failed_attempt_that_names_the_host(server: FakeOllama) -> None:
     async with orchestrator(server) as opened:
         chunks = [chunk async for chunk in opened.execute_streaming(TASK)]
@@ -93,6 +94,7 @@ async def test_a_pinned_model_that_answers_remotely_exits_with_7(server: FakeOll
     )
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_reading_stops_when_a_remote_answer_is_recognized(server: FakeOllama) -> None:
     server.models[HIDDEN_REMOTE].reply, server.models[HIDDEN_REMOTE].chunk_delay_s = (
         ["word "] * 10_000,
@@ -103,6 +105,7 @@ async def test_reading_stops_when_a_remote_answer_is_recognized(server: FakeOlla
     server.wait_for(lambda: server.asked(HIDDEN_REMOTE)[0].aborted)
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_an_allowed_remote_answer_passes(server: FakeOllama) -> None:
     async with orchestrator(server, remote="allow") as opened:
         assert (await opened.execute(TASK)).response.content == "From afar"
@@ -127,6 +130,7 @@ async def test_nothing_is_sent_to_a_cloud_model(
     assert {request.path for request in server.requests} <= {"/api/tags", "/api/ps"}
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_remote_answer_of_an_openai_server_fails(
     server: FakeOllama,
 ) -> None:
@@ -137,6 +141,7 @@ async def test_a_remote_answer_of_an_openai_server_fails(
 
 
 @pytest.mark.parametrize("where", ["tags", "show"])
+@pytest.mark.usefixtures("both_transports")
 async def test_the_embedding_models_host_is_checked_before_text_is_sent(
     server: FakeOllama, where: str
 ) -> None:
@@ -155,6 +160,7 @@ async def test_the_embedding_models_host_is_checked_before_text_is_sent(
     assert (caught.value.code, server.asked("far-embed")) == ("remote", [])
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_vectors_of_a_remote_machine_are_not_used(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
@@ -162,6 +168,7 @@ async def test_vectors_of_a_remote_machine_are_not_used(server: FakeOllama) -> N
     await backend.aclose()
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_remote_model_is_not_loaded(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match="would go to another machine"):

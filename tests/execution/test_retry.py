@@ -147,6 +147,7 @@ async def test_the_backoff_is_slept(ollama: FakeOllama, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.usefixtures("both_transports")
 async def test_a_refused_prompt_is_retried_with_a_context_that_holds_it(
     ollama: FakeOllama, dense: FakeModel, refusal: str
 ) -> None:
@@ -223,6 +224,7 @@ async def test_a_server_that_ignores_num_ctx_is_not_retried(
     assert (caught.value.exit_code, len(ollama.chats())) == (5, 1)
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
     ollama: FakeOllama,
 ) -> None:
@@ -259,6 +261,7 @@ async def test_a_buffered_answer_beyond_the_context_fails(
     assert contexts(shifting) == [4_096, 8_192]
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_shown_answer_beyond_the_context_is_reported_with_the_counts(
     shifting: FakeOllama,
 ) -> None:

@@ -134,6 +134,7 @@ def test_an_unfit_certificate_is_shown_by_a_command_with_the_servers_address() -
     assert "pw" not in hint
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_port_that_does_not_speak_http_is_told_by_kind() -> None:
     async with raw_server(b"\x15\x03\x01\0\x02\x02F" + b"\0" * 200) as server:
         failed = await failure_at(server.url)
@@ -152,17 +153,20 @@ def test_ollama_asks_for_an_account_and_a_proxy_before_it_for_a_key() -> None:
     assert "ollama signin" not in hint_for("openai", "denied", (NOWHERE,), everywhere)
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_the_cause_of_a_failed_connection_is_found() -> None:
     refused, unknown = await failure_at(NOWHERE), await failure_at("http://nowhere.invalid")
     assert (cause_of(refused, NOWHERE), cause_of(unknown, NOWHERE)) == ("refused", "name")
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_https_to_a_server_of_plain_http_is_told() -> None:
     with FakeOllama([]) as server:
         url = server.url.replace("http:", "https:")
         assert cause_of(await failure_at(url), url) == "tls"
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_wrong_path_and_a_page_are_told_apart_from_a_server_that_is_down() -> None:
     with FakeOllama([]) as server:
         path = await failure_at(f"{server.url}/nothing")

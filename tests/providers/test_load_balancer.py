@@ -262,6 +262,7 @@ async def say(client: OllamaClient, request: ChatRequest = REQUEST) -> str:
     return "".join([delta.content async for delta in client.chat(request)])
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_requests_avoid_an_address_that_fails_fast() -> None:
     with (
         FakeOllama([FakeModel("m", faults=[Fault("status", status=503, times=-1)])]) as broken,
@@ -294,6 +295,7 @@ async def test_an_address_with_one_failure_is_used_again() -> None:
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("both_transports")
 async def test_broken_connections_and_gateway_errors_are_failures_and_rejections_are_not(
     fault: Fault, failures: int
 ) -> None:
@@ -306,6 +308,7 @@ async def test_broken_connections_and_gateway_errors_are_failures_and_rejections
             ]
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_cancelled_request_is_not_a_failure() -> None:
     with FakeOllama([FakeModel("m", chunk_delay_s=5)]) as server:
         async with client_at(server.url) as client:
@@ -315,6 +318,7 @@ async def test_a_cancelled_request_is_not_a_failure() -> None:
             assert [(row["failures"], row["in_flight"]) for row in client.addresses()] == [(0, 0)]
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_concurrent_requests_are_distributed() -> None:
     with (
         FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as one,
@@ -325,6 +329,7 @@ async def test_concurrent_requests_are_distributed() -> None:
     assert len(one.chats()) == len(other.chats()) == 4
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_installed_and_loaded_models_are_read_from_the_same_address() -> None:
     with FakeOllama([FakeModel("m")]) as one, FakeOllama([FakeModel("m")]) as other:
         one.resident["m:latest"] = 4096
@@ -332,6 +337,7 @@ async def test_installed_and_loaded_models_are_read_from_the_same_address() -> N
             assert [item.resident for item in await client.installed()] == [True]
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_a_model_is_unloaded_at_every_reachable_address() -> None:
     with FakeOllama([FakeModel("m")]) as one, FakeOllama([FakeModel("m")]) as other:
         async with client_at(UNREACHABLE, one.url, other.url) as client:
@@ -340,6 +346,7 @@ async def test_a_model_is_unloaded_at_every_reachable_address() -> None:
     assert (one.resident, other.resident) == ({}, {})
 
 
+@pytest.mark.usefixtures("both_transports")
 async def test_unloading_fails_if_no_address_is_reachable() -> None:
     async with client_at(UNREACHABLE, "http://127.0.0.1:1") as client:
         with pytest.raises(ProviderError, match="can't connect"):

@@ -123,6 +123,7 @@ async def test_the_next_address_is_used_when_the_first_is_busy(ollama: FakeOllam
 
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
+@both_transports
 async def test_no_proxy_is_used_for_loopback(
     ollama: FakeOllama, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ async def test_no_proxy_is_used_for_loopback(
     assert (await answer(ollama.url, kind=kind)).response.content == "def f(): pass"
 
 
+@both_transports
 async def test_a_name_that_starts_like_loopback_is_not_loopback(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +168,7 @@ async def test_the_key_is_sent_as_bearer(
 
 
 @pytest.mark.parametrize("key", ["secret\nkey", "secret-ñ", "secret-€"])
+@both_transports
 async def test_a_key_that_a_header_can_not_carry_is_an_error_without_the_key(
     ollama: FakeOllama, key: str
 ) -> None:
@@ -264,6 +267,7 @@ async def test_vectors_are_in_the_order_of_the_texts(wire: respx.MockRouter) -> 
 
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
+@both_transports
 async def test_each_text_gets_a_vector_of_its_own(ollama: FakeOllama, kind: str) -> None:
     async with served(ollama.url, kind=kind) as orchestrator:
         one, other = await orchestrator.runtime.providers["server"].embed(CODER, ["a", "b"])
