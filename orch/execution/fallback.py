@@ -194,6 +194,8 @@ class FallbackChain:
 
 def decision_for(plan: Plan, candidate: Candidate) -> Decision:
     """The plan's decision with this candidate as the model that is called."""
+    if candidate is plan.order[0]:
+        return plan.decision
     return replace(
         plan.decision,
         model_id=candidate.model_id,

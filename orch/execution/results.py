@@ -121,8 +121,10 @@ def build_result(state: RunState) -> RunResult:
             reasons=reasons,
             remote_host=answered.remote_host,
         )
+    if decision.degraded != degraded:
+        decision = replace(decision, degraded=degraded)
     return RunResult(
-        decision=replace(decision, degraded=degraded),
+        decision=decision,
         task_type=decision.task_type,
         confidence=decision.confidence,
         response=_response(state.text, call, last),

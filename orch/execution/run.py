@@ -241,8 +241,14 @@ class Run:
     async def _finish(self, key: str | None, digest: str) -> RunResult:
         result = build_result(self._state)
         self._record("ok", result=result)
-        await self._runtime.offload(self._learn, result, key, digest)
-        return replace(result, warnings=self._all_warnings())
+        if key or self._may_be_rerun or self._is_news(result):
+            await self._runtime.offload(self._learn, result, key, digest)
+        warnings = self._all_warnings()
+        return replace(result, warnings=warnings) if warnings else result
+
+    def _is_news(self, result: RunResult) -> bool:
+        """Whether a real model answers for the first time, as far as this process knows."""
+        return not (result.degraded or self._runtime.journal.has_seen_fact(REAL_MODEL_ANSWERED))
 
     def _learn(self, result: RunResult, key: str | None, digest: str) -> None:
         """Stores what the answer shows beside its record; with a key, also the answer itself."""
@@ -253,14 +259,18 @@ class Run:
             with_warnings = replace(result, warnings=self._all_warnings())
             self._runtime.answer_cache.save(key, self._state.task, with_warnings, digest)
 
+    @property
+    def _may_be_rerun(self) -> bool:
+        task = self._state.task
+        has_more = task.attachments or task.context or task.messages or task.history
+        return bool(task.text) and not has_more and (task.model is not None or task.fresh)
+
     def _note_rerun(self, decision: Decision) -> None:
         """The same words again, pinned or fresh, are feedback on the former model; not where more
         than words was sent, which may ask something else."""
-        task = self._state.task
-        has_more = task.attachments or task.context or task.messages or task.history
-        if task.text and not has_more and (task.model is not None or task.fresh):
+        if self._may_be_rerun:
             # as it is stored, also with lone surrogates
-            text = task.text.encode("utf-8", "replace").decode()
+            text = self._state.task.text.encode("utf-8", "replace").decode()
             feedback = self._runtime.journal.feedback
             feedback.record_rerun(text, decision.key, self._state.started_at)
 

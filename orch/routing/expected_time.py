@@ -4,7 +4,6 @@ the load evicts; measured here, else from a rating or the size (pure)."""
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -157,19 +156,15 @@ def _answers(
     usual_tokens = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
     if not measured:
         return usual_tokens, usual_tokens
-    counts: tuple[Counter[TaskType], Counter[TaskType]] = (Counter(), Counter())
-    totals: tuple[dict[TaskType, float], dict[TaskType, float]] = ({}, {})
+    sums: tuple[dict[TaskType, tuple[int, float]], dict[TaskType, tuple[int, float]]] = ({}, {})
     for state in sorted(measured, key=lambda state: state.key):  # sums depend on the order
-        thinks = _thinks(state)
+        own = sums[_thinks(state)]
         for each, (n, mean) in state.measured.answers.items() if state.measured else ():
-            counts[thinks][each] += n
-            totals[thinks][each] = totals[thinks].get(each, 0.0) + n * mean
+            count, total = own.get(each, (0, 0.0))
+            own[each] = (count + n, total + n * mean)
     plain, thinking = (
-        {
-            each: _shrunk(usual, counts[at][each], totals[at].get(each, 0.0))
-            for each, usual in usual_tokens.items()
-        }
-        for at in (0, 1)
+        {each: _shrunk(usual, *own.get(each, (0, 0.0))) for each, usual in usual_tokens.items()}
+        for own in sums
     )
     return plain, thinking
 

@@ -31,10 +31,23 @@ class Policy:
 
     @classmethod
     def from_routing(
-        cls, routing: Routing, weights: Mapping[str, float], memory_bytes: int | None
+        cls,
+        routing: Routing,
+        weights: Mapping[str, float],
+        memory_bytes: int | None,
+        *,
+        ignored_preferences: frozenset[TaskType] = frozenset(),
+        max_loaded: Mapping[str, int] = {},
     ) -> Policy:
         """The policy of a routing.yaml."""
-        return cls(weights, routing.task_types, memory_bytes, routing.quality_margin)
+        return cls(
+            weights,
+            routing.task_types,
+            memory_bytes,
+            routing.quality_margin,
+            ignored_preferences,
+            max_loaded,
+        )
 
     def rule(self, task_type: TaskType) -> TaskTypeRule:
         """The rule of one type."""

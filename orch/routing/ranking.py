@@ -4,7 +4,6 @@ weighted terms make a score (pure)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from orch.config.spec import Routing
 from orch.errors import UsageError
@@ -21,7 +20,7 @@ from orch.routing.scoring import (
     preference_of,
     within_quality_margin,
 )
-from orch.routing.wording import with_elimination, with_reasons
+from orch.routing.wording import reason_text, with_elimination
 from orch.text.prompt import Task
 from orch.types import Candidate, Classification, Elimination, Need, Reason
 
@@ -59,14 +58,14 @@ def _score(
     state: ModelState, num_ctx: int, elimination: Elimination | None, context: ScoringContext
 ) -> Candidate:
     spec = state.spec
-    candidate = Candidate(
-        spec.id,
-        spec.label,
-        spec.provider,
-        unlisted=state.unlisted,
-        remote_host=state.remote_host,
-    )
     if state.unavailable:
+        candidate = Candidate(
+            spec.id,
+            spec.label,
+            spec.provider,
+            unlisted=state.unlisted,
+            remote_host=state.remote_host,
+        )
         return with_elimination(candidate, state.unavailable)
     if elimination is None and is_below_floor(state, context.shares, context.floor):
         elimination = Elimination("quality_floor", {"floor": context.floor})
@@ -80,8 +79,12 @@ def _score(
     weights, time = context.policy.weights, scored.seconds
     # decisions that were recorded before a term existed have no weight for it
     terms = {name: weights.get(name, 0.0) * term(scored) for name, term in TERM_FUNCTIONS.items()}
-    candidate = replace(
-        candidate,
+    reasons = tuple(explain(scored))
+    # made in one piece: each copy of so many fields takes as long as a term
+    candidate = Candidate(
+        spec.id,
+        spec.label,
+        spec.provider,
         score=sum(terms.values()),
         terms=terms,
         expected_s=time.expected,
@@ -91,8 +94,12 @@ def _score(
         quality=scored.quality,
         seconds=time.parts,
         evicts=time.evicts,
+        unlisted=state.unlisted,
+        remote_host=state.remote_host,
+        reasons=reasons,
+        reason=reason_text(reasons),
     )
-    return with_elimination(with_reasons(candidate, *explain(scored)), elimination)
+    return candidate if elimination is None else with_elimination(candidate, elimination)
 
 
 # ---------------------------------------------------------------- hard requirements

@@ -39,6 +39,9 @@ from orch.text.prompt import (
 )
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
+QUICK_CHARS, QUICK_MODELS = 4_000, 32
+"""A text to classify and a number of models that are ranked on the event loop: together they take
+it about 1 ms."""
 REAL_MODEL_ANSWERED = "real_model_answered"
 """The journal's fact that a model other than a last resort has answered on this machine."""
 
@@ -108,7 +111,7 @@ class Router:
         when no model can take the task, UsageError for an unknown profile."""
         weights = requested_weights(self.routing, task)
         inventory = await self.registry.snapshot(with_unlisted=True if task.model else None)
-        ranking = await self.offload(self._rank_task, task, prepared, weights, inventory)
+        ranking = await self._rank(task, prepared, weights, inventory)
         candidates, states = ranking.candidates, ranking.states
         if task.model is None:
             order, warnings = self._ordered(task, ranking, inventory)
@@ -151,6 +154,36 @@ class Router:
             type_forced=task.task_type is not None,
         )
 
+    async def _rank(
+        self,
+        task: Task,
+        prepared: PreparedTask | None,
+        weights: dict[str, float],
+        inventory: Inventory,
+    ) -> _Ranking:
+        """Ranks the models: at once if that reads no file and takes less than a switch of threads,
+        which costs a server more than ranking a few models for a short task."""
+        if prepared is not None and self._is_quick(task, prepared, inventory):
+            return self._rank_task(task, prepared, weights, inventory)
+        return await self.offload(self._read_and_rank, task, prepared, weights, inventory)
+
+    def _is_quick(self, task: Task, prepared: PreparedTask, inventory: Inventory) -> bool:
+        is_small = len(prepared.text) <= QUICK_CHARS and len(inventory.states) <= QUICK_MODELS
+        reads = bool(task.history or inventory.unreachable) or not self.journal.is_cached
+        return is_small and not reads and self.feedback.is_empty
+
+    def _read_and_rank(
+        self,
+        task: Task,
+        prepared: PreparedTask | None,
+        weights: dict[str, float],
+        inventory: Inventory,
+    ) -> _Ranking:
+        """The same with what it reads of the journal: a server runs it in a worker thread."""
+        if self.offload is not run_inline:
+            self.journal.fill_cache()
+        return self._rank_task(task, prepared, weights, inventory)
+
     def _rank_task(
         self,
         task: Task,
@@ -158,7 +191,6 @@ class Router:
         weights: dict[str, float],
         inventory: Inventory,
     ) -> _Ranking:
-        """Everything that computes or reads the journal: a server runs it in a worker thread."""
         prepared, turn = prepared or prepare_task(task), self._previous_turn(task)
         classification = self._classify(task, prepared.text, turn, explained=False)
         states = self.estimated_states(prepared.text, classification, inventory)
@@ -264,8 +296,10 @@ class Router:
     ) -> tuple[Candidate, ...]:
         """Every model as a candidate: the best first, last resorts behind the others, the
         eliminated ones at the end."""
-        policy = replace(
-            Policy.from_routing(self.routing, weights, inventory.memory_bytes),
+        policy = Policy.from_routing(
+            self.routing,
+            weights,
+            inventory.memory_bytes,
             max_loaded=inventory.max_loaded,
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
+from orch.storage.value_cache import ValueCache
 from orch.text.redact import Redactor
 from orch.types import ModelKey
 
@@ -22,7 +23,9 @@ it was not liked. The score is written for older versions and not read."""
 RERUN_WITHIN_S = 3_600
 _RERUN_RUNS = 20
 """How many of the last runs are searched for the same task."""
-_T = TypeVar("_T")
+MAX_CORRECTIONS = 500
+_NEEDED = ("corrections", "last ids")
+"""The cached values; corrections are read only where texts are recorded."""
 
 
 # named tuples: a dataclass of so many fields takes 1.4 ms to create at each start, these 0.25 ms
@@ -75,17 +78,17 @@ class FeedbackStore:
         """`cache_s`: for how long values that every decision needs may be cached, which another
         process may change."""
         self._database, self._redactor, self._mode = database, redactor, mode
-        self._cache_s = cache_s
-        self._cache: dict[str, tuple[float, Any]] = {}
+        self._cache = ValueCache(cache_s)
 
-    def _cached(self, name: str, read: Callable[[], _T]) -> _T:
-        at, value = self._cache.get(name, (0.0, None))
-        if time.monotonic() - at < self._cache_s:
-            cached: _T = value
-            return cached
-        new = read()
-        self._cache[name] = (time.monotonic(), new)
-        return new
+    @property
+    def is_cached(self) -> bool:
+        """Whether `corrections` and `last_ids` would read no file."""
+        return self._cache.is_fresh(_NEEDED if self._mode == "full" else _NEEDED[1:])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever rated, graded or corrected."""
+        return self.last_ids() == (0, 0) and not self.corrections()
 
     # ------------------------------------------------------------ corrections of task types
 
@@ -96,18 +99,19 @@ class FeedbackStore:
         query = "INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)"
         return self._database.run_or_default(lambda c: bool(c.execute(query, row)), False)
 
-    def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
-        """Tasks and their right types, newest first; empty if texts are not recorded."""
+    def corrections(self) -> list[tuple[str, str]]:
+        """The last MAX_CORRECTIONS tasks and their right types, newest first; empty if texts are
+        not recorded."""
         if self._mode != "full":
             return []
         query = "SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?"
 
         def read() -> list[tuple[str, str]]:
             return self._database.run_or_default(
-                lambda c: c.execute(query, (limit,)).fetchall(), []
+                lambda c: c.execute(query, (MAX_CORRECTIONS,)).fetchall(), []
             )
 
-        return self._cached(f"corrections {limit}", read)
+        return self._cache.get("corrections", read)
 
     def count_corrections(self, since: float) -> int:
         """The number of corrections since a time."""
@@ -211,7 +215,7 @@ class FeedbackStore:
             "SELECT (SELECT max(id) FROM graded) AS graded,"
             " (SELECT max(id) FROM ratings) AS ratings"
         )
-        rows = self._cached("last ids", lambda: self._database.rows(query))
+        rows = self._cache.get("last ids", lambda: self._database.rows(query))
         return (rows[0]["graded"] or 0, rows[0]["ratings"] or 0) if rows else (0, 0)
 
     # ------------------------------------------------------------ fitted models

@@ -76,12 +76,13 @@ class Journal:
         *,
         cache_s: float = 0.0,
     ) -> None:
-        """`cache_s`: for how long feedback may be cached that another process may change."""
+        """`cache_s`: for how long values that every decision needs may be cached, which another
+        process may change."""
         self.path, self.mode = path, mode
         self.database = database_at(path, MIGRATIONS, "the journal", keeps_copies=True)
         self.history = History(self.database, redactor)
         self.feedback = FeedbackStore(self.database, redactor, mode, cache_s)
-        self.timings = TimingStore(self.database)
+        self.timings = TimingStore(self.database, cache_s)
         self._redactor, self._keep_s = redactor, keep_s
         self._facts_set: set[str] = set()
 
@@ -89,6 +90,17 @@ class Journal:
     def warnings(self) -> list[str]:
         """What is or was wrong with the file."""
         return self.database.warnings
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether what every decision needs is cached, so that deciding reads no file."""
+        return self.feedback.is_cached and self.timings.is_cached
+
+    def fill_cache(self) -> None:
+        """Reads what `is_cached` asks for."""
+        self.feedback.corrections()
+        self.feedback.last_ids()
+        self.timings.recent_answer_counts()
 
     def open(self) -> None:
         """Opens the file now. Raises JournalError if it can't be read."""
@@ -230,6 +242,10 @@ class Journal:
         if name not in self._facts_set and self.fact(name) is None:
             self.set_fact(name, str(time.time()))
         self._facts_set.add(name)
+
+    def has_seen_fact(self, name: str) -> bool:
+        """Whether `set_fact_once` has nothing to do for an event, by what this process knows."""
+        return name in self._facts_set
 
     def set_fact(self, name: str, value: str) -> None:
         """Writes a fact, even if runs are not recorded."""

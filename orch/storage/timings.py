@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
+from orch.storage.value_cache import ValueCache
 from orch.types import ModelKey, SpeedStats, TaskType
 
 RECENT_ANSWERS, RECENT_LOADS = 20, 5
@@ -108,8 +109,14 @@ class _Answer(NamedTuple):
 class TimingStore:
     """The timings of one journal. A file that can't be used becomes a warning of its database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, cache_s: float = 0.0) -> None:
+        """`cache_s`: for how long `recent_answer_counts` may be cached."""
+        self._database, self._cache = database, ValueCache(cache_s)
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether `recent_answer_counts` would read no file."""
+        return self._cache.is_fresh(("answer counts",))
 
     # ------------------------------------------------------------ speed of models
 
@@ -125,8 +132,12 @@ class TimingStore:
 
     def recent_answer_counts(self) -> dict[ModelKey, int]:
         """How many of the last RECENT_CHOICES answers each model gave."""
-        rows = self._database.rows(_CHOICES, (RECENT_CHOICES,))
-        return {ModelKey(row["provider"], row["model"]): row["count"] for row in rows}
+
+        def read() -> dict[ModelKey, int]:
+            rows = self._database.rows(_CHOICES, (RECENT_CHOICES,))
+            return {ModelKey(row["provider"], row["model"]): row["count"] for row in rows}
+
+        return self._cache.get("answer counts", read)
 
     def decode_rates(self, limit: int) -> dict[tuple[ModelKey, TaskType], list[float]]:
         """Tokens per second of the last `limit` answers of each model and task type."""

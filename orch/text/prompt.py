@@ -285,6 +285,8 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
 
 def estimate_text_tokens(text: str) -> int:
     """Estimated tokens of a text, by the kinds of its characters; a very long text is sampled."""
+    if not text:
+        return 0
     if len(text) <= MOST_READ:
         return math.ceil(_tokens(text))
     step, size = len(text) // _PIECES, MOST_READ // _PIECES

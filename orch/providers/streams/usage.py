@@ -24,6 +24,15 @@ _SECONDS = {
     "decode_s": (("eval_duration", 1e9), ("predicted_ms", 1e3)),
 }
 """Fields of Ollama (nanoseconds) and llama.cpp (milliseconds)."""
+_FIELDS = frozenset(
+    (
+        *_PROMPT,
+        *_COMPLETION,
+        "total_tokens",
+        *(key for each in _SECONDS.values() for key, _ in each),
+    )
+)
+"""All of them: most objects of an event have none."""
 
 
 class ReportedUsage:
@@ -37,8 +46,9 @@ class ReportedUsage:
         """Reads the counts of an event: in `usage`, in `timings`, in the choice, in an object of
         the vendor's own (`x_groq`), or beside `done` (Ollama)."""
         for fields in _places(event):
-            self._add_counts(fields)
-            self._add_seconds(fields)
+            if not _FIELDS.isdisjoint(fields):
+                self._add_counts(fields)
+                self._add_seconds(fields)
 
     def _add_counts(self, fields: Mapping[str, Any]) -> None:
         counts = {
@@ -55,7 +65,7 @@ class ReportedUsage:
     def _add_seconds(self, fields: Mapping[str, Any]) -> None:
         for name, sources in _SECONDS.items():
             for key, per_second in sources:
-                if (number := parse_number(fields.get(key))) is not None:
+                if key in fields and (number := parse_number(fields[key])) is not None:
                     self._seconds[name] = number / per_second
 
     def completion(self, finish_reason: str) -> Completion:
@@ -74,8 +84,10 @@ class ReportedUsage:
 
 
 def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
-    counts = (parse_count(fields.get(key)) for key in keys)
-    return next((count for count in counts if count is not None), None)
+    for key in keys:
+        if key in fields and (count := parse_count(fields[key])) is not None:
+            return count
+    return None
 
 
 def _places(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

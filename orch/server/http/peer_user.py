@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Literal
 
 from orch.config.urls import Ip, parse_ip
@@ -39,8 +40,9 @@ def identify_user(uid: int | None) -> PeerIdentity:
     return "owner" if uid == own else "stranger"
 
 
+@cache
 def _overflow_uid() -> int:
-    """The id that stands for all users without one in this namespace."""
+    """The id that stands for all users without one in this namespace; read once."""
     try:
         with open("/proc/sys/kernel/overflowuid", "rb") as stream:
             return int(stream.read(32))
