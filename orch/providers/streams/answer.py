@@ -28,6 +28,8 @@ _FAILED = {
 }
 """Finish reasons of an answer that is not whole, with the code of the error: OpenRouter and Mistral
 say error, vLLM and SGLang abort."""
+_SEVERAL = -1
+"""The choice of a stream with several indexes, which no event has."""
 _ENDS_OF_STREAM = ("cut", "stalled", "bad_response")
 
 
@@ -109,8 +111,7 @@ class StreamedAnswer:
         has_text = bool(normal.content or normal.thinking)
         if not has_text or normal.finish_reason or "usage" in event:
             self._usage.add(event)
-        is_other = normal.choice != self._choice or self._filter is not None
-        if is_other and not self._is_own(event, normal, run):
+        if normal.choice != self._choice and not self._is_own(event, normal, run):
             return
         if has_text and self._finish_reason:
             self._goes_on, self.is_settled = True, False
@@ -136,13 +137,13 @@ class StreamedAnswer:
     def _is_own(self, event: dict[str, Any], normal: NormalEvent, run: _Run) -> bool:
         """Whether an event is a part of the choice that came first: an answer is one of them. One
         whose index may also count the events is held until that is clear."""
-        if self._choice is None:
-            self._choice = normal.choice
-            return True
         if self._filter is None:
             if normal.choice is None:
                 return True
-            self._filter = self._new_filter(self._choice)
+            if self._choice is None:
+                self._choice = normal.choice
+                return True
+            self._filter, self._choice = self._new_filter(self._choice), _SEVERAL
         is_own = self._filter.is_own(event, normal)
         if is_own is None:
             self.progress += 1

@@ -78,8 +78,9 @@ class EventFields:
             data = data[5:].lstrip()
         try:
             events = _parse_named(name, data) if name else parse_data(data)
-            out += events
-            if not events and not _is_keep_alive(name, data):
+            if events:
+                out += events
+            elif not _is_keep_alive(name, data):
                 self._ignore(data)
         except ProviderError:
             if at_end and is_truncated(data):
