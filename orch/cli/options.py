@@ -17,7 +17,7 @@ Command = Callable[..., None]
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Model ids of models.yaml for shell completion, without network access.
+    """Model ids and aliases of models.yaml for shell completion, without network access.
 
     Ids with terminal control characters are left out: the shell writes them to its terminal.
     """
@@ -25,7 +25,8 @@ def complete_model(incomplete: str) -> list[str]:
     from orch.text.terminal import sanitize_text
 
     try:
-        ids = [spec.id for spec in load_config().models.models]
+        models = load_config().models
+        ids = [*(spec.id for spec in models.models), *models.aliases]
     except OrchError:
         return []
     return [each for each in ids if each.startswith(incomplete) and each == sanitize_text(each)]

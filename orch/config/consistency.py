@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from orch.config import regex_limits, spec
@@ -14,8 +15,10 @@ from orch.text.lines import is_one_line
 from orch.text.model_names import comparison_key, full_name
 from orch.text.redact import is_retired_pattern
 from orch.text.redact.vendor_keys import FORM_NAMES
+from orch.text.requested_model import AUTO_NAMES, is_auto_key
 from orch.text.suggestion import did_you_mean
 
+MAX_NAME_CHARS = 300
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
 MAX_SECRET_CHARS = 200
 """How far a redaction pattern is assumed to read from one position: no secret is longer."""
@@ -55,6 +58,42 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
                     )
                     break
                 seen.setdefault(one, path)
+    yield from _check_aliases(document, data)
+
+
+def _check_aliases(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
+    """Each alias is a name of its own, and stands for a model or for a name of `auto`."""
+    aliases: dict[str, str] = data.get("aliases", {})
+    taken = {
+        comparison_key(name): _model_id(data, path)
+        for index, model in enumerate(data.get("models", []))
+        for path, name in _names(("models", index), model)
+    }
+    keys = Counter(map(comparison_key, aliases))
+    for alias, target in aliases.items():
+        key, path = comparison_key(alias), ("aliases", alias)
+        if not 1 <= len(alias) <= MAX_NAME_CHARS or not is_one_line(alias):
+            yield document.problem(path, f"{alias!r} can't be a name")
+        elif key.startswith("auto:"):
+            yield document.problem(path, f"{alias!r} is a name of orch's own")
+        elif key in taken:
+            yield document.problem(path, f"{alias!r} is already a name of {taken[key]}")
+        elif keys[key] > 1:
+            yield document.problem(path, f"{alias!r} appears twice: case does not matter")
+        elif fault := _target_problem(target, keys):
+            yield document.problem(path, fault)
+
+
+def _target_problem(target: str, aliases: Collection[str]) -> str:
+    """Why an alias can't stand for this; empty if it can."""
+    key = comparison_key(target)
+    if not 1 <= len(target) <= MAX_NAME_CHARS or not is_one_line(target):
+        return f"{target!r} can't be a name"
+    if key in aliases:
+        return f"{target!r} is an alias itself; write what that stands for"
+    if key.startswith("auto:") and not is_auto_key(key):
+        return f"there is no {target!r}{did_you_mean(key, AUTO_NAMES)}"
+    return ""
 
 
 def _check_shown_names(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
@@ -277,9 +316,7 @@ def unknown_preferences(
 ) -> list[Problem]:
     """Ids in `prefer` that models.yaml lacks. Only warnings: many users have their own models.yaml
     with the shipped routing.yaml."""
-    listed = {
-        comparison_key(name) for model in models.models for name in (model.id, *model.aliases)
-    }
+    listed = _listed_keys(models)
     return [
         document.problem(
             ("task_types", str(task_type), "prefer", index), f"models.yaml has no model {name!r}"
@@ -288,3 +325,24 @@ def unknown_preferences(
         for index, name in enumerate(rule.prefer)
         if comparison_key(name) not in listed
     ]
+
+
+def unknown_targets(models: spec.Models, document: YamlDocument) -> list[Problem]:
+    """Aliases for models that models.yaml lacks. Only warnings: an installed model need not be
+    listed."""
+    listed = _listed_keys(models)
+    return [
+        document.problem(("aliases", alias), f"models.yaml has no model {target!r}")
+        for alias, target in models.aliases.items()
+        if not is_auto_key(comparison_key(target)) and comparison_key(target) not in listed
+    ]
+
+
+def _listed_keys(models: spec.Models) -> set[str]:
+    """Every name of the listed models, as names are compared."""
+    return {
+        comparison_key(name)
+        for model in models.models
+        for name in (model.id, *model.aliases, f"{model.provider}/{model.id}", model.name)
+        if name
+    }

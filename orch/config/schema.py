@@ -66,8 +66,8 @@ def json_schema(which: str) -> dict[str, Any]:
 
 
 def expand_short_forms(which: str, data: Any) -> Any:
-    """Expands the short form `journal: off` to `journal: {mode: off}`, an empty `models:` to an
-    empty list, and the seconds of keep_alive to text."""
+    """Expands the short form `journal: off` to `journal: {mode: off}`, an empty `models:` or
+    `aliases:` to an empty value, and the seconds of keep_alive to text."""
     if not isinstance(data, dict):
         return data
     if which == ROUTING:
@@ -83,8 +83,9 @@ def expand_short_forms(which: str, data: Any) -> Any:
 
 
 def _with_models(data: dict[str, Any]) -> dict[str, Any]:
-    if "models" in data and data["models"] is None:
-        data = {**data, "models": []}
+    for key, empty in (("models", list), ("aliases", dict)):
+        if key in data and data[key] is None:
+            data = {**data, key: empty()}
     providers = data.get("providers")
     if isinstance(providers, dict):
         data = {**data, "providers": {name: _with_text(each) for name, each in providers.items()}}

@@ -11,7 +11,9 @@ from orch.config import paths
 from orch.config.interpolation import strings_with_variables
 from orch.config.urls import display_url, is_local_url
 from orch.config.yaml_document import Problem, YamlDocument
+from orch.text.model_names import comparison_key
 from orch.text.redact import is_retired_pattern
+from orch.text.requested_model import is_auto_key
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
 """Allowed paths of a loopback URL: those of known model servers (OpenAI, Ollama, Lemonade, Docker
@@ -20,9 +22,12 @@ Model Runner, Open WebUI).
 Any other path could trigger an action of another local service.
 """
 LOCAL_MAY_SET = {
-    "models": ("version", "unlisted", "providers", "models"),
+    "models": ("version", "unlisted", "providers", "models", "aliases"),
     "routing": ("version", "weights", "profiles", "task_types"),
 }
+
+KEPT_UNLESS_SET = ("aliases",)
+"""Of these, the settings of the user's own file that count where the other file has none."""
 
 
 def find_overreach(
@@ -71,6 +76,25 @@ def find_overreach(
             )
         if model.get("remote"):
             yield document.problem(("models", index, "remote"), reason)
+    yield from _find_foreign_targets(document, data)
+
+
+def _find_foreign_targets(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
+    """The aliases for models that the file does not list itself: their ids would be those of
+    others, chosen by the folder."""
+    listed = {
+        comparison_key(name)
+        for model in data.get("models", [])
+        for name in (model["id"], *model.get("aliases", ()))
+    }
+    for alias, target in data.get("aliases", {}).items():
+        key = comparison_key(target)
+        if not is_auto_key(key) and key not in listed:
+            yield document.problem(
+                ("aliases", alias),
+                f"{target!r} is no model of this file: a file of the working directory may name"
+                " only those that it lists, and auto",
+            )
 
 
 def _is_shipped_redaction(key: str, value: Any) -> bool:

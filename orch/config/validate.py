@@ -10,7 +10,7 @@ from typing import Any
 from orch.config import schema, spec, yaml_document
 from orch.config.discovery import SourceFile, packaged_file, read_source
 from orch.config.interpolation import fill_and_find_unset, strings_with_variables
-from orch.config.trust import LOCAL_MAY_SET, find_overreach
+from orch.config.trust import KEPT_UNLESS_SET, LOCAL_MAY_SET, find_overreach
 from orch.errors import ConfigError
 
 
@@ -108,11 +108,12 @@ def _cacheable(
 ) -> dict[str, Any]:
     """Validated data for the cache. `${…}` stays as text: it is interpolated at every load."""
     if base is not None:
-        raw = {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]} | {
+        trusted = {
             key: value
             for key, value in _parsed(which, base).items()
-            if key not in LOCAL_MAY_SET[which]
+            if key not in LOCAL_MAY_SET[which] or key in KEPT_UNLESS_SET
         }
+        raw = trusted | {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]}
     merged = _over_shipped(raw) if which == "routing" else raw
     if next(strings_with_variables(merged), None) is None:
         checked, _ = schema.validate_document(which, document, merged)

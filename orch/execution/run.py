@@ -98,6 +98,7 @@ class Run:
 
     async def _answer(self) -> AsyncGenerator[RunEvent]:
         state, runtime = self._state, self._runtime
+        state.task = runtime.registry.names.with_request(state.task)
         check_options(state.task.options)
         history = await self._load_history()
         schema = await self._schema()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orch.config.spec import ModelSpec
-from orch.errors import ModelNotFoundError, OrchError
+from orch.errors import ModelNotFoundError, OrchError, UsageError
 from orch.providers.kinds import is_server
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.text.model_names import comparison_key, full_name
+from orch.text.requested_model import AUTO_NAMES
 
 
 def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
@@ -39,10 +40,14 @@ def _names(spec: ModelSpec) -> tuple[tuple[str, ...], ...]:
 
 
 def resolve_model(inventory: Inventory, name: str) -> ModelState:
-    """The model that `find_model` finds. Raises OrchError with what was probably meant."""
-    state = find_model(name, inventory.states)
+    """The model that `find_model` finds, also by an alias of models.yaml. Raises OrchError with
+    what was probably meant, UsageError for a name that lets orch choose."""
+    model = inventory.names.parse(name).model
+    if model is None:
+        raise UsageError(f"{name!r} lets orch choose a model", "name one; orch models lists them")
+    state = find_model(model, inventory.states)
     if state is None:
-        raise unknown_model_error(inventory, name)
+        raise unknown_model_error(inventory, model)
     return state
 
 
@@ -52,11 +57,8 @@ def resolve_model(inventory: Inventory, name: str) -> ModelState:
 def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
     """The error for a name that no model has: `no_provider` if an unreachable provider may have
     it."""
-    import difflib  # only for people who mistype
-
-    ids = [state.spec.id for state in inventory.states]
-    near = difflib.get_close_matches(name, ids, n=1, cutoff=0.5)
-    suggestion = f"did you mean {near[0]}?" if near else ""
+    near = _nearest_name(inventory, name)
+    suggestion = f"did you mean {near}?" if near else ""
     down = {
         provider: why
         for provider, why in inventory.unreachable.items()
@@ -73,6 +75,18 @@ def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
     hint = hints[0] if hints else "orch health shows what is reachable"
     hint = f"{suggestion} Or {hint}" if suggestion else hint
     return OrchError(f"{name!r} is not in models.yaml, and {why}", hint, code="no_provider")
+
+
+def _nearest_name(inventory: Inventory, name: str) -> str:
+    """The model, alias or name of `auto` that was probably meant; empty if none is near."""
+    import difflib  # only for people who mistype
+
+    ids = [state.spec.id for state in inventory.states]
+    known = {each.lower(): each for each in (*AUTO_NAMES, *inventory.names.aliases, *ids)}
+    for written in (name.lower(), name.lower().rpartition("/")[2]):
+        if near := difflib.get_close_matches(written, known, n=1, cutoff=0.5):
+            return known[near[0]]
+    return ""
 
 
 def _may_have(inventory: Inventory, provider: str, name: str) -> bool:

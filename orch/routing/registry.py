@@ -23,6 +23,7 @@ from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, r
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
+from orch.text.requested_model import ModelNames
 from orch.types import Elimination, ModelKey, SpeedStats, TaskType
 
 _SHOWS_AT_ONCE = 8
@@ -50,6 +51,8 @@ class Inventory:
     """The error of each unreachable provider."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """What to do about each unreachable server."""
+    names: ModelNames = field(default_factory=ModelNames)
+    """Reads names by the aliases of models.yaml."""
 
     @property
     def loading(self) -> ProviderError | None:
@@ -84,6 +87,8 @@ class Registry:
         )
         self._aside = aside
         self._kinds = {name: provider.kind for name, provider in models.providers.items()}
+        self.names = ModelNames(models.aliases, models.providers)
+        """Reads names by the aliases of models.yaml."""
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
@@ -133,6 +138,7 @@ class Registry:
             with_priors.only_shipped,
             failures,
             self._hints(failures),
+            self.names,
         )
 
     async def named_models(self, provider: str) -> list[ModelState]:

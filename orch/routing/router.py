@@ -109,6 +109,7 @@ class Router:
     async def plan(self, task: Task, prepared: PreparedTask | None = None) -> Plan:
         """Decides. `prepared` is what was derived from the task before, if it was. Raises OrchError
         when no model can take the task, UsageError for an unknown profile."""
+        task = self.registry.names.with_request(task)
         weights = requested_weights(self.routing, task)
         inventory = await self.registry.snapshot(with_unlisted=True if task.model else None)
         ranking = await self._rank(task, prepared, weights, inventory)

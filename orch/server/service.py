@@ -29,6 +29,7 @@ from orch.server.stateless_conversations import ConversationAffinity
 from orch.server.wiring import ServerWiring
 from orch.storage.history import History
 from orch.text.prompt import Task
+from orch.text.requested_model import ModelNames
 from orch.types import ModelKey
 
 _T = TypeVar("_T")
@@ -97,6 +98,11 @@ class Service:
     def orchestrator(self) -> Orchestrator:
         """The orchestrator of the current configuration."""
         return self.generation.orchestrator
+
+    @property
+    def model_names(self) -> ModelNames:
+        """Reads model names by the aliases of the current configuration."""
+        return self.orchestrator.runtime.registry.names
 
     # ---------------------------------------------------------------- runs
 

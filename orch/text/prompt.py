@@ -95,6 +95,8 @@ class Task:
     extra: dict[str, Any] = field(default_factory=dict)
     """Fields of a request that orch does not know: they are passed to the provider unchanged."""
     model: str | None = None
+    requested_name: str | None = None
+    """The name by which a client requested the model: its response repeats it."""
     task_type: TaskType | None = None
     profile: str = "balanced"
     dial: float | None = None

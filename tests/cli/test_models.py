@@ -301,3 +301,24 @@ def test_init_writes_valid_files_once_and_keeps_a_copy_of_what_it_replaces(home:
     assert orch("config", "init").returncode == 2
     assert orch("config", "init", "--force").returncode == 0
     assert (home / "models.yaml.bak").read_text() == "# mine\n"
+
+
+# ---------------------------------------------------------------- aliases
+
+
+def test_an_alias_is_listed_and_names_its_model_in_every_command(
+    ollama: FakeOllama, own: Write
+) -> None:
+    aliases = f"aliases: {{gpt-4o: '{CODER}', quick: 'auto:speed', gone: 'not-there:1b'}}\n"
+    own(f"{PROVIDERS}models:\n- {{id: '{CODER}'}}\n{aliases}")
+    assert json.loads(orch("models", "--json").stdout)["aliases"]["quick"] == "auto:speed"
+    assert re.search(rf"gpt-4o +{re.escape(CODER)}", orch("models").stdout.decode())
+    assert told("models", "show", "GPT-4o")["id"] == CODER
+    assert told("run", "-m", "gpt-4o", "hi")["model"] == CODER
+    assert told("route", "-m", "quick", "hi")["decision"]["profile"] == "speed"
+    assert told("config", "validate")["warnings"][0].endswith("has no model 'not-there:1b'")
+
+
+def test_a_name_that_lets_orch_choose_shows_no_model(ollama: FakeOllama) -> None:
+    done = orch("models", "show", "auto:coding")
+    assert (done.returncode, b"lets orch choose" in done.stderr) == (2, True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orch.config.consistency import MAX_SECRET_CHARS, unknown_preferences
+from orch.config.consistency import MAX_SECRET_CHARS, unknown_preferences, unknown_targets
 from orch.config.load import load_config
 from orch.config.schema import validate_document
 from orch.config.spec import Models, ModelSpec, Provider
@@ -160,3 +160,53 @@ def test_a_preference_for_a_model_that_is_not_listed_is_a_warning() -> None:
     document = parse_yaml("routing.yaml", "")
     warnings = unknown_preferences(models, routing, document)
     assert {each.message for each in warnings} == {f"models.yaml has no model {listed[-1]!r}"}
+
+
+ALIASED = {"models": [{"id": "qwen3:8b", "aliases": ["quick"]}]}
+
+
+@pytest.mark.parametrize(
+    ("aliases", "problem"),
+    [
+        ({"Auto": "qwen3:8b"}, "aliases.Auto: 'Auto' is a name of orch's own"),
+        ({"auto:mine": "auto"}, "aliases.auto:mine: 'auto:mine' is a name of orch's own"),
+        ({"QWEN3:8b": "auto"}, "aliases.QWEN3:8b: 'QWEN3:8b' is already a name of qwen3:8b"),
+        ({"quick": "auto"}, "aliases.quick: 'quick' is already a name of qwen3:8b"),
+        ({"a": "auto:codding"}, "aliases.a: there is no 'auto:codding', did you mean auto:coding?"),
+        ({"a": "A"}, "aliases.a: 'A' is an alias itself; write what that stands for"),
+        ({"": "auto"}, "aliases.: '' can't be a name"),
+        ({"a": "x\x1by"}, "aliases.a: 'x\\x1by' can't be a name"),
+        ({"a": "x" * 301}, f"aliases.a: {'x' * 301!r} can't be a name"),
+    ],
+)
+def test_an_alias_that_could_not_be_used_is_reported(aliases: dict[str, str], problem: str) -> None:
+    data = {"providers": {"ollama": {"kind": "llamacpp"}}, **ALIASED, "aliases": aliases}
+    assert problems("models", data) == [problem]
+
+
+def test_aliases_of_each_other_and_twice_the_same_are_reported() -> None:
+    data = {"providers": {}, "aliases": {"a": "b", "b": "a", "C": "auto", "c": "auto"}}
+    assert problems("models", data) == [
+        "aliases.C: 'C' appears twice: case does not matter",
+        "aliases.a: 'b' is an alias itself; write what that stands for",
+        "aliases.b: 'a' is an alias itself; write what that stands for",
+        "aliases.c: 'c' appears twice: case does not matter",
+    ]
+
+
+def test_an_alias_for_a_model_that_is_not_listed_is_a_warning() -> None:
+    models = Models(
+        providers={"home": Provider(kind="llamacpp")},
+        models=(ModelSpec(id="qwen3:8b", provider="home", name="Qwen 3"),),
+        aliases={
+            "a": "QWEN3:8b",
+            "b": "home/qwen3:8b",
+            "c": "qwen 3",
+            "d": "auto:coding",
+            "gpt-4o": "gone:1b",
+        },
+    )
+    warnings = unknown_targets(models, parse_yaml("models.yaml", ""))
+    assert list(map(str, warnings)) == [
+        "models.yaml:1:1: aliases.gpt-4o: models.yaml has no model 'gone:1b'"
+    ]

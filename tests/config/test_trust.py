@@ -12,6 +12,7 @@ from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import run
+from tests.support.own_models import Write
 
 ROUTING = "weights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {}\n"
 
@@ -204,3 +205,37 @@ def test_a_copy_of_an_earlier_routing_yaml_is_accepted_and_other_redaction_rules
         exit_code,
         exit_code == 2,
     ), done.stderr
+
+
+# ---------------------------------------------------------------- aliases
+
+
+def with_aliases(url: str, aliases: str) -> str:
+    """A models.yaml with one model, and aliases."""
+    server = f"providers:\n  p: {{kind: ollama, base_url: {url!r}}}\n"
+    return f"{server}models:\n- {{id: 'own:1b', provider: p}}\n{aliases}"
+
+
+def test_an_alias_may_name_auto_and_the_models_of_its_own_file(ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("own:1b", reply=["mine"]))
+    clone(with_aliases(ollama.url, "aliases: {gpt-4o: OWN:1b, o3: 'auto:coding'}\n"))
+    assert run("run", "-m", "GPT-4o", "hi").stdout.strip() == b"mine"
+    assert run("run", "-m", "o3", "hi").stdout.strip() == b"mine"
+
+
+def test_an_alias_for_another_model_is_refused(ollama: FakeOllama) -> None:
+    for model in ("own:1b", "other:1b"):
+        ollama.add(FakeModel(model, reply=["mine"]))
+    clone(with_aliases(ollama.url, "aliases: {gpt-4o: 'other:1b'}\n"))
+    done = run("run", "-m", "gpt-4o", "hi")
+    assert (done.returncode, b"aliases.gpt-4o: 'other:1b' is no model" in done.stderr) == (2, True)
+    assert ollama.requests == []
+
+
+def test_the_users_own_aliases_count_where_the_folder_has_none(
+    ollama: FakeOllama, own: Write
+) -> None:
+    ollama.add(FakeModel("own:1b", reply=["mine"]))
+    own(with_aliases(ollama.url, "aliases: {gpt-4o: 'own:1b'}\n"))
+    clone(with_aliases(ollama.url, ""))
+    assert run("run", "-m", "gpt-4o", "hi").stdout.strip() == b"mine"

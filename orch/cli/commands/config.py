@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from orch.cli import context
 from orch.cli.options import Json
 from orch.errors import ConfigError, UsageError
 from orch.text.lines import one_line
+
+if TYPE_CHECKING:
+    from orch.config.load import Config
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -33,7 +36,7 @@ def config_validate(
 
     try:
         config = context.read_config(ctx)
-        errors, warnings = [], [*config.warnings, *_unknown_preferences(config)]
+        errors, warnings = [], [*config.warnings, *_unknown_models(config)]
     except ConfigError as error:
         errors, warnings = render.config_problems(error), []
     bad = bool(errors or (strict and warnings))
@@ -49,14 +52,18 @@ def config_validate(
     raise typer.Exit(2 if bad else 0)
 
 
-def _unknown_preferences(config: Any) -> list[str]:
-    from orch.config import yaml_document as source
-    from orch.config.consistency import unknown_preferences
+def _unknown_models(config: Config) -> list[str]:
+    """The names in both files of models that models.yaml does not list."""
+    from orch.config.consistency import unknown_preferences, unknown_targets
+    from orch.config.yaml_document import parse_yaml
 
-    file = next(each for each in config.sources if each.which == "routing")
-    document = source.parse_yaml(str(file.path), file.text)
+    files = {file.which: file for file in config.sources}
+    models, routing = (
+        parse_yaml(str(files[which].path), files[which].text) for which in ("models", "routing")
+    )
     return [
-        str(problem) for problem in unknown_preferences(config.models, config.routing, document)
+        *map(str, unknown_targets(config.models, models)),
+        *map(str, unknown_preferences(config.models, config.routing, routing)),
     ]
 
 

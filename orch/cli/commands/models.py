@@ -42,6 +42,7 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
             {
                 "v": 1,
                 "models": [describe(state) for state in inventory.states],
+                "aliases": inventory.names.aliases,
                 "down": dict(inventory.unreachable),
             }
         )
@@ -63,6 +64,9 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
         [_row(state, grades.get(state.key)) for state in inventory.states],
         drop=("can", "context", "provider", "size", "good at", "speed", "quality"),
     )
+    if aliases := inventory.names.aliases.items():
+        render.print_stdout("")
+        render.print_table(("alias", "stands for"), [[*alias] for alias in aliases])
     for name, why in inventory.unreachable.items():
         render.print_warning(f"provider {name}: {why}")
     for warning in orchestrator.runtime.journal.warnings:

@@ -146,6 +146,12 @@ class Models:
         "The servers, each under a name that you choose. No default.", max_length=100
     )
     models: tuple[ModelSpec, ...] = key("The models. Default none.", ())
+    aliases: dict[str, str] = key(
+        "Names that clients insist on, such as {gpt-4o: auto}. Each stands for a model, auto, or a "
+        "variant of auto such as auto:coding; case does not matter. Default none.",
+        factory=dict,
+        max_length=1_000,
+    )
 
 
 def build_models(data: dict[str, Any]) -> Models:
@@ -155,6 +161,7 @@ def build_models(data: dict[str, Any]) -> Models:
         unlisted=data.get("unlisted", "use"),
         providers={name: build(Provider, entry) for name, entry in data["providers"].items()},
         models=tuple(build_model(entry) for entry in data.get("models", ())),
+        aliases=dict(data.get("aliases", {})),
     )
 
 

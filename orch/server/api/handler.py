@@ -272,7 +272,7 @@ async def run_and_respond(
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as active:
-        answer = PendingResponse(active.run.run_id, active.events, task.model)
+        answer = PendingResponse(active.run.run_id, active.events, task.requested_name)
         await answer.wait_until_visible()
         if task.affinity:
             service_of(request).affinity.record(

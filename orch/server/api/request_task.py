@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from orch.errors import OrchError
 from orch.server.api.handler import client_name, service_of
-from orch.server.api.model_names import parse_model_name
 from orch.server.stateless_conversations import conversation_key
 from orch.text.prompt import Task
 from orch.types import Message
@@ -42,7 +41,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     repeat a request to get another answer. Clients other than the owner get no cached answers and
     nothing recalled, and another account's tasks are not remembered.
     """
-    choice, client = parse_model_name(params.model), client_name(request)
+    service, client = service_of(request), client_name(request)
+    choice = service.model_names.parse(params.model)
     key = conversation_key(params.messages, client, request.headers.get("x-orch-session", ""))
     peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
     is_cached = peer == "owner" and (params.options.get("temperature") == 0 or wants_cache)
@@ -58,10 +58,11 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
             *((CACHE_DENIED_WARNING,) if wants_cache and not is_cached else ()),
         ),
         model=choice.model,
+        requested_name=params.model if choice.model else None,
         task_type=choice.task_type,
         profile=choice.profile,
         loaded=choice.loaded,
-        stay_with=service_of(request).affinity.model_of(key) if len(params.messages) > 1 else None,
+        stay_with=service.affinity.model_of(key) if len(params.messages) > 1 else None,
         affinity=key,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",

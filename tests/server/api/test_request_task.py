@@ -16,6 +16,7 @@ from orch.server.api.request_task import CACHE_DENIED_WARNING, ChatParams, build
 from orch.server.http.rules import Rules
 from orch.server.stateless_conversations import ConversationAffinity
 from orch.text.prompt import Task
+from orch.text.requested_model import ModelNames
 from orch.types import ModelKey, TaskType
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
@@ -35,7 +36,7 @@ def task_of(
     affinity: ConversationAffinity | None = None,
     **headers: str,
 ) -> Task:
-    service = SimpleNamespace(affinity=affinity or ConversationAffinity())
+    service = SimpleNamespace(affinity=affinity or ConversationAffinity(), model_names=ModelNames())
     scope = {
         "type": "http",
         "headers": [(f"x-orch-{name}".encode(), text.encode()) for name, text in headers.items()],

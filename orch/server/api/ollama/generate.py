@@ -27,7 +27,6 @@ from orch.server.api.handler import (
     run_and_respond,
     service_of,
 )
-from orch.server.api.model_names import is_auto
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.dialect import ollama_endpoint, ollama_error
 from orch.server.api.openai.tools import tools_from_chat
@@ -230,7 +229,7 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
     """Loads or unloads a model. Succeeds for `auto` and for models of servers that can't load on
     request."""
     service, unloads_model = service_of(request), unloads_after_answer(keep_alive)
-    if is_auto(model):
+    if service.model_names.is_auto(model):
         return "unload" if unloads_model else "load"
     loader = service.orchestrator.runtime.loader
     service.invalidate_inventory()  # the model may have been loaded a moment ago

@@ -17,16 +17,17 @@ from orch.providers import Lists
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
+from orch.server.api.alias_list import listed_aliases
 from orch.server.api.handler import (
     json_response,
     parse_body,
     response_headers,
     service_of,
 )
-from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.dialect import ollama_endpoint
 from orch.server.api.reported_models import ReportedEntries, reported_entries, reported_entry
+from orch.text.requested_model import AUTO_NAMES
 
 EMULATED_VERSION = "0.32.15"
 """The version of Ollama's API that orch's answers are compared with, reported if no real Ollama has
@@ -68,24 +69,31 @@ async def tags(request: Request) -> Response:
         reported_entries(request, "/api/tags"),
     )
     abilities = _shared_abilities(everything)
-    rows = [
-        {
-            **_entry(state),
-            **_abilities(state).listed(UNKNOWN_DETAILS),
-            "modified_at": at,
-            **_reported_fields(state, reported),
-        }
-        for state in inventory.states
-        if state.is_installed
+    rows = [_row(state, at, reported) for state in inventory.states if state.is_installed]
+    aliases = [
+        {**_row(state, at, reported), "name": alias, "model": alias}
+        if state
+        else {**_auto(alias, abilities), "modified_at": at}
+        for alias, state in listed_aliases(everything)
     ]
     return json_response(
         {
             "models": [
                 *({**_auto(name, abilities), "modified_at": at} for name in AUTO_NAMES),
+                *aliases,
                 *rows,
             ]
         }
     )
+
+
+def _row(state: ModelState, at: str, reported: ReportedEntries) -> dict[str, Any]:
+    return {
+        **_entry(state),
+        **_abilities(state).listed(UNKNOWN_DETAILS),
+        "modified_at": at,
+        **_reported_fields(state, reported),
+    }
 
 
 async def _inventory(request: Request) -> Inventory:
@@ -200,7 +208,7 @@ async def show_model(request: Request) -> Response:
     if not name:
         raise OrchError("model is required", code="bad_input")
     runtime, inventory = service_of(request).orchestrator.runtime, await _inventory(request)
-    if parse_model_name(name).model is None:
+    if inventory.names.is_auto(name):
         return json_response(_show_auto(name, inventory))
     state = resolve_model(inventory, name)
     backend = runtime.providers[state.spec.provider]

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.routing.model_state import ModelState
+from orch.server.api.alias_list import listed_aliases
 from orch.server.api.handler import json_response, service_of, with_error_envelope
-from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.openai.chat import openai_error
 from orch.server.api.reported_models import ReportedEntries, reported_entries, reported_entry
+from orch.text.requested_model import AUTO_NAMES
 
 
 @with_error_envelope(openai_error)
@@ -29,7 +30,8 @@ async def get_model(request: Request) -> Response:
     for entry in await _entries(request):
         if entry["id"] == name:
             return json_response(entry)
-    parse_model_name(name)  # rejects unknown variants of auto
+    if service.model_names.is_auto(name):
+        return json_response(_entry(name, int(service.started_at), "orch"))
     state = await service.orchestrator.runtime.loader.find(name)
     reported = await reported_entries(request, "/api/tags")
     entry = _model_entry(state, reported, int(service.started_at))
@@ -47,7 +49,13 @@ async def _entries(request: Request) -> list[dict[str, Any]]:
         for state in inventory.states
         if state.is_installed
     ]
-    return [*(_entry(name, started_at, "orch") for name in AUTO_NAMES), *installed]
+    aliases = [
+        {**_model_entry(state, reported, started_at), "id": alias}
+        if state
+        else _entry(alias, started_at, "orch")
+        for alias, state in listed_aliases(inventory)
+    ]
+    return [*(_entry(name, started_at, "orch") for name in AUTO_NAMES), *aliases, *installed]
 
 
 def _model_entry(state: ModelState, reported: ReportedEntries, started_at: int) -> dict[str, Any]:
