@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -34,6 +35,7 @@ from orch.server.http.wrong_key_limit import MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
 from orch.server.local_client import PROBE_TIMEOUT_S
 from orch.storage.timings import HALF_LIFE_S, _weighted_median
 from orch.text.prompt import Task
+from orch.text.requested_model import ModelNames
 from tests.conftest import CODER, LLAMA
 from tests.readme.documents import DOCS
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -211,7 +213,9 @@ def test_without_the_page_there_is_none(ollama: FakeOllama) -> None:
 def asked(text: str, **headers: str) -> Task:
     """The task of a request with such headers."""
     said = [(f"x-orch-{name}".encode(), value.encode()) for name, value in headers.items()]
-    request = Request({"type": "http", "headers": said, "state": {"who": "owner", "client": ""}})
+    app = SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(model_names=ModelNames())))
+    state = {"who": "owner", "client": ""}
+    request = Request({"type": "http", "headers": said, "state": state, "app": app})
     return build_request_task(
         request, ChatParams(model="auto", messages=[{"role": "user", "content": text}])
     )

@@ -88,7 +88,6 @@ class Registry:
         self._aside = aside
         self._kinds = {name: provider.kind for name, provider in models.providers.items()}
         self.names = ModelNames(models.aliases, models.providers)
-        """Reads names by the aliases of models.yaml."""
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orch.server.api.model_names import is_auto
 from orch.text.model_names import comparison_key
+from orch.text.requested_model import is_auto_key
 
 AUTO = "auto"
 LOADED = "auto:loaded"
@@ -63,7 +63,9 @@ class Endpoint:
         for model in self.models:
             if comparison_key(model.name) == key:
                 return model
-        return next((model for model in self.models if model.name == AUTO and is_auto(name)), None)
+        return next(
+            (model for model in self.models if model.name == AUTO and is_auto_key(key)), None
+        )
 
 
 def models_of(descriptions: Iterable[Mapping[str, Any]]) -> tuple[ClientModel, ...]:

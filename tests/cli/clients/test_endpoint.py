@@ -7,8 +7,8 @@ import pytest
 from orch.cli.clients import endpoint
 from orch.cli.clients.endpoint import ClientModel, Endpoint, models_of
 from orch.routing.model_state import UNKNOWN_CTX
-from orch.server.api.model_names import AUTO_NAMES
 from orch.server.http.keys import ENV_VARIABLE
+from orch.text.requested_model import AUTO_NAMES
 from tests.cli.clients.descriptions import described
 
 TOOLS = ("completion", "tools")

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.server.api.alias_list import listed_aliases
 from orch.server.api.anthropic.dialect import anthropic_endpoint
 from orch.server.api.handler import Endpoint, json_response, service_of
-from orch.server.api.model_names import AUTO_NAMES, parse_model_name
+from orch.text.requested_model import AUTO_NAMES
 
 VERSION_HEADER = "anthropic-version"
 MAX_PAGE = 1_000
@@ -55,7 +56,8 @@ async def get_model(request: Request) -> Response:
     for entry in await _entries(request):
         if entry["id"] == name:
             return json_response(entry)
-    parse_model_name(name)  # rejects unknown variants of auto
+    if service.model_names.is_auto(name):
+        return json_response({**(await _entries(request))[0], "id": name, "display_name": name})
     state = await service.orchestrator.runtime.loader.find(name)
     return json_response({**_model_entry(state, service.started_at), "id": name})
 
@@ -72,6 +74,11 @@ async def _entries(request: Request) -> list[dict[str, Any]]:
     longest = max((_context(state) for state in installed), default=0)
     return [
         *(_entry(name, name, service.started_at, longest) for name in AUTO_NAMES),
+        *(
+            _entry(alias, alias, service.started_at, _context(state) if state else longest)
+            for alias, state in listed_aliases(inventory)
+            if state is None or state.can_chat
+        ),
         *(_model_entry(state, service.started_at) for state in installed),
     ]
 
