@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orch.errors import ModelNotFoundError, OrchError
-from orch.server.api.model_names import is_auto
 from orch.text.model_names import comparison_key
 
 NO_OLLAMA = "models.yaml has no Ollama, and orch manages the models of no other kind of server"
@@ -127,7 +126,7 @@ def _only(targets: Iterable[Target], name: str) -> Target:
 def _refuse_auto(name: str) -> None:
     if not name.strip():
         raise OrchError("model is required", code="bad_input")
-    if is_auto(name) or comparison_key(name).startswith("auto:"):
+    if comparison_key(name).startswith("auto:"):
         raise OrchError(
             f"{name} is not a model of an Ollama: it lets orch choose one",
             "name a model that orch models lists",
