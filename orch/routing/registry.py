@@ -78,13 +78,8 @@ class Registry:
         priors: QualityPriors,
         aside: Offload = run_inline,
     ) -> None:
-        self._models, self._backends, self._journal, self._budget_gb, self._priors = (
-            models,
-            backends,
-            journal,
-            budget_gb,
-            priors,
-        )
+        self._models, self._backends, self._journal = models, backends, journal
+        self._budget_gb, self._priors = budget_gb, priors
         self._aside = aside
         self._kinds = {name: provider.kind for name, provider in models.providers.items()}
         self.names = ModelNames(models.aliases, models.providers)
