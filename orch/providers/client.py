@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -18,7 +17,7 @@ from orch.errors import ProviderError
 from orch.providers.http.errors import to_provider_error, transport_errors
 from orch.providers.http.loading import when_loaded
 from orch.providers.http.transport import Endpoint, HttpResponse, Transport, open_transport
-from orch.providers.load_balancer import MAX_RETRY_AFTER_S, InFlightRequest, LoadBalancer
+from orch.providers.load_balancer import InFlightRequest, LoadBalancer, parse_retry_after
 from orch.providers.read_limits import (
     MAX_ERROR_BYTES,
     MAX_JSON_BYTES,
@@ -27,7 +26,7 @@ from orch.providers.read_limits import (
     read_body,
     read_prefix,
 )
-from orch.providers.stall_timer import StallTimer
+from orch.providers.stall_timer import PauseDetector, StallTimer
 
 DRAIN_TIMEOUT_S = 0.2
 QUICK_TIMEOUT_S = 5.0
@@ -115,7 +114,8 @@ class HttpClient:
         for url in urls:
             request = self.load_balancer.start(url)
             try:
-                response = await self._send(url, method, path, content, timeout_s)
+                send = partial(self._send, url, method, path, content, timeout_s)
+                response = await self._again_after_pause(send)
                 if response.status_code not in _NEXT_ADDRESS:
                     request.mark_answered()
                     return request, response
@@ -162,6 +162,18 @@ class HttpClient:
         `timeout_s` applies to each read; a response that trickles in ends after
         TOTAL_PER_READ_TIMEOUT times as long. Raises ProviderError, also for over `max_bytes`.
         """
+        ask = partial(self._json, method, path, body, timeout_s, at, max_bytes)
+        return await self._again_after_pause(ask)
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        timeout_s: float | None,
+        at: Sequence[str],
+        max_bytes: int,
+    ) -> dict[str, Any]:
         total_s = None if timeout_s is None else TOTAL_PER_READ_TIMEOUT * timeout_s
         try:
             async with (
@@ -178,9 +190,21 @@ class HttpClient:
                 "timeout", f"the answer to {path} was not complete within {total_s:g} s"
             ) from None
 
+    async def _again_after_pause(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """The result of a call, made again if it timed out while this process was stopped: Ctrl-Z
+        is for commands, whose clients are not `concurrent`."""
+        if self._concurrent:
+            return await call()
+        with PauseDetector() as pauses:
+            try:
+                return await call()
+            except ProviderError as failure:
+                if not (pauses.has_paused and failure.code in ("connect", "timeout")):
+                    raise
+        return await call()
+
     async def embeddings(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """`json` for the `input` texts of a `model`; for up to EMBED_TIMEOUT_S it waits while the
-        server loads the model."""
+        """`json` for `input` texts; waits up to EMBED_TIMEOUT_S while the `model` is loaded."""
         size = MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(body["input"])
 
         def ask(left_s: float) -> Awaitable[dict[str, Any]]:
@@ -302,7 +326,7 @@ async def _answer_error(response: HttpResponse) -> ProviderError:
         _fallback_message(response, body, is_whole=is_whole),
         url=display_url(str(response.url)),
         is_page=_is_page(response),
-        retry_after_s=_retry_after(response),
+        retry_after_s=parse_retry_after(response.headers.get("retry-after", "")),
     )
 
 
@@ -325,25 +349,3 @@ def load_stream_error(error: Any) -> ProviderError:
 
 def _page_note(body: bytes) -> str:
     return " (a web page)" if b"<html" in body[:2000].lower() else ""
-
-
-def _retry_after(response: HttpResponse) -> float | None:
-    """Seconds of the Retry-After header, which is a number or a date."""
-    value = response.headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        wait_s = float(value)
-    except ValueError:
-        wait_s = _seconds_until(value)
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else None  # NaN
-
-
-def _seconds_until(date: str) -> float:
-    """Seconds until an HTTP date; NaN where it is not one."""
-    from email.utils import parsedate_to_datetime  # few servers send a date
-
-    try:
-        return parsedate_to_datetime(date[:100]).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return float("nan")

@@ -161,3 +161,25 @@ class InFlightRequest:
             address.cooldown_until = now
         address.cooling_down, address.failed_at = True, now
         address.cooldown_until = max(address.cooldown_until, now + cooldown_s)
+
+
+def parse_retry_after(value: str) -> float | None:
+    """Seconds of a Retry-After header, which is a number or a date; None where it is neither."""
+    value = value.strip()
+    if not value:
+        return None
+    try:
+        wait_s = float(value)
+    except ValueError:
+        wait_s = _seconds_until(value)
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else None  # NaN
+
+
+def _seconds_until(date: str) -> float:
+    """Seconds until an HTTP date; NaN where it is not one."""
+    from email.utils import parsedate_to_datetime  # few servers send a date
+
+    try:
+        return parsedate_to_datetime(date[:100]).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return float("nan")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 TICK_S = 1.0
 """How often the clock is read: of a stop, all but the first second is noticed."""
@@ -77,3 +77,29 @@ class StallTimer:
         else:
             self.has_expired = True
             self._wait.reschedule(now)
+
+
+class PauseDetector:
+    """Notices whether the event loop did not run for a while inside its block."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.has_paused = False
+        """Whether it did not."""
+
+    def __enter__(self) -> Self:
+        self._schedule()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _schedule(self) -> None:
+        self._due = self._loop.time() + TICK_S
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        if self._loop.time() - self._due > TICK_S / 2:
+            self.has_paused = True
+        else:
+            self._schedule()

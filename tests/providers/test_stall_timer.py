@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from orch.errors import ProviderError
+from orch.providers.client import HttpClient
 from orch.providers.stall_timer import StallTimer
 
 
@@ -135,3 +137,54 @@ def test_time_before_a_wait_does_not_extend_it() -> None:
         assert loop.time() - began < 20
 
     run_stoppable(test())
+
+
+# ---------------------------------------------------------------- quick requests
+
+
+def answers_after_a_pause(pause_s: float, *, answered: int) -> tuple[object, int]:
+    """What a client gets of a server that stops the process at the first request, and answers from
+    the request number `answered` on; and how many requests came."""
+    asked, result, serving = list[bytes](), list[object](), list[asyncio.Task[None]]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        serving.append(task)
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(asked) == 1:
+            await stop_for(pause_s)
+        if len(asked) >= answered:
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 1}\n')
+        else:
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async def test() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        client = HttpClient([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
+        try:
+            result.append(await client.json("GET", "x", timeout_s=0.2))
+        except ProviderError as failure:
+            result.append(failure.code)
+        await client.aclose()
+        server.close()
+        await asyncio.gather(*serving)
+
+    run_stoppable(test())
+    return result[0], len(asked)
+
+
+def test_a_quick_request_that_timed_out_during_a_stop_is_sent_again() -> None:
+    assert answers_after_a_pause(60, answered=2) == ({"a": 1}, 2)
+
+
+def test_without_a_stop_a_timeout_is_one() -> None:
+    assert answers_after_a_pause(0, answered=2) == ("timeout", 1)
+
+
+def test_a_server_that_stays_silent_after_a_stop_is_a_timeout() -> None:
+    result, asked = answers_after_a_pause(60, answered=99)
+    assert result == "timeout"
+    assert 1 < asked <= 4
