@@ -142,7 +142,7 @@ def test_the_owners_commands_work_while_all_connections_are_taken(
         url = httpx.URL(served.url)
         for _ in range(FILES - SPARE_FILES):
             held.enter_context(RawClient((url.host, url.port or 0))).send(ASKING)
-        slow.wait_for(lambda: len(slow.chats()) == 1)
+        slow.wait_for(lambda: len(slow.chats()) >= 1)
         assert becomes_true(lambda: httpx.get(f"{url}/api/version").status_code == 503)
         assert [httpx.get(f"{url}/api/version").status_code for _ in range(10)] == [503] * 10
         assert json.loads(orch("serve", "status", "--json").stdout)["server"]["url"] == served.url
