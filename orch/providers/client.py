@@ -186,9 +186,8 @@ class HttpClient:
                     raise load_stream_error(value)
                 return value
         except TimeoutError:
-            raise ProviderError(
-                "timeout", f"the answer to {path} was not complete within {total_s:g} s"
-            ) from None
+            message = f"the answer to {path} was not complete within {total_s:g} s"
+            raise ProviderError("timeout", message) from None
 
     async def _again_after_pause(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """The result of a call, made again if it timed out while this process was stopped: Ctrl-Z
