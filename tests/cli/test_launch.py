@@ -217,3 +217,35 @@ def test_signals_go_to_the_client(client: Client, server: Served) -> None:
         process.kill()
     ignored = int((client.folder / "ignored").read_text().split()[1], 16)
     assert not ignored & 1 << signal.SIGPIPE - 1
+
+
+def test_config_client_prints_the_block_alone_on_stdout(server: Served) -> None:
+    printed = orch("config", "client", "opencode")
+    assert printed.returncode == 0, printed.stderr
+    block = json.loads(printed.stdout)
+    assert block["provider"]["orch"]["options"]["baseURL"] == f"{server.url}/v1"
+    assert "agent:8b" in block["provider"]["orch"]["models"]
+    assert printed.stderr == b"for ~/.config/opencode/opencode.json:\n"
+
+
+def test_config_client_without_a_server_tells_what_would_be_served(ollama: FakeOllama) -> None:
+    printed = orch("config", "client", "llm")
+    assert b"model_name: auto\n" in printed.stdout
+    assert CODER.encode() in printed.stdout
+    assert b"http://127.0.0.1:11435/v1" in printed.stdout
+    assert serve.server_info() is None
+
+
+def test_config_client_of_an_unknown_client() -> None:
+    refused = orch("config", "client", "emacs")
+    assert refused.returncode == 2
+    assert b"open-webui" in refused.stderr
+
+
+def test_a_context_that_is_too_small_is_warned_of(
+    client: Client, server: Served, ollama: FakeOllama
+) -> None:
+    ollama.add(FakeModel("small:3b", capabilities=["completion", "tools"], context_length=8_192))
+    begun = orch("launch", "claude", "--model", "small:3b")
+    assert b"small:3b holds 8,192 tokens; Claude Code needs about 32,000" in begun.stderr
+    assert begun.returncode == CODE

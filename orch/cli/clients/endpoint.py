@@ -74,8 +74,6 @@ def models_of(descriptions: Iterable[Mapping[str, Any]]) -> tuple[ClientModel, .
     usable = [each for each in descriptions if _chats(each)]
     able = [each for each in usable if not each["last_resort"]] or usable
     installed = [_model(each) for each in usable]
-    if not installed:
-        return ()
     auto = _auto([_model(each) for each in able])
     named = [ClientModel(name, auto.context, auto.tools, auto.images) for name in OFFERED]
     return (*named, *installed)
@@ -108,7 +106,7 @@ def _auto(models: list[ClientModel]) -> ClientModel:
     with_tools = [model for model in models if model.tools]
     return ClientModel(
         AUTO,
-        max(model.context for model in with_tools or models),
+        max((model.context for model in with_tools or models), default=0),
         tools=bool(with_tools),
         images=any(model.images for model in with_tools or models),
     )

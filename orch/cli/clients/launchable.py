@@ -33,9 +33,10 @@ class LaunchableClient:
     program: str
     package: str
     prepare: Callable[[Endpoint, ClientModel, Path], Launch]
+    least_context: int
+    """The tokens below which the client's own instructions and tools leave little room for anything
+    else (measured; Claude Code keeps 13,000 more free)."""
     dropped: tuple[str, ...]
-    least_context: int = 0
-    """The tokens below which the client's own instructions leave little room for anything else."""
 
     @property
     def install_command(self) -> str:
@@ -73,18 +74,26 @@ def _keep_or(initial: str) -> Merge:
     return lambda existing: existing or initial
 
 
-def _claude(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
-    """Variable names and what they do: https://code.claude.com/docs/en/settings, and the package
-    itself (2.1.332)."""
+def claude_settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
+    """The variables of Claude Code, without the key of a server that asks for one.
+
+    Names and what they do: https://code.claude.com/docs/en/settings, and the package itself
+    (2.1.332).
+    """
     tiers = ("OPUS", "SONNET", "FABLE")
-    environment = {
-        "CLAUDE_CONFIG_DIR": str(folder),
+    window = {
+        # of names that it does not know, which it takes for models of 1M
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context),
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(model.answer),
+    }
+    return {
         "ANTHROPIC_BASE_URL": endpoint.url,
-        "ANTHROPIC_AUTH_TOKEN": KEY_REFERENCE if endpoint.needs_key else NO_KEY,
+        **({} if endpoint.needs_key else {"ANTHROPIC_AUTH_TOKEN": NO_KEY}),
         "ANTHROPIC_MODEL": model.name,
         **{f"ANTHROPIC_DEFAULT_{tier}_MODEL": model.name for tier in tiers},
         "ANTHROPIC_DEFAULT_HAIKU_MODEL": _chores(model),
         "ANTHROPIC_SMALL_FAST_MODEL": _chores(model),
+        **(window if model.context else {}),
         # updates, telemetry, error reports, feedback, surveys: all that is not the conversation
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
@@ -96,12 +105,15 @@ def _claude(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
         "DISABLE_COST_WARNINGS": "1",
     }
-    if model.context:
-        environment |= {
-            # for names that it does not know, which it takes for models of 1M
-            "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context),
-            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(model.answer),
-        }
+
+
+def _claude(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
+    key = {"ANTHROPIC_AUTH_TOKEN": KEY_REFERENCE} if endpoint.needs_key else {}
+    environment = {
+        "CLAUDE_CONFIG_DIR": str(folder),
+        **claude_settings(endpoint, model),
+        **key,
+    }
     files = {
         ".claude.json": _keep_or('{"hasCompletedOnboarding": true}\n'),
         # or the host of each page that it fetches is sent to Anthropic first
@@ -148,6 +160,7 @@ LAUNCHABLE = {
         "claude",
         "@anthropic-ai/claude-code",
         _claude,
+        least_context=32_000,
         dropped=(
             "ANTHROPIC_",
             "CLAUDE_CODE_USE_",
@@ -160,10 +173,20 @@ LAUNCHABLE = {
         ),
     ),
     "codex": LaunchableClient(
-        "Codex", "codex", "@openai/codex", _codex, dropped=("OPENAI_BASE_URL", "CODEX_")
+        "Codex",
+        "codex",
+        "@openai/codex",
+        _codex,
+        least_context=16_000,
+        dropped=("OPENAI_BASE_URL", "CODEX_"),
     ),
     "opencode": LaunchableClient(
-        "OpenCode", "opencode", "opencode-ai", _opencode, dropped=("OPENCODE_", "OTEL_")
+        "OpenCode",
+        "opencode",
+        "opencode-ai",
+        _opencode,
+        least_context=16_000,
+        dropped=("OPENCODE_", "OTEL_"),
     ),
 }
 """By the name that `orch launch` takes."""

@@ -29,6 +29,17 @@ UNAUTHORIZED = 401
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
+def current_endpoint(ctx: typer.Context) -> Endpoint:
+    """The running server's endpoint, else that which one started now would be. Raises OrchError
+    where the server does not answer."""
+    from orch.cli.commands import serve
+
+    info = serve.checked_info()
+    if info and "stuck" in info:
+        raise OrchError("the server does not answer", "orch serve stop ends it")
+    return endpoint_of_server(info) if info else endpoint_of_inventory(ctx)
+
+
 def endpoint_of_server(info: dict[str, Any]) -> Endpoint:
     """The running server's endpoint, by its description of itself. Raises OrchError."""
     url = reachable_url(info["url"])

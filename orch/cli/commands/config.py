@@ -152,6 +152,44 @@ def config_path(ctx: typer.Context, as_json: Json = False) -> None:
         render.print_warning(note)
 
 
+CLIENTS = tuple("claude codex opencode aider continue qwen open-webui llm zed vscode".split())
+"""The keys of `clients.snippets.SNIPPETS`, which shell completion need not load."""
+
+
+def complete_client(incomplete: str) -> list[str]:
+    """Names of clients for shell completion."""
+    return [name for name in CLIENTS if name.startswith(incomplete)]
+
+
+@app.command("client")
+def config_client(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help=f"One of: {', '.join(CLIENTS)}.",
+            autocompletion=complete_client,
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Print the settings of a client, with the models that are there and what each can hold."""
+    from orch.cli import render
+    from orch.cli.clients.snippets import SNIPPETS
+    from orch.cli.clients.source import current_endpoint
+
+    if name not in SNIPPETS:
+        raise UsageError(f"no settings are known for {name!r}", f"one of: {', '.join(SNIPPETS)}")
+    snippet, endpoint = SNIPPETS[name], current_endpoint(ctx)
+    render.print_stderr(f"for {snippet.place}:")
+    if endpoint.needs_key:
+        render.print_stderr(snippet.key_advice)
+    if not endpoint.installed:
+        render.print_warning("no model can answer now; orch health shows why")
+    render.print_stdout(snippet.block(endpoint))
+
+
 @app.command("init")
 def config_init(
     to: Annotated[

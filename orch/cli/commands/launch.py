@@ -81,7 +81,7 @@ def launch_command(
     if show:
         _print(client, launch, folder, args)
         return
-    _warn(client, chosen)
+    _warn(client, endpoint, chosen)
     environment = _environment(client, launch, needs_key=endpoint.needs_key)
     _write_files(folder, launch.files)
     _become(program, [client.program, *args], environment)
@@ -113,24 +113,26 @@ def _program(client: LaunchableClient, *, required: bool) -> str:
 
 def _endpoint(ctx: typer.Context, *, start: bool) -> Endpoint:
     """The running server, or one that is started; without `start`, what would be served."""
-    from orch.cli import context, render
-    from orch.cli.clients.source import endpoint_of_inventory, endpoint_of_server
+    from orch.cli.clients.source import current_endpoint, endpoint_of_server
     from orch.cli.commands import serve
 
-    info = serve.checked_info()
-    if info and "stuck" in info:
-        raise OrchError("the server does not answer", "orch serve stop ends it")
-    if info is None and not start:
-        return endpoint_of_inventory(ctx)
-    if info is None:
-        serve.check_packages(*serve.PAGE_PACKAGES)
-        chosen = context.chosen_config_dir(ctx)
-        config = ["--config", str(chosen)] if chosen else []
-        info = serve.start_in_background([*config, "serve", "--port", str(_free_port())])
-        render.print_stderr(
-            f"started a server at {info['url']} (process {info['pid']}); orch serve stop ends it"
-        )
-    return endpoint_of_server(info)
+    if not start or serve.server_info() is not None:
+        return current_endpoint(ctx)
+    return endpoint_of_server(_start_server(ctx))
+
+
+def _start_server(ctx: typer.Context) -> dict[str, Any]:
+    from orch.cli import context, render
+    from orch.cli.commands import serve
+
+    serve.check_packages(*serve.PAGE_PACKAGES)
+    chosen = context.chosen_config_dir(ctx)
+    config = ["--config", str(chosen)] if chosen else []
+    info = serve.start_in_background([*config, "serve", "--port", str(_free_port())])
+    render.print_stderr(
+        f"started a server at {info['url']} (process {info['pid']}); orch serve stop ends it"
+    )
+    return info
 
 
 def _free_port() -> int:
@@ -146,10 +148,12 @@ def _free_port() -> int:
     return 0
 
 
-def _warn(client: LaunchableClient, model: ClientModel) -> None:
+def _warn(client: LaunchableClient, endpoint: Endpoint, model: ClientModel) -> None:
     from orch.cli import render
 
-    if not model.tools:
+    if not endpoint.installed:
+        render.print_warning("no model can answer now; orch health shows why")
+    elif not model.tools:
         render.print_warning(
             f"no model can call tools, so {client.title} can't read or change files;"
             " orch setup finds one that can"
@@ -158,8 +162,8 @@ def _warn(client: LaunchableClient, model: ClientModel) -> None:
         )
     if 0 < model.context < client.least_context:
         render.print_warning(
-            f"{model.name} holds {model.context:,} tokens, and {client.title}'s own instructions"
-            f" need about {client.least_context:,}"
+            f"{model.name} holds {model.context:,} tokens; {client.title} needs about"
+            f" {client.least_context:,} to get anywhere, with its own instructions"
         )
 
 
