@@ -15,7 +15,8 @@ BILLING_HEADER = "x-anthropic-billing-header:"
 """How the line begins that Claude Code puts before its system prompt. It differs from turn to turn,
 and the model's server could not use its prefix cache behind it."""
 SYSTEM_REMINDER = "<system-reminder>"
-"""How Claude Code marks instructions of its own beside the results of tools."""
+"""How Claude Code marks instructions of its own in a user's turn. As system messages they are not
+taken for the question, whose kind decides which model is asked."""
 _THOUGHTS = ("thinking", "redacted_thinking")
 _FOREIGN = ("server_tool_use", "container_upload", "compaction", "fallback", "mcp_tool_use")
 """Parts of an answer that only Anthropic's servers understand; so are all `…_tool_result`."""
@@ -99,22 +100,29 @@ def _call(block: Block, place: str) -> dict[str, Any]:
 
 
 def _turn(content: str | Sequence[Block], place: str) -> Iterator[Message]:
-    """The messages of a user's turn: the results of tools, then what the user says."""
+    """The messages of a user's turn: the results of tools and the client's own instructions, then
+    what the user says."""
     if isinstance(content, str):
         yield {"role": "user", "content": content}
         return
-    parts, has_results = list[Block](), False
+    parts, others = list[Block](), 0
+    only_reminders = all(_is_reminder(block) for block in content)
     for number, block in enumerate(content):
         at = f"{place}.{number}"
         if block.get("type") == "tool_result":
-            has_results = True
+            others += 1
             yield _result(block, at)
-        elif has_results and str(block.get("text", "")).startswith(SYSTEM_REMINDER):
+        elif _is_reminder(block) and not only_reminders:
+            others += 1
             yield {"role": "system", "content": _text(block, at)}
         else:
             parts.append(_part(block, at))
-    if parts or not has_results:
+    if parts or not others:
         yield {"role": "user", "content": _joined(parts)}
+
+
+def _is_reminder(block: Block) -> bool:
+    return block.get("type") == "text" and str(block.get("text")).startswith(SYSTEM_REMINDER)
 
 
 def _result(block: Block, place: str) -> Message:

@@ -84,15 +84,25 @@ def test_results_come_before_what_the_user_says() -> None:
     ]
 
 
-def test_a_reminder_beside_a_result_is_a_system_message() -> None:
-    reminder = "<system-reminder>\nbe brief\n</system-reminder>"
-    assert [each["role"] for each in converted(("user", [RESULT, text(reminder)]))] == [
-        "tool",
-        "system",
-    ]
-    assert converted(("user", [text(reminder), text("hi")])) == [
-        {"role": "user", "content": f"{reminder}\n\nhi"}
-    ]
+REMINDER = "<system-reminder>\nbe brief\n</system-reminder>"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "roles"),
+    [
+        ([text(REMINDER), text("What is it?")], ["system", "user"]),
+        ([RESULT, text(REMINDER)], ["tool", "system"]),
+        ([RESULT, text(REMINDER), text("What is it?")], ["tool", "system", "user"]),
+        ([text(REMINDER)], ["user"]),
+    ],
+)
+def test_a_reminder_of_the_client_is_not_the_users_question(
+    blocks: list[dict[str, Any]], roles: list[str]
+) -> None:
+    found = converted(("user", blocks))
+    assert [message["role"] for message in found] == roles
+    if len(blocks) > 1 and roles[-1] == "user":
+        assert found[-1]["content"] == "What is it?"
 
 
 @pytest.mark.parametrize(
