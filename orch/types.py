@@ -148,6 +148,9 @@ class Need(NamedTuple):
     max_tokens: int | None = None
     capabilities: frozenset[str] = frozenset({"completion"})
     num_ctx: int | None = None
+    token_parts: tuple[float, ...] = ()
+    """The estimate of the prompt by kinds of text, as `text.prompt.token_parts`, and what is no
+    text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orch.config.spec.option_types import check_options
 from orch.errors import OrchError, ProviderError
@@ -38,6 +38,15 @@ OnPartial = Literal["restart", "continue", "stop"]
 (another model goes on from the shown text), stop (the run ends with the shown text)."""
 
 
+class CountedPrompt(NamedTuple):
+    """A prompt's estimate by kinds of text, and its tokens by the count of the model's server; 0 if
+    that counts none."""
+
+    model: ModelKey
+    parts: tuple[float, ...]
+    tokens: int
+
+
 class Run:
     """One task on its way to an answer. Iterate `events` once."""
 
@@ -62,6 +71,17 @@ class Run:
     def decision(self) -> Decision | None:
         """The decision; None before it."""
         return self._state.plan.decision if self._state.plan else None
+
+    @property
+    def counted_prompt(self) -> CountedPrompt | None:
+        """The prompt's tokens as the server counted them; None unless one model was asked for just
+        the task."""
+        state = self._state
+        attempt = state.attempts[0] if len(state.attempts) == 1 else None
+        if attempt is None or attempt.outcome != "ok" or state.prepared is None or state.recalled:
+            return None
+        parts = state.prepared.need.token_parts
+        return CountedPrompt(attempt.key, parts, attempt.prompt_tokens)
 
     @property
     def estimated_prompt_tokens(self) -> int:

@@ -26,6 +26,7 @@ from orch.server.cached_registry import CachedRegistry
 from orch.server.metrics import Metrics
 from orch.server.scheduling.scheduler import Scheduler
 from orch.server.stateless_conversations import ConversationAffinity
+from orch.server.token_counts import TokenCounts
 from orch.server.wiring import ServerWiring
 from orch.storage.history import History
 from orch.text.prompt import Task
@@ -68,6 +69,7 @@ class Service:
     config: Config
     fingerprint: str
     affinity: ConversationAffinity = field(default_factory=ConversationAffinity)
+    token_counts: TokenCounts = field(default_factory=TokenCounts)
     running: dict[str, RunInProgress] = field(default_factory=dict)
     config_fault: OrchError | None = None
     _unloading: set[asyncio.Task[None]] = field(default_factory=set)
@@ -128,6 +130,8 @@ class Service:
         if running.unloads_model and run.decision is not None:
             model = run.decision.key
             self.unload_when_idle(running.generation.orchestrator.runtime, model)
+        if counted := run.counted_prompt:
+            self.token_counts.record(*counted)
         running.generation.run_count -= 1
         await self._close_if_done(running.generation)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import mul, sub
 from typing import Any, NamedTuple
 
 from orch.text.lines import one_line
@@ -54,6 +56,23 @@ of the eight; prose, code, numbers, JSON, CJK and Cyrillic meet it within 20 %. 
 use a token for each digit; Llama 3 and gpt-oss use one for three. No token has more than a few
 hundred blanks.
 """
+_PARTS = (
+    (b" a", b" A", b"na", b"nA", b".a", b".A"),  # beginnings of words
+    (b"a", b"A", b"aA"),  # letters
+    (b"0",),  # digits
+    (b"a0", b"A0", b"0a", b"0A", b"0.", b" 0"),  # beginnings and ends of numbers
+    (b".",),  # marks
+    (b"n", b"n ", b"  "),  # line breaks and indents
+    (b"l",),  # letters with accents
+    (b"c", b"r", b"i", b"s", b"k", b"H", b"e", b"?"),  # other scripts and symbols
+)
+"""The kinds that vocabularies treat alike: what a model's server counted corrects each part of an
+estimate."""
+_COUNTED = tuple(kind for kinds in _PARTS for kind in kinds)
+_WEIGHTS = tuple(_TOKENS_OF_KIND[kind] for kind in _COUNTED)
+_NO_PARTS = (0.0,) * len(_PARTS)
+_ENDS = tuple(accumulate(map(len, _PARTS)))
+"""Behind which of _COUNTED each part ends."""
 _TOKENS_OF_BYTES = {
     b"\xe1\xba": -0.6,
     b"\xe1\xbb": -0.6,
@@ -256,12 +275,14 @@ def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
     if task.tools:
         capabilities.add("tools")
     num_ctx = task.options.get("num_ctx")
+    texts = [*_counted_texts(messages), str(task.tools) if task.tools else ""]
+    parts, fixed = [token_parts(text) for text in texts], _fixed_tokens(messages)
     return Need(
-        prompt_tokens=estimate_tokens(messages)
-        + estimate_text_tokens(str(task.tools) if task.tools else ""),
+        prompt_tokens=fixed + sum(math.ceil(sum(each)) for each in parts),
         max_tokens=task.max_tokens,
         capabilities=frozenset(capabilities),
         num_ctx=num_ctx if isinstance(num_ctx, int) and num_ctx > 0 else None,
+        token_parts=(*map(sum, zip(*parts, strict=True)), fixed),
     )
 
 
@@ -277,29 +298,43 @@ def _images(message: Message) -> int:
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
     """Estimated tokens of a conversation."""
-    return sum(
-        TOKENS_PER_MESSAGE
-        + estimate_text_tokens(message_text(message))
-        + TOKENS_PER_IMAGE * _images(message)
-        for message in messages
-    )
+    return _fixed_tokens(messages) + sum(map(estimate_text_tokens, _counted_texts(messages)))
+
+
+def _fixed_tokens(messages: Sequence[Message]) -> int:
+    """Tokens of what is no text: the marks between messages, and images."""
+    return TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_IMAGE * sum(map(_images, messages))
+
+
+def _counted_texts(messages: Sequence[Message]) -> Iterator[str]:
+    for message in messages:
+        yield message_text(message)
+        if calls := message.get("tool_calls"):
+            yield str(calls)
 
 
 def estimate_text_tokens(text: str) -> int:
     """Estimated tokens of a text, by the kinds of its characters; a very long text is sampled."""
+    return math.ceil(sum(token_parts(text)))
+
+
+def token_parts(text: str) -> tuple[float, ...]:
+    """The estimate of a text by the parts in _PARTS."""
     if not text:
-        return 0
+        return _NO_PARTS
     if len(text) <= MOST_READ:
-        return math.ceil(_tokens(text))
+        return _parts(text)
     step, size = len(text) // _PIECES, MOST_READ // _PIECES
     read = "".join(text[begin : begin + size] for begin in range(0, len(text), step))
-    return math.ceil(_tokens(read) * len(text) / len(read))
+    return tuple(part * len(text) / len(read) for part in _parts(read))
 
 
-def _tokens(text: str) -> float:
+def _parts(text: str) -> tuple[float, ...]:
     data = text.encode("utf-8", "replace")
-    kinds = b" " + data.translate(_KIND_OF, _CONTINUATION)
-    tokens = sum(weight * kinds.count(kind) for kind, weight in _TOKENS_OF_KIND.items())
+    count = (b" " + data.translate(_KIND_OF, _CONTINUATION)).count
+    sums = (0.0, *accumulate(map(mul, _WEIGHTS, map(count, _COUNTED))))
+    ends = [sums[end] for end in _ENDS]
+    *parts, others = map(sub, ends, (0.0, *ends))
     if not text.isascii():
-        tokens += sum(weight * data.count(some) for some, weight in _TOKENS_OF_BYTES.items())
-    return tokens
+        others += sum(weight * data.count(some) for some, weight in _TOKENS_OF_BYTES.items())
+    return (*parts, others)

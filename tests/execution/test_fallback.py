@@ -51,6 +51,18 @@ async def test_another_model_takes_over_only_if_fallback_is_allowed(
     assert (run.error.exit_code if run.error else 0) == (7 if called == [CODER] else 0)
 
 
+async def test_too_long_a_prompt_is_told_with_its_tokens(ollama: FakeOllama) -> None:
+    model = ollama.models[CODER]
+    model.vocabulary = lambda _: 40_000
+    model.overflow = "request ({tokens} tokens) exceeds the context size ({context} tokens)"
+    async with Orchestrator() as orchestrator:
+        with pytest.raises(OrchError) as caught:
+            await orchestrator.execute(TASK, model=CODER)
+    error = caught.value
+    assert (error.code, error.prompt_tokens) == ("context_overflow", 40_008)
+    assert 0 < (error.context_tokens or 0) <= 32_768
+
+
 async def test_a_rate_limited_model_is_called_again_even_without_fallback(
     ollama: FakeOllama,
 ) -> None:

@@ -295,6 +295,24 @@ async def test_every_run_is_journaled_once_however_it_ends(server: FakeOllama) -
     }
 
 
+async def test_a_count_belongs_to_the_prompt_of_the_only_model_that_was_asked(
+    server: FakeOllama,
+) -> None:
+    counts = []
+    async with over({"ollama": server}) as orchestrator:
+        for broken in (False, True):
+            server.models["a:1b"].faults += [BROKEN] * broken
+            run = orchestrator.start_run(build_task(TASK), "restart")
+            _ = [event async for event in run.events()]
+            assert run.estimated_prompt_tokens > 0
+            counts.append(run.counted_prompt)
+    counted, nothing = counts
+    assert nothing is None
+    assert counted is not None
+    assert (counted.model, counted.tokens) == (("ollama", "a:1b"), len(TASK) // 4 + 8)
+    assert sum(counted.parts) == pytest.approx(run.estimated_prompt_tokens, abs=1)
+
+
 async def test_a_cached_answer_is_journaled_but_not_remembered(
     server: FakeOllama,
 ) -> None:

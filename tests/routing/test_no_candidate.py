@@ -36,6 +36,7 @@ async def test_a_task_that_fits_no_model_is_told_with_numbers(server: FakeOllama
         error = await refusal(orchestrator, "word " * 100_000)
     assert (error.code, error.exit_code) == ("context_overflow", 5)
     assert f"{A} needs" in error.message
+    assert (error.prompt_tokens or 0) > (error.context_tokens or 0) == 32_768
     assert error.hint == "shorten the input, or add a model with a larger context"
 
 

@@ -98,6 +98,8 @@ class FakeModel:
     metadata: Json = field(default_factory=dict)
     """More of its GGUF's metadata, such as `general.basename`, which /api/show tells."""
     bytes_per_token: float = 4.0
+    vocabulary: Callable[[str], int] | None = None
+    """Counts the tokens of a text in its place."""
     overflow: str = OVERFLOW
     """What it says of too long a prompt; {tokens} and {context} are filled in."""
     remote_host: str = ""
@@ -122,6 +124,12 @@ class FakeModel:
             if said
             else {}
         )
+
+    def prompt_tokens(self, messages: Sequence[Json]) -> int:
+        """The tokens of messages, by its vocabulary if it has one."""
+        if self.vocabulary is None:
+            return prompt_tokens(messages, self.bytes_per_token)
+        return sum(8 + self.vocabulary(_text_of(message)) for message in messages)
 
     @property
     def details(self) -> Json:
@@ -992,7 +1000,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Loads the model and makes its answer, with the clock running."""
         context, load_ns = self._load(model, ask.num_ctx)
         loaded_ns = time.perf_counter_ns()
-        tokens = prompt_tokens(ask.messages, model.bytes_per_token)
+        tokens = model.prompt_tokens(ask.messages)
         if tokens > context and not ask.truncate:
             raise _Refusal(400, model.overflow.format(tokens=tokens, context=context))
         answer = _plan(model, ask, self.fault)

