@@ -49,11 +49,11 @@ class AnswerCache:
 
     async def key(self, prepared: PreparedTask) -> str | None:
         """The key of a task; None if its answer is not cached: the cache is off, no texts are
-        stored, memory is recalled, or the text holds secrets."""
+        stored, memory is recalled, the prompt is raw, or the text holds secrets."""
         task, routing = prepared.task, self._config.routing
         recall = task.retrieve_context
         recalls = routing.memory.recall if recall is None else recall
-        if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls:
+        if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls or task.raw:
             return None
         offload = self._offload if text_size(task) > LONG_TASK_CHARS else run_inline
         texts = iter_texts(prepared.messages)

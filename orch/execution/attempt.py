@@ -122,7 +122,9 @@ class ModelCall:
         self._pending_logprobs += delta.logprobs
         # a server that separates thinking itself has left no marker in its content
         kept = self._splitter.skip() if delta.thinking else ""
-        content, thinking = self._splitter.feed(delta.content)
+        content, thinking = (
+            (delta.content, "") if self.request.raw else self._splitter.feed(delta.content)
+        )
         content = self._joined(kept + content)
         events += self._text_events(content, thinking, delta.thinking)
         if delta.tool_calls or self._splitter.reads_calls:
@@ -140,7 +142,8 @@ class ModelCall:
         content = self._joined(content) + (self._joiner.flush() if self._joiner else "")
         events: list[CallEvent] = [*self._text_events(content, thinking, "")]
         events += self._call_events(self._splitter.take_calls())
-        if self._held and not self.thinking and may_lack_opening(self.text):
+        is_chat = self.request.raw is None
+        if is_chat and self._held and not self.thinking and may_lack_opening(self.text):
             from orch.providers.streams.unopened import separate  # few servers need it
 
             if parts := separate(self.text, has_calls=bool(self.tool_calls)):
@@ -161,7 +164,8 @@ class ModelCall:
         if thinking := tagged_thinking + thinking:
             self._thinking.write(thinking)
             events.append(Thinking(thinking))
-        if content and self.first_token_at is None and not content.strip():
+        is_unanswered = self.first_token_at is None and self.request.raw is None
+        if content and is_unanswered and not content.strip():
             # blank so far: it belongs to the answer only if something follows
             self._leading_blanks += content
         elif content:

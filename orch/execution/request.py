@@ -32,7 +32,9 @@ class Prompt(NamedTuple):
 def build_chat_request(task: Task, prompt: Prompt, need: Need, state: ModelState) -> ChatRequest:
     """The request for one model."""
     need = need._replace(prompt_tokens=estimated_prompt_tokens(need, prompt.partial))
-    messages, continues = _conversation(prompt, state.spec.system)
+    messages, continues = prompt.messages, ""
+    if task.raw is None:
+        messages, continues = _conversation(prompt, state.spec.system)
     num_ctx = choose_num_ctx(state, need)
     room = max_answer_tokens(state, need, num_ctx)
     limit = task.max_tokens or state.spec.max_tokens
@@ -40,6 +42,7 @@ def build_chat_request(task: Task, prompt: Prompt, need: Need, state: ModelState
     return ChatRequest(
         model=state.spec.id,
         messages=messages,
+        raw=task.raw,
         continues=continues,
         options=supported_fields({**state.spec.options, **options}, state),
         num_ctx=None if state.fixed_ctx else num_ctx,

@@ -51,7 +51,7 @@ class Run:
     """One task on its way to an answer. Iterate `events` once."""
 
     def __init__(self, task: Task, runtime: Runtime, on_partial: OnPartial, face: str) -> None:
-        is_indivisible = bool(task.tools) or task.response_format is not None
+        is_indivisible = bool(task.tools or task.raw) or task.response_format is not None
         self._stops = on_partial == "stop" or (is_indivisible and on_partial == "continue")
         self._runtime = runtime
         self._state = RunState(task, new_run_id(), face, buffered=on_partial == "restart")

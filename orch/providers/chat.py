@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from orch.text.raw_prompt import RawPrompt
 from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, Message
 
 
@@ -46,6 +47,8 @@ class ChatRequest:
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the client's request, passed on unchanged at the top of the body."""
+    raw: RawPrompt | None = None
+    """What the model continues as it is, in place of the messages."""
     continues: str = ""
     """The partial answer that is continued. It stands in the messages: last, or before a user's
     turn that asks to go on."""

@@ -76,8 +76,8 @@ class OllamaClient:
         return cls(provider, RemotePolicy(name, models), concurrent=concurrent)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """Streams `/api/chat` with `truncate: false`: a prompt that is too long is an error, never
-        cut."""
+        """Streams `/api/chat`, for a raw prompt `/api/generate`, with `truncate: false`: a prompt
+        that is too long is an error, never cut."""
         self._remote.check(request.model)
         payload, answer = self._payload(request), StreamedAnswer()
         thinking, stream = payload.get("think"), self._batches(request, payload)
@@ -107,11 +107,12 @@ class OllamaClient:
         """Yields the objects of the stream as they arrive, in batches. Reduces the thinking in
         `payload` when the model rejects it."""
         at = self._http.load_balancer.order(request.affinity)
+        path = "/api/chat" if request.raw is None else "/api/generate"
         async with AsyncExitStack() as stack:
             while True:
                 try:
                     response = await stack.enter_async_context(
-                        self._http.stream("POST", "/api/chat", payload, at=at)
+                        self._http.stream("POST", path, payload, at=at)
                     )
                     break
                 except ProviderError as refusal:
@@ -128,7 +129,7 @@ class OllamaClient:
         payload = {
             **self._top_level(options, request.extra),
             "model": request.model,
-            "messages": to_ollama_messages(request.messages),
+            **_asked(request),
             "stream": True,
             "truncate": False,
         }
@@ -260,6 +261,13 @@ class OllamaClient:
     async def aclose(self) -> None:
         """The same as `release`: the models belong to the server."""
         await self.release()
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    raw = request.raw
+    if raw is None:
+        return {"messages": to_ollama_messages(request.messages)}
+    return {**raw.fields, "prompt": raw.text, **({"suffix": raw.suffix} if raw.suffix else {})}
 
 
 def _keep_alive(value: str | int) -> str | int:

@@ -77,7 +77,8 @@ class OpenAIClient:
         return cls(provider, RemotePolicy(name, models), concurrent=concurrent)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """Streams `/v1/chat/completions`."""
+        """Streams `/v1/chat/completions`; for a raw prompt `/v1/completions`, and where it has a
+        suffix, llama.cpp's `/infill`."""
         self._remote.check(request.model)
         sent, refused = _payload(request), RefusedFields()
         answer = StreamedAnswer(has_choices=sent.get("n") not in (None, 1))
@@ -105,11 +106,15 @@ class OpenAIClient:
         """Yields the events of the stream as they arrive, in batches. Takes out of `payload` what
         the server refuses."""
         at = self._http.load_balancer.order(request.affinity)
+        path = "chat/completions" if request.raw is None else "completions"
+        if "suffix" in payload and await self._is_llama_cpp(at[0]):
+            at, path = at[:1], f"{at[0].removesuffix('/v1')}/infill"
+            _ask_to_fill(payload)
         async with AsyncExitStack() as stack:
             while True:
                 try:
                     response = await stack.enter_async_context(
-                        self._http.stream("POST", "chat/completions", payload, at=at)
+                        self._http.stream("POST", path, payload, at=at)
                     )
                     break
                 except ProviderError as refusal:
@@ -117,6 +122,14 @@ class OpenAIClient:
                         raise
             async for events in iter_batches(response.aiter_bytes()):
                 yield events
+
+    async def _is_llama_cpp(self, url: str) -> bool:
+        """Whether llama.cpp's server answers there, which fills gaps by an endpoint of its own and
+        takes no suffix elsewhere."""
+        answer = await self._http.json("GET", "models", at=[url])
+        with validating():
+            entries = model_entries(answer.get("data"), "id")
+            return any(entry.get("owned_by") == "llamacpp" for entry in entries)
 
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
@@ -191,7 +204,7 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
         **{key: value for key, value in request.options.items() if key not in _OLLAMA_ONLY},
         **{key: value for key, value in request.extra.items() if key not in _OLLAMA_ONLY},
         "model": request.model,
-        "messages": to_openai_messages(request.messages),
+        **_asked(request),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -205,3 +218,20 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
     if request.response_format is not None:
         payload["response_format"] = request.response_format
     return payload
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    raw = request.raw
+    if raw is None:
+        return {"messages": to_openai_messages(request.messages)}
+    if other := sorted(raw.fields.keys() - {"raw"}):
+        message = f"{other[0]}: {request.model} does not take it, which Ollama's models alone do"
+        raise ProviderError("bad_option", message)
+    return {"prompt": raw.text, **({"suffix": raw.suffix} if raw.suffix else {})}
+
+
+def _ask_to_fill(payload: dict[str, Any]) -> None:
+    """Renames the fields of a completion to those of llama.cpp's `/infill`."""
+    payload["input_prefix"], payload["input_suffix"] = payload.pop("prompt"), payload.pop("suffix")
+    if "max_tokens" in payload:
+        payload["n_predict"] = payload.pop("max_tokens")

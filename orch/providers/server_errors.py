@@ -53,7 +53,8 @@ _KINDS_OF_WORDS = {
     "timeout": "timeout timeout_error request_timeout",
     "bad_response": "unknown_url",  # Groq, OpenAI: a path that is none
     # about one string of the request (an id of a call, a name), whatever its message says
-    "rejected": "string_above_max_length array_above_max_length",
+    # or, of llama.cpp with 501, about what the model can't do
+    "rejected": "string_above_max_length array_above_max_length not_supported_error",
 }
 """Values of `code` and `type` that settle the kind, by kind: OpenAI, Azure, Anthropic, llama.cpp,
 vLLM, LiteLLM, TGI, Google, Alibaba."""

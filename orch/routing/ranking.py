@@ -120,8 +120,8 @@ def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> El
 
 
 def _missing_capabilities(state: ModelState, need: Need) -> list[str]:
-    if state.capabilities is None:
-        return []
+    if state.capabilities is None:  # servers take tools and images, or say that they don't
+        return sorted(need.capabilities & {"insert"})
     if "completion" not in state.capabilities:
         return ["completion"]
     return sorted(need.capabilities - state.capabilities)

@@ -12,6 +12,7 @@ from operator import mul, sub
 from typing import Any, NamedTuple
 
 from orch.text.lines import one_line
+from orch.text.raw_prompt import RawPrompt
 from orch.types import Message, ModelKey, Need, TaskType
 
 TOKENS_PER_MESSAGE = 5
@@ -113,6 +114,8 @@ class Task:
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     """Fields of a request that orch does not know: they are passed to the provider unchanged."""
+    raw: RawPrompt | None = None
+    """What the model continues in place of the messages, which are then for reading alone."""
     model: str | None = None
     requested_name: str | None = None
     """The name by which a client requested the model: its response repeats it."""
@@ -274,8 +277,11 @@ def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
         capabilities.add("vision")
     if task.tools:
         capabilities.add("tools")
+    if task.raw is not None and task.model is None:
+        capabilities.add("insert")
     num_ctx = task.options.get("num_ctx")
-    texts = [*_counted_texts(messages), str(task.tools) if task.tools else ""]
+    behind_gap = task.raw.suffix if task.raw else ""
+    texts = [*_counted_texts(messages), str(task.tools) if task.tools else "", behind_gap]
     parts, fixed = [token_parts(text) for text in texts], _fixed_tokens(messages)
     return Need(
         prompt_tokens=fixed + sum(math.ceil(sum(each)) for each in parts),

@@ -13,6 +13,10 @@ import pytest
 import respx
 
 from orch import OrchError, Orchestrator
+from orch.execution.events import Done
+from orch.execution.run import Run
+from orch.text.prompt import Task
+from orch.text.raw_prompt import RawPrompt
 from orch.types import RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -273,3 +277,50 @@ async def test_each_text_gets_a_vector_of_its_own(ollama: FakeOllama, kind: str)
         one, other = await orchestrator.runtime.providers["server"].embed(CODER, ["a", "b"])
     assert len(one) == len(other) == 8
     assert one != other
+
+
+# ---------------------------------------------------------------- raw prompts
+
+
+async def completed(wire: respx.MockRouter, path: str, raw: RawPrompt, *events: Any) -> Any:
+    """The answer to a raw prompt that the server completes at that path, and what it was sent."""
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    headers = {"content-type": "text/event-stream"}
+    route = wire.post(url=f"{UNREACHABLE}{path}").respond(headers=headers, text=body)
+    async with served(UNREACHABLE) as orchestrator:
+        task = Task(text="", messages=({"role": "user", "content": "x"},), raw=raw, model=CODER)
+        run = Run(task, orchestrator.runtime, "restart", "test")
+        *_, done = [event async for event in run.events()]
+    assert isinstance(done, Done)
+    return done.result.response.content, json.loads(route.calls[0].request.content)
+
+
+async def test_a_raw_prompt_is_completed_without_a_chat(wire: respx.MockRouter) -> None:
+    end = {"choices": [{"text": " world", "finish_reason": "stop"}]}
+    raw = RawPrompt("hello", "", {"raw": True})
+    text, sent = await completed(wire, "/v1/completions", raw, end)
+    assert (text, sent["prompt"], sent["stream"]) == (" world", "hello", True)
+    assert not {"messages", "raw", "suffix"} & sent.keys()
+
+
+async def test_a_suffix_is_passed_on(wire: respx.MockRouter) -> None:
+    end = {"choices": [{"text": "1", "finish_reason": "stop"}]}
+    text, sent = await completed(wire, "/v1/completions", RawPrompt("a", "b"), end)
+    assert (text, sent["prompt"], sent["suffix"]) == ("1", "a", "b")
+
+
+async def test_llama_cpp_fills_gaps_by_its_own_endpoint(wire: respx.MockRouter) -> None:
+    wire.get("/models").respond(json={"data": [{"id": CODER, "owned_by": "llamacpp"}]})
+    events = (
+        {"content": " 1", "stop": False},
+        {"content": "", "stop": True, "tokens_predicted": 1},
+    )
+    text, sent = await completed(wire, "/infill", RawPrompt("a", "b"), *events)
+    assert (text, sent["input_prefix"], sent["input_suffix"]) == (" 1", "a", "b")
+    assert not {"prompt", "suffix", "messages"} & sent.keys()
+
+
+async def test_a_template_is_refused_by_name(wire: respx.MockRouter) -> None:
+    with pytest.raises(OrchError, match=r"template: .* does not take it") as refused:
+        await completed(wire, "/v1/completions", RawPrompt("a", "", {"template": "x"}))
+    assert refused.value.code == "bad_input"

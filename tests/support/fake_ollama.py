@@ -1210,6 +1210,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def generate(self, body: Json) -> None:
         """POST /api/generate."""
+        if body.get("suffix"):
+            model = self._model(str(body.get("model") or ""))
+            if "insert" not in model.capabilities:
+                full = f"registry.ollama.ai/library/{model.full_name}"
+                raise _Refusal(400, f"{full} does not support insert")
         said = [{"content": body[key]} for key in ("system", "prompt") if body.get(key)]
         ask = _ask_native(body, said if body.get("prompt") else [])
         self._converse(ask, _GenerateWire(ask, self._remote(ask.model)))

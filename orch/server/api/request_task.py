@@ -11,6 +11,7 @@ from orch.errors import OrchError
 from orch.server.api.handler import client_name, service_of
 from orch.server.stateless_conversations import conversation_key
 from orch.text.prompt import Task
+from orch.text.raw_prompt import RawPrompt
 from orch.types import Message
 
 CACHE_DENIED_WARNING = "x-orch-cache: only the account that runs this server gets cached answers"
@@ -27,6 +28,8 @@ class ChatParams:
     extra: dict[str, Any] = field(default_factory=dict)
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
+    raw: RawPrompt | None = None
+    """What the model continues as it is; the messages are then for reading alone."""
     warnings: tuple[str, ...] = ()
     """Warnings about parts of the request that were ignored."""
 
@@ -39,7 +42,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
 
     A cached answer is used only if the client asks for it or for a temperature of 0, since clients
     repeat a request to get another answer. Clients other than the owner get no cached answers and
-    nothing recalled, and another account's tasks are not remembered.
+    nothing recalled, and another account's tasks are not remembered. Nothing is recalled for a raw
+    prompt, and it is not remembered.
     """
     service, client = service_of(request), client_name(request)
     choice = service.model_names.parse(params.model)
@@ -53,6 +57,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         extra=params.extra,
         tools=params.tools,
         response_format=params.response_format,
+        raw=params.raw if choice.model or not params.raw else params.raw.for_any_model(),
         warnings=(
             *params.warnings,
             *((CACHE_DENIED_WARNING,) if wants_cache and not is_cached else ()),
@@ -68,8 +73,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
         fresh=not is_cached,
-        store_memory=False if peer == "stranger" else None,
-        retrieve_context=None if peer == "owner" else False,
+        store_memory=False if peer == "stranger" or params.raw else None,
+        retrieve_context=None if peer == "owner" and not params.raw else False,
     )
 
 

@@ -31,6 +31,7 @@ from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.dialect import ollama_endpoint, ollama_error
 from orch.server.api.openai.tools import tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
+from orch.text.raw_prompt import RawPrompt, has_fill_in_middle
 from orch.types import RunResult
 
 HANDLED_FIELDS = (
@@ -57,6 +58,9 @@ async def generate(request: Request) -> Response:
     if not body.prompt and not body.images:
         return await _loaded(request, body, _response())
     images = {"images": body.images} if body.images else {}
+    if raw := _raw_prompt(body):
+        message = {"role": "user", "content": raw.text, **images}
+        return await _answer(request, body, [message], None, _response, raw)
     system = [{"role": "system", "content": body.system}] if body.system else []
     return await _answer(
         request,
@@ -65,6 +69,18 @@ async def generate(request: Request) -> Response:
         None,
         _response,
     )
+
+
+def _raw_prompt(body: forms.GenerateRequest) -> RawPrompt | None:
+    """A prompt that is no chat: by one of the fields that say so, or by its own tokens."""
+    prompt, suffix = body.prompt or "", body.suffix or ""
+    has_tokens = has_fill_in_middle(prompt)
+    if not (body.raw or suffix or body.template or body.context or has_tokens):
+        return None
+    given = body.model_dump(include={"raw", "template", "context", "system", "images"})
+    fields = {name: value for name, value in given.items() if value}
+    is_bare = has_tokens and not fields.keys() & {"template", "context", "system"}
+    return RawPrompt(prompt, suffix, {**fields, **({"raw": True} if is_bare else {})})
 
 
 def _message(
@@ -96,6 +112,7 @@ async def _answer(
     messages: list[dict[str, Any]],
     tools: list[dict[str, Any]] | None,
     form: Any,
+    raw: RawPrompt | None = None,
 ) -> Response:
     given, streams, supported = (
         body.model_dump(exclude_unset=True, exclude_none=True),
@@ -110,6 +127,7 @@ async def _answer(
         tools=supported.functions or None,
         warnings=supported.warnings,
         response_format=_format(body.format),
+        raw=raw,
     )
 
     async def respond(answer: PendingResponse, active: ActiveRequest) -> Response:

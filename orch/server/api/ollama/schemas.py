@@ -10,8 +10,10 @@ from orch.server.api.openai.schemas import (
     MAX_MESSAGES,
     PassthroughModel,
     ToolCallInput,
-    UnsupportedInChat,
 )
+
+MAX_CONTEXT_TOKENS = 2_000_000
+"""Of a `context`, more than any model's window."""
 
 ModelName = Field(
     "auto",
@@ -53,10 +55,10 @@ class GenerateRequest(_RequestBase):
     prompt: str | None = None
     system: str | None = None
     images: list[str] | None = None
-    suffix: UnsupportedInChat = None
-    template: UnsupportedInChat = None
-    raw: UnsupportedInChat = None
-    context: UnsupportedInChat = None
+    suffix: str | None = None
+    template: str | None = None
+    raw: StrictBool | None = None
+    context: list[int] | None = Field(None, max_length=MAX_CONTEXT_TOKENS)
 
 
 class EmbedRequest(PassthroughModel):

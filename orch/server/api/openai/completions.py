@@ -1,4 +1,5 @@
-"""OpenAI's legacy completions: a prompt is sent as a chat of one message."""
+"""OpenAI's legacy completions: a prompt is sent as a chat of one message, unless it has a suffix or
+tokens for a gap to fill, as editors send."""
 
 from __future__ import annotations
 
@@ -33,6 +34,7 @@ from orch.server.api.openai.chat import (
 from orch.server.api.openai.responses_input import NO_LOGPROBS, field_error
 from orch.server.api.openai.schemas import CompletionRequest
 from orch.server.api.request_task import ChatParams, build_request_task
+from orch.text.raw_prompt import RawPrompt, has_fill_in_middle
 
 HANDLED_FIELDS = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
@@ -53,6 +55,7 @@ async def completions(request: Request) -> Response:
             for name, value in fields.items()
             if name not in SAMPLING_FIELDS and name not in HANDLED_FIELDS
         },
+        raw=_raw_prompt(body.prompt[0], body.suffix or ""),
     )
     include_usage = body.stream_options is not None and body.stream_options.include_usage
 
@@ -78,6 +81,12 @@ async def completions(request: Request) -> Response:
         "openai",
         respond,
     )
+
+
+def _raw_prompt(prompt: str, suffix: str) -> RawPrompt | None:
+    if has_fill_in_middle(prompt):
+        return RawPrompt(prompt, suffix, {"raw": True})
+    return RawPrompt(prompt, suffix) if suffix else None
 
 
 def _head(pending: PendingResponse) -> dict[str, Any]:

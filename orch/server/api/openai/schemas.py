@@ -137,7 +137,7 @@ class CompletionRequest(PassthroughModel):
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     prompt: Prompt
-    suffix: UnsupportedInChat = None
+    suffix: str | None = None
     echo: UnsupportedInChat = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None

@@ -166,20 +166,101 @@ def test_a_model_used_by_others_stays_loaded(client: theirs.Client, ollama: Fake
     assert CODER not in ollama.resident
 
 
+FIM = "<|fim_prefix|>def f(<|fim_suffix|>return 1<|fim_middle|>"
+
+
+def raw_answer(url: str, **fields: Any) -> httpx.Response:
+    return httpx.post(f"{url}/api/generate", json={"stream": False, **fields})
+
+
+def generated(ollama: FakeOllama) -> list[dict[str, Any]]:
+    """The bodies by which the fake was asked to complete a prompt."""
+    asked = (each.body for each in ollama.requests if each.path == "/api/generate")
+    return [body for body in asked if body.get("prompt")]
+
+
 @pytest.mark.parametrize(
-    "field",
-    [{"raw": True}, {"suffix": "return x"}, {"template": "{{ .Prompt }}"}, {"context": [1, 2]}],
+    ("fields", "sent"),
+    [
+        ({"prompt": " x", "raw": True}, {"prompt": " x", "raw": True}),
+        ({"prompt": "a", "suffix": "b"}, {"prompt": "a", "suffix": "b"}),
+        ({"prompt": "a", "context": [1, 2]}, {"prompt": "a", "context": [1, 2]}),
+        ({"prompt": FIM}, {"prompt": FIM, "raw": True}),
+        (
+            {"prompt": "a", "template": "T {{ .Prompt }}", "system": "S"},
+            {"prompt": "a", "template": "T {{ .Prompt }}", "system": "S"},
+        ),
+        (
+            {"prompt": "a", "raw": True, "images": ["iVB="]},
+            {"prompt": "a", "raw": True, "images": ["iVB="]},
+        ),
+    ],
     ids=str,
 )
-def test_fields_without_an_equivalent_in_a_chat_are_rejected(
+def test_a_raw_prompt_reaches_a_named_model_untouched(
+    url: str, ollama: FakeOllama, fields: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    capabilities = ["completion", "insert", "vision"]
+    ollama.add(FakeModel("filler:1b", reply=[" ", "<think>", "\n"], capabilities=capabilities))
+    options = {"num_predict": 9, "temperature": 0.5}
+    answer = raw_answer(url, model="filler:1b", options=options, **fields)
+    assert (answer.status_code, answer.json()["response"]) == (200, " <think>\n")
+    (body,) = generated(ollama)
+    names = ("prompt", "suffix", "raw", "template", "context", "system", "images", "messages")
+    assert {name: body[name] for name in names if name in body} == sent
+    assert (body["options"]["num_predict"], body["options"]["temperature"]) == (9, 0.5)
+    assert not ollama.chats()
+
+
+def test_a_raw_prompt_is_journaled_and_not_remembered(url: str, ollama: FakeOllama) -> None:
+    answer = raw_answer(url, model=CODER, prompt="def f(", raw=True)
+    run = httpx.get(f"{url}/orch/runs/{answer.headers['x-orch-run-id']}").json()["run"]
+    assert (run["status"], run["model"], run["task"]) == ("ok", CODER, "def f(")
+    assert (run["answer"], run["face"]) == ("def f(): pass", "ollama")
+    hits = httpx.post(f"{url}/orch/memory/list", json={}).json()
+    assert "def f(" not in str(hits)
+
+
+def test_a_raw_prompt_may_have_an_empty_answer(url: str, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("silent:1b", reply=[]))
+    for stream in (False, True):
+        answer = raw_answer(url, model="silent:1b", prompt="x", raw=True, stream=stream)
+        last = json.loads(answer.text.splitlines()[-1])
+        assert (answer.status_code, last["response"], last["done"]) == (200, "", True)
+
+
+def test_no_other_model_fills_gaps(url: str, ollama: FakeOllama) -> None:
+    refused = raw_answer(url, model="auto", prompt="def f(", suffix="return 1")
+    assert (refused.status_code, "insert" in refused.json()["error"]) == (400, True)
+    assert generated(ollama) == []
+
+
+def test_a_model_that_fills_gaps_is_chosen(url: str, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("filler:1b", capabilities=["completion", "insert"]))
+    for fields in ({"prompt": "def f(", "suffix": "return 1"}, {"prompt": FIM}):
+        assert raw_answer(url, model="auto", **fields).json()["model"] == "filler:1b"
+        sent = generated(ollama)[-1]
+        assert (sent["prompt"], sent["suffix"], "raw" in sent) == ("def f(", "return 1", False)
+    assert raw_answer(url, model="auto:coding", prompt="x", raw=True).json()["model"] == "filler:1b"
+    assert not ollama.chats()
+    assert raw_answer(url, model="auto", prompt="x").status_code == 200
+    assert len(ollama.chats()) == 1
+
+
+def test_the_servers_own_refusal_arrives(url: str, ollama: FakeOllama) -> None:
+    answer = raw_answer(url, model=CODER, prompt="def f(", suffix="return 1")
+    assert (answer.status_code, "does not support insert" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "field", [{"raw": "yes"}, {"suffix": 1}, {"template": []}, {"context": ["a"]}], ids=str
+)
+def test_a_raw_field_of_a_wrong_type_is_named(
     url: str, ollama: FakeOllama, field: dict[str, Any]
 ) -> None:
-    answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, **field})
-    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (
-        400,
-        next(iter(field)),
-    )
-    assert not ollama.chats()
+    answer = raw_answer(url, model=CODER, prompt=TASK, **field)
+    assert (answer.status_code, next(iter(field)) in answer.json()["error"]) == (400, True)
+    assert generated(ollama) == []
 
 
 def test_empty_fields_are_ignored(url: str, ollama: FakeOllama) -> None:
