@@ -98,5 +98,5 @@ def _required_access(scope: Scope, headers: dict[bytes, bytes]) -> Access:
 
 def _presented_key(headers: dict[bytes, bytes]) -> str:
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-    value = key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
-    return value.decode("latin-1")
+    bearer = key.strip() if scheme.lower() == b"bearer" else b""
+    return (bearer or headers.get(b"x-api-key", b"")).decode("latin-1")

@@ -41,6 +41,11 @@ def test_a_key_identifies_its_client(locked: GuardedServer, header: str, client:
     assert locked.get("Host: localhost", header).json["client"] == client
 
 
+def test_a_key_counts_beside_an_empty_bearer(locked: GuardedServer) -> None:
+    headers = ("Host: localhost", "Authorization: Bearer ", f"x-api-key: {KEY}")
+    assert locked.get(*headers).json["client"] == "laptop"
+
+
 @pytest.mark.parametrize(
     ("header", "code"),
     [

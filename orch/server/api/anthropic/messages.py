@@ -13,12 +13,15 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.events import Done, Fallback, Thinking
+from orch.execution.run import OnPartial
 from orch.server.api.anthropic.blocks import to_conversation
 from orch.server.api.anthropic.dialect import anthropic_endpoint, anthropic_error
 from orch.server.api.anthropic.output import (
     ContentBlocks,
     content_blocks,
     delta_usage,
+    is_refusal,
+    refusal_end,
     stop_reason_of,
     usage_of,
 )
@@ -30,6 +33,7 @@ from orch.server.api.handler import (
     StreamedResponse,
     json_response,
     parse_body,
+    response_headers,
     run_and_respond,
 )
 from orch.server.api.openai.chat import EVENT_STREAM, fallback_comment
@@ -74,9 +78,13 @@ async def create_message(request: Request) -> Response:
         result = await pending.result()
         return json_response(_message(pending, result, form, estimate), pending.headers)
 
-    return await run_and_respond(
-        request, task, "continue" if body.stream else "restart", "anthropic", respond
-    )
+    on_partial: OnPartial = "continue" if body.stream else "restart"
+    try:
+        return await run_and_respond(request, task, on_partial, "anthropic", respond)
+    except OrchError as error:
+        if not is_refusal(error):
+            raise
+        return _refused(error, body)
 
 
 # ---------------------------------------------------------------- the request
@@ -162,6 +170,26 @@ def _message(
     }
 
 
+def _refused(error: OrchError, body: MessagesRequest) -> Response:
+    """The message of a model that refused before it gave any text."""
+    attempt = error.attempts[-1]
+    message = {
+        "id": f"msg_{error.run_id}",
+        "type": "message",
+        "role": "assistant",
+        "model": attempt.model,
+        "content": [],
+        **refusal_end(error),
+        "usage": usage_of(Usage(attempt.prompt_tokens), attempt.estimated_tokens),
+    }
+    headers = response_headers(error.run_id, attempt.model, "", len(error.attempts) - 1)
+    if not body.stream:
+        return json_response(message, headers)
+    start = {"type": "message_start", "message": {**message, "stop_reason": None}}
+    events = (sse_event(start), _PING, _last_events(refusal_end(error), message["usage"]))
+    return Response(b"".join(events), 200, headers, EVENT_STREAM)
+
+
 def sse_event(event: dict[str, Any]) -> bytes:
     """One server-sent event, named as its type."""
     return f"event: {event['type']}\ndata: ".encode() + to_json(event) + b"\n\n"
@@ -190,7 +218,12 @@ async def _events(
                 pinged_at = monotonic()
                 yield _PING
     except OrchError as error:
-        yield sse_event(anthropic_error(error))
+        if not is_refusal(error):
+            yield sse_event(anthropic_error(error))
+            return
+        attempt = error.attempts[-1]
+        usage = delta_usage(Usage(attempt.prompt_tokens, attempt.completion_tokens), estimate)
+        yield b"".join(map(sse_event, blocks.close())) + _last_events(refusal_end(error), usage)
 
 
 def _start(pending: PendingResponse, estimate: int) -> bytes:
@@ -206,13 +239,10 @@ def _start(pending: PendingResponse, estimate: int) -> bytes:
 
 def _end(blocks: ContentBlocks, result: RunResult, estimate: int) -> bytes:
     delta = {"stop_reason": stop_reason_of(result), "stop_sequence": None}
-    events = [
-        *blocks.close(),
-        {
-            "type": "message_delta",
-            "delta": delta,
-            "usage": delta_usage(result.response.usage, estimate),
-        },
-        {"type": "message_stop"},
-    ]
-    return b"".join(map(sse_event, events))
+    usage = delta_usage(result.response.usage, estimate)
+    return b"".join(map(sse_event, blocks.close())) + _last_events(delta, usage)
+
+
+def _last_events(delta: dict[str, Any], usage: dict[str, Any]) -> bytes:
+    last = {"type": "message_delta", "delta": delta, "usage": usage}
+    return sse_event(last) + sse_event({"type": "message_stop"})

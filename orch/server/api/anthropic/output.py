@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from orch.errors import OrchError
 from orch.execution.events import Content, Fallback, RunEvent, Thinking, ToolCall
 from orch.types import RunResult, Usage
 
@@ -120,6 +121,19 @@ def stop_reason_of(result: RunResult) -> str:
     if result.response.finish_reason == "length":
         return "max_tokens"  # also of tool calls: the last one may be cut
     return "tool_use" if result.response.tool_calls else "end_turn"
+
+
+def is_refusal(error: OrchError) -> bool:
+    """Whether a content filter kept every model that was asked from answering: in Anthropic's API
+    that is an answer."""
+    codes = {attempt.code for attempt in error.attempts}
+    return codes == {"content_filter"}
+
+
+def refusal_end(error: OrchError) -> dict[str, Any]:
+    """The end of a refused answer."""
+    details = {"type": "refusal", "category": None, "explanation": error.message}
+    return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
 
 
 def usage_of(counted: Usage, estimated_tokens: int) -> dict[str, Any]:

@@ -226,6 +226,25 @@ def test_an_answer_that_was_cut_says_so(claude: anthropic.Anthropic, ollama: Fak
         assert (whole.stop_reason, stream.get_final_message().stop_reason) == ("max_tokens",) * 2
 
 
+def test_an_answer_that_a_filter_refuses_is_a_refusal(
+    claude: anthropic.Anthropic, ollama: FakeOllama
+) -> None:
+    ollama.models[CODER].faults += [
+        Fault("status", status=400, message="refused by a content filter: not this", times=2),
+        Fault("error_line", after=1, message="refused by a content filter: not this"),
+    ]
+    asked: Any = {"model": CODER, "max_tokens": 9, "messages": ASKED}
+    whole = claude.messages.create(**asked)
+    with claude.messages.stream(**asked) as stream:
+        streamed = stream.get_final_message()
+    with claude.messages.stream(**asked) as stream:
+        begun = stream.get_final_message()
+    assert [message.stop_reason for message in (whole, streamed, begun)] == ["refusal"] * 3
+    assert whole.stop_details is not None
+    assert "not this" in str(whole.stop_details.explanation)
+    assert (whole.content, streamed.content, begun.content[0].to_dict()["text"]) == ([], [], "def ")
+
+
 class Sum(BaseModel):
     """What the model is to answer."""
 
