@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "serve": (
         "orch.cli.commands.serve",
-        "Serve the OpenAI and Ollama APIs, and orch's own, on this machine.",
+        "Serve OpenAI's, Anthropic's and Ollama's APIs, and orch's own, on this machine.",
     ),
     "launch": (
         "orch.cli.commands.launch",

@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Serve the OpenAI and Ollama APIs, and orch's own, on this machine.",
+    help="Serve OpenAI's, Anthropic's and Ollama's APIs, and orch's own, on this machine.",
 )
 
 DEFAULT_PORT = 11_435
@@ -85,7 +85,7 @@ def serve_command(
     detach: DetachOption = False,
     no_ui: NoUiOption = False,
 ) -> None:
-    """Serve the OpenAI and Ollama APIs, and orch's own, on this machine."""
+    """Serve OpenAI's, Anthropic's and Ollama's APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
         return
     check_packages(*(() if no_ui else PAGE_PACKAGES))

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from orch.errors import OrchError
+from orch.server.api.anthropic import messages
 from orch.server.api.anthropic.messages import message_params, shows_thinking, thinking_fields
 from orch.server.api.anthropic.schemas import MessagesRequest
 from orch.server.api.anthropic.tools import parse_tools
@@ -106,6 +107,15 @@ def test_thoughts_are_shown_to_those_who_ask_for_them_alone(
     assert message.content[0].type == "text"
     with claude.messages.stream(model=CALLER, max_tokens=99, messages=ASKED, **fields) as stream:
         assert stream.get_final_message().content[0].type == "text"
+
+
+def test_a_client_that_sees_no_thoughts_is_pinged_meanwhile(
+    url: str, caller: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "PING_S", -1.0)
+    caller.thinking, caller.chunk_delay_s = ["hm "] * 5, 0.02
+    kinds = [event["type"] for event in events_of(url, model=CALLER)]
+    assert kinds[:3] == ["message_start", "ping", "ping"]
 
 
 def test_tools_make_the_round_trip(
@@ -399,13 +409,13 @@ def test_a_result_of_ten_megabytes_is_refused_as_too_long(
         "tool_use_id": "c1",
         "content": "line of a log\n" * 740_000,
     }
-    messages: Any = [
+    turns: Any = [
         *ASKED,
         {"role": "assistant", "content": [call]},
         {"role": "user", "content": [result]},
     ]
     with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
-        claude.messages.create(model=CALLER, max_tokens=9, messages=messages, tools=[TOOL])
+        claude.messages.create(model=CALLER, max_tokens=9, messages=turns, tools=[TOOL])
     assert not ollama.chats()
 
 
