@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from orch.config.version import VERSION
 from orch.server.api.documentation import openapi_document
@@ -20,7 +20,7 @@ from orch.server.api.missing_routes import missing_route_message
 from orch.server.api.ollama.models import get_root
 from orch.server.api.routes import ROUTES
 from orch.server.http.errors import error_body, error_content_type
-from orch.server.http.origins import is_root_text
+from orch.server.http.origins import accepts_html, is_root_text
 from orch.server.reload import poll_while_waiting, watch_config
 from orch.server.service import Service
 
@@ -62,7 +62,8 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
         if endpoint is get_root and with_page and not is_root_text(scope, dict(scope["headers"])):
             endpoint = None  # the page
         if endpoint is None:
-            await inner(scope, receive, send)
+            is_program = scope["type"] == "http" and not accepts_html(dict(scope["headers"]))
+            await inner(scope, receive, _ErrorAsJson(scope, send) if is_program else send)
             return
         scope["app"] = app
         response = await endpoint(Request(scope, receive, send))
@@ -71,13 +72,38 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     return front
 
 
+def _is_error_page(head: Message) -> bool:
+    headers = {name.lower(): value for name, value in head.get("headers", ())}
+    return head["status"] in (404, 405) and b"text/html" in headers.get(b"content-type", b"")
+
+
+class _ErrorAsJson:
+    """A `send` that replaces a page about an error: a program would show its HTML to a person."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send, self._is_replaced = scope, send, False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _is_error_page(message):
+            self._is_replaced = True
+            response = _missing_route(self._scope, message["status"])
+            head = {"type": message["type"], "status": message["status"]}
+            await self._send({**head, "headers": response.raw_headers})
+            await self._send({"type": "http.response.body", "body": response.body})
+        elif not self._is_replaced:
+            await self._send(message)
+
+
 async def _http_exception(request: Request, error: Exception) -> Response:
     """Renders 404 and 405 in the format of the path's API."""
     assert isinstance(error, HTTPException)
-    method = request.method if error.status_code == 405 else ""
-    path = request.url.path
+    return _missing_route(request.scope, error.status_code, error.headers)
+
+
+def _missing_route(scope: Scope, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    path, method = scope["path"], scope["method"] if status == 405 else ""
     body = error_body(path, "not_found", missing_route_message(method, path))
-    return Response(body, error.status_code, dict(error.headers or {}), error_content_type(path))
+    return Response(body, status, dict(headers or {}), error_content_type(path))
 
 
 def _lifespan(service: Service) -> Lifespan[FastAPI]:

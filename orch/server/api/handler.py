@@ -31,6 +31,7 @@ from orch.execution.events import (
     ToolCall,
 )
 from orch.execution.run import OnPartial
+from orch.server.http import response_headers as names
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
 from orch.server.http.errors import error_location, http_error
 from orch.server.http.json_limits import has_more_values
@@ -158,7 +159,7 @@ class PendingResponse:
     def headers(self) -> dict[str, str]:
         """The `x-orch-…` headers of the response."""
         headers = response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
-        return headers | ({"x-orch-cache": "hit"} if self.is_cached else {})
+        return headers | ({names.CACHE: "hit"} if self.is_cached else {})
 
 
 def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
@@ -167,10 +168,10 @@ def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) ->
 
     name = model if model.isascii() and model.isprintable() else quote(model)
     return {
-        "x-orch-model": name,
-        "x-orch-task-type": task_type,
-        "x-orch-run-id": run_id,
-        "x-orch-fallback": str(fallbacks),
+        names.MODEL: name,
+        names.TASK_TYPE: task_type,
+        names.RUN_ID: run_id,
+        names.FALLBACK: str(fallbacks),
     }
 
 
@@ -182,7 +183,7 @@ def with_warning_headers(response: Response, warnings: Iterable[str]) -> Respons
     for warning in islice(dict.fromkeys(warnings), MAX_WARNING_HEADERS):
         text = warning if len(warning) <= MAX_WARNING_CHARS else f"{warning[:MAX_WARNING_CHARS]}…"
         response.raw_headers.append(
-            (b"x-orch-warning", quote(text, safe="", errors="replace").encode())
+            (names.WARNING.encode(), quote(text, safe="", errors="replace").encode())
         )
     return response
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orch.server.http.api_paths import probable_path
+
 _OF_OLLAMA = (
     "orch leaves this to Ollama itself: send it to Ollama's own address, which orch health names"
 )
@@ -28,5 +30,7 @@ def missing_route_message(method: str, path: str) -> str:
     for prefix, hints in HINTS.items():
         if path.startswith(prefix):
             hint = hints.get(path.removeprefix(prefix).partition("/")[0])
-            return f"{message}; {hint}" if hint else message
-    return message
+            if hint:
+                return f"{message}; {hint}"
+    probable = "" if method else probable_path(path)
+    return f"{message}; did you mean {probable}?" if probable else message

@@ -7,6 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from orch.server.http.api_paths import KNOWN_PATHS, canonical_path
 from orch.server.http.authentication import Authentication, is_unix_socket
 from orch.server.http.errors import ERRORS, error_body, error_content_type, error_location
 from orch.server.http.limits import RequestLimits
@@ -34,6 +35,8 @@ class Guard:
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
+        if scope["path"] not in KNOWN_PATHS:
+            _correct_path(scope)
         request = RequestLimits(self.rules, scope, receive, send)
         self._active.add(request)
         if self._timer is None:
@@ -133,6 +136,12 @@ class Guard:
             request.check_timeouts(now)
         more = bool(self._active)
         self._timer = loop.call_later(self._tick_s, self._check_timeouts) if more else None
+
+
+def _correct_path(scope: Scope) -> None:
+    """Gives a path of an API its documented spelling, by which it is authorized and served."""
+    opens_page = is_page_view(scope, dict(scope["headers"]))
+    scope["path"] = canonical_path(scope["path"], opens_page=opens_page)
 
 
 async def _send_preflight(request: RequestLimits) -> None:

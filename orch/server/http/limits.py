@@ -7,6 +7,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from orch.server.http.response_headers import EXPOSED_HEADERS
+
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
@@ -17,8 +19,6 @@ ABORT_EXTENSION = "orch.cut"
 A normal close would wait for a client that does not read."""
 PEER_EXTENSION = "orch.peer"
 """ASGI extension that caches what is known about a connection's peer while the connection lives."""
-EXPOSED_HEADERS = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
-"""Response headers that a page of an allowed origin may read."""
 
 UPLOADS = "/api/blobs/"
 """Files of models, as large as the server behind takes them."""
@@ -33,6 +33,7 @@ class RequestLimits:
 
     __slots__ = (
         "_blocked_since",
+        "_closes",
         "_is_reading",
         "_receive",
         "_rules",
@@ -54,7 +55,7 @@ class RequestLimits:
         self._rules, self._receive, self._send = rules, receive, send
         self._task, self._started_at = asyncio.current_task(), monotonic()
         self._blocked_since, self._is_reading, self._size = 0.0, False, 0
-        self._seen_size = 0
+        self._seen_size, self._closes = 0, False
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.origin = b""
@@ -99,12 +100,26 @@ class RequestLimits:
             return
         if self.is_response_started:
             self.is_response_complete = not message.get("more_body", False)
+            if self._closes and self.is_response_complete:
+                message = await self._send_before_end(message)
         elif message["type"] == "http.response.start":
             self.is_response_started = True
-            if self.origin:
-                headers = [*message.get("headers", ()), *self.cors_headers()]
+            if not self.is_body_complete:
+                self._closes = self.has_unread_body
+            if self.origin or self._closes:
+                closing = [(b"connection", b"close")] if self._closes else []
+                cors = self.cors_headers() if self.origin else []
+                headers = [*message.get("headers", ()), *cors, *closing]
                 message = {**message, "headers": headers}
         await self.send_timed(message)
+
+    async def _send_before_end(self, message: Message) -> Message:
+        """Sends the last part of a response before the rest of the request was read, and discards
+        that rest: closing while the client still sends would reset the connection and lose the
+        response. Returns the end of the response."""
+        await self.send_timed({**message, "more_body": True})
+        await self.drain(until_gone=False)
+        return {"type": "http.response.body", "body": b""}
 
     async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Sends the head of a response of the guard's own."""

@@ -69,8 +69,7 @@ def is_page_view(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     path: str = scope["path"]
     # browsers send the header over https and from this machine only
     mode = headers.get(b"sec-fetch-mode", b"navigate")
-    wants_html = b"text/html" in headers.get(b"accept", b"")
-    is_view = scope["method"] == "GET" and mode == b"navigate" and wants_html
+    is_view = scope["method"] == "GET" and mode == b"navigate" and accepts_html(headers)
     return is_view and not path.startswith(("/v1/", "/api/", "/orch/", "/_nicegui"))
 
 
@@ -78,7 +77,12 @@ def is_root_text(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether a request for `/` only asks whether the server runs, as health checks of Ollama do:
     they accept anything or do not say, and browsers say that they want HTML."""
     is_root = (scope.get("method"), scope["path"]) == ("GET", "/")
-    return is_root and b"text/html" not in headers.get(b"accept", b"")
+    return is_root and not accepts_html(headers)
+
+
+def accepts_html(headers: dict[bytes, bytes]) -> bool:
+    """Whether a client asks for HTML, as browsers do when they open a page."""
+    return b"text/html" in headers.get(b"accept", b"")
 
 
 def login_location(path: str) -> bytes:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from orch.server.http.connection_limits import ConnectionLimits
 from orch.server.http.disconnect import DISCONNECT_EXTENSION, DisconnectSignal
+from orch.server.http.http10 import PlainCycle
 from orch.server.http.limits import ABORT_EXTENSION, PEER_EXTENSION
 from orch.server.http.refusals import refusal_response
 
@@ -214,6 +215,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stage = _BODY
         self.scope["extensions"] = self._extensions
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0" and self.cycle is not before:
+            self.cycle.__class__ = PlainCycle  # its task has not begun yet
         if is_pipelined and len(self._earlier) < self.limits.max_pipelined // 2:
             # uvicorn stops reading once a request waits, and would not notice a disconnect
             self.flow.resume_reading()

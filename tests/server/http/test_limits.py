@@ -205,3 +205,26 @@ async def test_a_transfer_takes_as_long_as_its_parts_come(path: str, code: str) 
     request.check_timeouts(now + 111)
     assert request.abort_code == "body_too_slow"
     reading.cancel()
+
+
+# ---------------------------------------------------------------- a body that nobody reads
+
+
+def test_a_response_before_the_body_was_read_says_that_the_connection_closes(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    head = b"POST /v1/nosuch HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n"
+    with RawClient((host, int(port))) as client:
+        client.send(head)
+        client.send(b'{"a": 12}')
+        answer = client.receive()
+        assert (answer.status, answer.headers["connection"]) == (404, "close")
+        assert "there is no /v1/nosuch" in answer.json["error"]["message"]
+        assert client.receive_rest() == b""
+
+
+def test_a_request_without_a_body_keeps_the_connection(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with RawClient((host, int(port))) as client:
+        for _ in range(2):
+            answer = client.send(b"GET /v1/nosuch HTTP/1.1\r\n" + HOST + b"\r\n").receive()
+            assert (answer.status, "connection" in answer.headers) == (404, False)

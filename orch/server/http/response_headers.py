@@ -1,0 +1,17 @@
+"""The response headers of orch's own, in one table."""
+
+from __future__ import annotations
+
+MODEL, TASK_TYPE, RUN_ID = "x-orch-model", "x-orch-task-type", "x-orch-run-id"
+FALLBACK, CACHE, WARNING = "x-orch-fallback", "x-orch-cache", "x-orch-warning"
+RESPONSE_HEADERS = {
+    MODEL: "the model that answered",
+    TASK_TYPE: "the type of the task",
+    RUN_ID: "the run's id in the journal",
+    FALLBACK: "how many models failed before",
+    CACHE: "`hit` for an earlier answer",
+    WARNING: "one for each warning that is known before the first byte",
+}
+"""Every header of orch's own with its meaning. A page of an allowed origin may read them all."""
+EXPOSED_HEADERS = ", ".join(RESPONSE_HEADERS).encode()
+"""The value of `Access-Control-Expose-Headers`."""
