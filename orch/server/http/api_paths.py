@@ -55,5 +55,5 @@ def probable_path(path: str) -> str:
     rest = path.rstrip("/").rpartition("/")[2]
     if path.startswith("/v1/") and rest in _OLLAMA and path.count("/") == 2:
         return f"/api/{rest}"
-    matches = difflib.get_close_matches(path[:200], sorted(KNOWN_PATHS), n=1, cutoff=0.65)
+    matches = difflib.get_close_matches(path[:200], sorted(KNOWN_PATHS), n=1, cutoff=0.75)
     return matches[0] if matches else ""
