@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.guarded_app import RawClient
 BODY = {"model": CODER, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def exchange(url: str, version: str, body: dict[str, object]) -> tuple[bytes, bytes]:
+def exchange(url: str, version: str, body: Mapping[str, object]) -> tuple[bytes, bytes]:
     """Head and body of the response, up to the end of the connection."""
     host, port = url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
