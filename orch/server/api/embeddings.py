@@ -3,6 +3,7 @@ other request."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,7 +36,30 @@ class EmbeddingResult(NamedTuple):
 async def embed_texts(
     request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]
 ) -> EmbeddingResult:
-    """One vector a text. Raises OrchError."""
+    """One vector a text, of `dimensions` in `extra` if that is given. Raises OrchError."""
+    result = await _embedded(request, model, texts, extra)
+    wanted, given = extra.get("dimensions"), len(result.vectors[0])
+    if not isinstance(wanted, int) or wanted <= 0 or wanted == given:
+        return result
+    if wanted > given:
+        raise OrchError(
+            f"dimensions: {result.model} gives vectors of {given} dimensions, not of {wanted}",
+            "leave dimensions out",
+            code="bad_input",
+        )
+    return result._replace(vectors=[shortened(vector, wanted) for vector in result.vectors])
+
+
+def shortened(vector: Sequence[float], dimensions: int) -> list[float]:
+    """The first dimensions of a vector at length 1, as Ollama's `/api/embed` cuts it (pure)."""
+    first = vector[:dimensions]
+    norm = math.hypot(*first) or 1.0
+    return [number / norm for number in first]
+
+
+async def _embedded(
+    request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]
+) -> EmbeddingResult:
     if not texts or len(texts) > MAX_TEXTS:
         raise OrchError(
             f"{len(texts):,} texts: between 1 and {MAX_TEXTS:,} can be embedded at once",

@@ -32,6 +32,7 @@ RESPONSE = {"*.reasoning", "*.cache_write_tokens"}
 CUT = {"*.status", "*.incomplete_details", "*.completed_at", *RESPONSE}
 CUT_RESPONSES = {"responses cut", "responses streamed"}
 CUT_SHORT = json.dumps('="length"')
+CONTEXT = {"*.context_length", "*.max_model_len"}
 NOT_FOUND = {"type", "text", "body"}
 DIFFERENCES: dict[str, set[str]] = {
     "version": {"body.orch"},
@@ -60,6 +61,8 @@ DIFFERENCES: dict[str, set[str]] = {
     "responses cut": CUT,
     "responses streamed": CUT | {"*.type"},
     "responses missing": OPENAI_ERROR,
+    "models": CONTEXT,
+    "model": CONTEXT,
     "model missing": OPENAI_ERROR,
     "unknown path": NOT_FOUND,
     "unknown path of openai": NOT_FOUND,

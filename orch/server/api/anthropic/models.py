@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.routing.model_state import ModelState
+from orch.server.api.abilities import abilities_of, abilities_of_auto
 from orch.server.api.alias_list import listed_aliases
 from orch.server.api.anthropic.dialect import anthropic_endpoint
 from orch.server.api.handler import Endpoint, json_response, service_of
@@ -71,11 +72,13 @@ async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
     inventory = await service.orchestrator.runtime.registry.snapshot()
     installed = [state for state in inventory.states if state.is_installed and state.can_chat]
-    longest = max((_context(state) for state in installed), default=0)
+    longest = abilities_of_auto(inventory).context
     return [
         *(_entry(name, name, service.started_at, longest) for name in AUTO_NAMES),
         *(
-            _entry(alias, alias, service.started_at, _context(state) if state else longest)
+            _entry(
+                alias, alias, service.started_at, abilities_of(state).context if state else longest
+            )
             for alias, state in listed_aliases(inventory)
             if state is None or state.can_chat
         ),
@@ -84,7 +87,7 @@ async def _entries(request: Request) -> list[dict[str, Any]]:
 
 
 def _model_entry(state: ModelState, started_at: float) -> dict[str, Any]:
-    return _entry(state.spec.id, state.spec.label, started_at, _context(state))
+    return _entry(state.spec.id, state.spec.label, started_at, abilities_of(state).context)
 
 
 def _entry(name: str, label: str, created: float, context: int) -> dict[str, Any]:
@@ -99,12 +102,6 @@ def _entry(name: str, label: str, created: float, context: int) -> dict[str, Any
         "lifecycle": "active",
         **limits,
     }
-
-
-def _context(state: ModelState) -> int:
-    """The tokens of context that a model can have; 0 if that is unknown."""
-    context = state.default_ctx if state.fixed_ctx else state.context_window
-    return context if context < UNKNOWN_CTX else 0
 
 
 def _page(entries: list[dict[str, Any]], request: Request) -> tuple[list[dict[str, Any]], bool]:

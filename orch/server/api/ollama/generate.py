@@ -29,6 +29,7 @@ from orch.server.api.handler import (
 )
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.dialect import ollama_endpoint, ollama_error
+from orch.server.api.openai.schemas import PassthroughModel
 from orch.server.api.openai.tools import tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.text.raw_prompt import RawPrompt, has_fill_in_middle
@@ -271,13 +272,8 @@ async def embed_inputs(request: Request) -> Response:
         return json_response(
             {"model": body.model, "embeddings": []}, response_headers("", body.model, "", 0)
         )
-    stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
-    result = await embedded(
-        request,
-        body.model,
-        [body.input] if isinstance(body.input, str) else body.input,
-        {**(body.model_extra or {}), **stays},
-    )
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    result = await embedded(request, body.model, texts, _beside(body, "model", "input"))
     duration = int((time.perf_counter() - started) * _NANO)
     answer = {
         "model": result.name,
@@ -293,10 +289,19 @@ async def embed_inputs(request: Request) -> Response:
 async def embed_prompt(request: Request) -> Response:
     """`POST /api/embeddings`: a single text, the predecessor of `/api/embed`."""
     body = await parse_body(request, forms.LegacyEmbeddingsRequest)
-    result = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
+    if not body.prompt:
+        await _moved(request, body.model, body.keep_alive)
+        return json_response({"embedding": []}, response_headers("", body.model, "", 0))
+    extra = _beside(body, "model", "prompt")
+    result = await embedded(request, body.model, [body.prompt], extra)
     return json_response(
         {"embedding": _doubles(result.vectors[0])}, response_headers("", result.model, "", 0)
     )
+
+
+def _beside(body: PassthroughModel, *handled: str) -> dict[str, Any]:
+    """The fields of a body that go on to the model's server."""
+    return body.model_dump(exclude_unset=True, exclude_none=True, exclude=set(handled))
 
 
 def _doubles(vector: list[float]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from orch.providers import Lists
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
+from orch.server.api.abilities import Abilities, abilities_of, abilities_of_auto
 from orch.server.api.alias_list import listed_aliases
 from orch.server.api.handler import (
     json_response,
@@ -68,7 +69,7 @@ async def tags(request: Request) -> Response:
         _inventory(request),
         reported_entries(request, "/api/tags"),
     )
-    abilities = _shared_abilities(everything)
+    abilities = abilities_of_auto(inventory)
     rows = [_row(state, at, reported) for state in inventory.states if state.is_installed]
     aliases = [
         {**_row(state, at, reported), "name": alias, "model": alias}
@@ -88,12 +89,11 @@ async def tags(request: Request) -> Response:
 
 
 def _row(state: ModelState, at: str, reported: ReportedEntries) -> dict[str, Any]:
-    return {
-        **_entry(state),
-        **_abilities(state).listed(UNKNOWN_DETAILS),
-        "modified_at": at,
-        **_reported_fields(state, reported),
-    }
+    fields = _reported_fields(state, reported)
+    known = _listed(abilities_of(state), UNKNOWN_DETAILS)
+    # versions before 0.32 tell no context there
+    details = {**known["details"], **fields.get("details", {})}
+    return {**_entry(state), **known, "modified_at": at, **fields, "details": details}
 
 
 async def _inventory(request: Request) -> Inventory:
@@ -106,43 +106,19 @@ def _reported_fields(state: ModelState, reported: ReportedEntries) -> dict[str, 
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 
-class _Abilities(NamedTuple):
-    """What models can do, and a context window; 0 if that is unknown."""
-
-    capabilities: list[str]
-    context_window: int
-
-    def listed(self, details: dict[str, Any]) -> dict[str, Any]:
-        """The fields of an entry in `/api/tags`, with the other details."""
-        window = {"context_length": self.context_window} if self.context_window else {}
-        return {"details": {**details, **window}, "capabilities": self.capabilities}
+def _listed(abilities: Abilities, details: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an entry in `/api/tags`, with the other details."""
+    window = {"context_length": abilities.context} if abilities.context else {}
+    return {"details": {**details, **window}, "capabilities": abilities.capabilities}
 
 
-def _shared_abilities(inventory: Inventory) -> _Abilities:
-    """What the selectable models can do together, and the longest context window among them."""
-    able = [
-        state
-        for state in inventory.states
-        if not state.unavailable and "completion" in (state.capabilities or ("completion",))
-    ]
-    capabilities = {"completion"}.union(*(state.capabilities or () for state in able))
-    windows = (_abilities(state).context_window for state in able)
-    return _Abilities(sorted(capabilities - {"embedding"}), max(windows, default=0))
-
-
-def _abilities(state: ModelState) -> _Abilities:
-    window = state.context_window
-    capabilities = sorted(state.capabilities or ("completion",))
-    return _Abilities(capabilities, window if window < UNKNOWN_CTX else 0)
-
-
-def _auto(name: str, abilities: _Abilities) -> dict[str, Any]:
+def _auto(name: str, abilities: Abilities) -> dict[str, Any]:
     return {
         "name": name,
         "model": name,
         "size": 0,
         "digest": _digest(f"orch/{name}"),
-        **abilities.listed(AUTO_DETAILS),
+        **_listed(abilities, AUTO_DETAILS),
     }
 
 
@@ -183,13 +159,18 @@ async def ps(request: Request) -> Response:
             **_entry(state),
             "size": state.resident_bytes or state.size_bytes,
             "size_vram": 0,
-            "context_length": state.resident_ctx or state.num_ctx,
+            **_loaded_context(state),
             "expires_at": NEVER_EXPIRES,
             **_reported_fields(state, reported),
         }
         for state in _loaded(inventory, reported)
     ]
     return json_response({"models": rows})
+
+
+def _loaded_context(state: ModelState) -> dict[str, int]:
+    context = state.resident_ctx or state.num_ctx
+    return {"context_length": context} if context < UNKNOWN_CTX else {}
 
 
 def _loaded(inventory: Inventory, reported: ReportedEntries) -> list[ModelState]:
@@ -209,7 +190,8 @@ async def show_model(request: Request) -> Response:
         raise OrchError("model is required", code="bad_input")
     runtime, inventory = service_of(request).orchestrator.runtime, await _inventory(request)
     if inventory.names.is_auto(name):
-        return json_response(_show_auto(name, inventory))
+        choice = await runtime.registry.snapshot()
+        return json_response(_facts(abilities_of_auto(choice), {"general.basename": name}))
     state = resolve_model(inventory, name)
     backend = runtime.providers[state.spec.provider]
     if isinstance(backend, Lists):
@@ -222,32 +204,19 @@ async def show_model(request: Request) -> Response:
             )
         except ProviderError as failure:
             raise provider_failure(state, failure) from None
-    info = {"general.architecture": "orch", "orch.context_length": state.context_window}
-    return json_response(
-        {**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)},
-        response_headers("", state.spec.id, "", 0),
-    )
+    facts = {**_facts(abilities_of(state), {}), **_remote(state)}
+    return json_response(facts, response_headers("", state.spec.id, "", 0))
 
 
-def _show_auto(name: str, inventory: Inventory) -> dict[str, Any]:
-    abilities = _shared_abilities(inventory)
-    window = abilities.context_window
-    info = {
-        "general.architecture": "orch",
-        "general.basename": name,
-        **({"orch.context_length": window} if window else {}),
-    }
-    return _facts(abilities.capabilities, info)
-
-
-def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
+def _facts(abilities: Abilities, info: dict[str, Any]) -> dict[str, Any]:
+    window = {"orch.context_length": abilities.context} if abilities.context else {}
     return {
         "modelfile": "",
         "parameters": "",
         "template": "{{ .Prompt }}",
         "details": AUTO_DETAILS,
-        "model_info": info,
-        "capabilities": capabilities,
+        "model_info": {"general.architecture": "orch", **info, **window},
+        "capabilities": abilities.capabilities,
     }
 
 

@@ -66,6 +66,7 @@ class EmbedRequest(PassthroughModel):
 
     model: str = ModelName
     input: str | list[str]
+    dimensions: int | None = None
     keep_alive: str | float | None = None
 
 
@@ -73,7 +74,8 @@ class LegacyEmbeddingsRequest(PassthroughModel):
     """`POST /api/embeddings`, the predecessor of `/api/embed`."""
 
     model: str = ModelName
-    prompt: str
+    prompt: str = ""
+    keep_alive: str | float | None = None
 
 
 class ShowRequest(PassthroughModel):

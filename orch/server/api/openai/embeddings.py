@@ -10,7 +10,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.errors import OrchError
 from orch.server.api.embeddings import embed_texts
 from orch.server.api.handler import json_response, parse_body, response_headers, with_error_envelope
 from orch.server.api.openai.chat import openai_error
@@ -25,13 +24,6 @@ async def create_embeddings(request: Request) -> Response:
         {"dimensions": body.dimensions} if body.dimensions else {}
     )
     result = await embed_texts(request, body.model, body.input, extra)
-    if body.dimensions and len(result.vectors[0]) != body.dimensions:
-        raise OrchError(
-            f"{result.model} gives vectors of {len(result.vectors[0])} dimensions, not of"
-            f" {body.dimensions}",
-            "leave dimensions out",
-            code="bad_input",
-        )
     data = [
         {"object": "embedding", "index": index, "embedding": _packed(vector, body.encoding_format)}
         for index, vector in enumerate(result.vectors)

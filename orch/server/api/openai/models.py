@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.routing.model_state import ModelState
+from orch.server.api.abilities import Abilities, abilities_of, abilities_of_auto
 from orch.server.api.alias_list import listed_aliases
 from orch.server.api.handler import json_response, service_of, with_error_envelope
 from orch.server.api.openai.chat import openai_error
@@ -31,7 +32,7 @@ async def get_model(request: Request) -> Response:
         if entry["id"] == name:
             return json_response(entry)
     if service.model_names.is_auto(name):
-        return json_response(_entry(name, int(service.started_at), "orch"))
+        return json_response({**(await _entries(request))[0], "id": name})
     state = await service.orchestrator.runtime.loader.find(name)
     reported = await reported_entries(request, "/api/tags")
     entry = _model_entry(state, reported, int(service.started_at))
@@ -49,13 +50,12 @@ async def _entries(request: Request) -> list[dict[str, Any]]:
         for state in inventory.states
         if state.is_installed
     ]
+    auto = {**_entry("auto", started_at, "orch"), **_context(abilities_of_auto(inventory))}
     aliases = [
-        {**_model_entry(state, reported, started_at), "id": alias}
-        if state
-        else _entry(alias, started_at, "orch")
+        {**(_model_entry(state, reported, started_at) if state else auto), "id": alias}
         for alias, state in listed_aliases(inventory)
     ]
-    return [*(_entry(name, started_at, "orch") for name in AUTO_NAMES), *aliases, *installed]
+    return [*({**auto, "id": name} for name in AUTO_NAMES), *aliases, *installed]
 
 
 def _model_entry(state: ModelState, reported: ReportedEntries, started_at: int) -> dict[str, Any]:
@@ -65,11 +65,18 @@ def _model_entry(state: ModelState, reported: ReportedEntries, started_at: int) 
     created = _seconds(entry.get("modified_at"))
     owner = _namespace(name) if entry else state.spec.provider
     host = {"remote_host": state.remote_host} if state.remote_host else {}
-    return {**_entry(name, started_at if created is None else created, owner), **host}
+    own = _entry(name, started_at if created is None else created, owner)
+    return {**own, **_context(abilities_of(state)), **host}
 
 
 def _entry(name: str, created: int, owner: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": owner}
+
+
+def _context(abilities: Abilities) -> dict[str, int]:
+    """The context by the names that OpenRouter and vLLM have for it, if it is known."""
+    context = abilities.context
+    return {"context_length": context, "max_model_len": context} if context else {}
 
 
 def _namespace(name: str) -> str:

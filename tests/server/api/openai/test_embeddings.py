@@ -28,7 +28,7 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
     [
         ({"input": [1, 2]}, "not tokens"),
         ({"input": []}, "0 texts"),
-        ({"dimensions": 4}, "vectors of 8"),
+        ({"dimensions": 9}, "dimensions: nomic:latest gives vectors of 8"),
         ({"model": CODER}, "does not embed"),
     ],
 )

@@ -1,0 +1,67 @@
+"""What the model lists say of a model, and of `auto`: its capabilities, and the context that it can
+have (pure)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
+from orch.routing.registry import Inventory
+
+UNTOLD = frozenset({"completion", "tools"})
+"""Of a model whose server tells none: orch hands tools on to it, and clients take a missing word
+for a missing ability."""
+
+
+class Abilities(NamedTuple):
+    """What models can do, sorted, and tokens of context; 0 if that is unknown."""
+
+    capabilities: list[str]
+    context: int
+
+
+def abilities_of(state: ModelState) -> Abilities:
+    """What one model can do, as far as its server tells."""
+    context = state.default_ctx if state.fixed_ctx else state.context_window
+    capabilities = state.capabilities if state.capabilities is not None else UNTOLD
+    return Abilities(sorted(capabilities), context if context < UNKNOWN_CTX else 0)
+
+
+def abilities_of_auto(inventory: Inventory) -> Abilities:
+    """What at least one model can do that may be chosen, and the longest context that one of them
+    can have in this machine's memory. Of an inventory without models that may not be chosen."""
+    able = _selectable(inventory)
+    capabilities = {"completion"}.union(*(abilities_of(state).capabilities for state in able))
+    contexts = (_usable_context(state, inventory.memory_bytes) for state in able)
+    return Abilities(sorted(capabilities - {"embedding"}), max(contexts, default=0))
+
+
+def _selectable(inventory: Inventory) -> list[ModelState]:
+    """The models that can be chosen for a short task; last resorts where there are no others."""
+    able = [
+        state
+        for state in inventory.states
+        if not state.unavailable
+        and state.can_chat
+        and _fits(state, state.num_ctx, inventory.memory_bytes)
+    ]
+    return [state for state in able if not state.spec.last_resort] or able
+
+
+def _usable_context(state: ModelState, memory_bytes: int | None) -> int:
+    """The longest context that fits in memory: the window, else the longest power of two, as they
+    are chosen for a long task."""
+    window = abilities_of(state).context
+    if not window or _fits(state, window, memory_bytes):
+        return window
+    context = 1 << (window - 1).bit_length() - 1
+    while context > state.num_ctx and not _fits(state, context, memory_bytes):
+        context //= 2
+    return max(context, state.num_ctx)
+
+
+def _fits(state: ModelState, num_ctx: int, memory_bytes: int | None) -> bool:
+    """Whether the router takes a model with that context for one that fits."""
+    if memory_bytes is None or state.resident or not state.local:
+        return True
+    return required_memory(state, num_ctx) <= memory_bytes
