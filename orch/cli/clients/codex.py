@@ -27,10 +27,17 @@ def settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
         + " }",
         # a server would have to run it, and orch does not
         "web_search": _toml("disabled"),
-        "analytics.enabled": "false",
-        "feedback.enabled": "false",
-        "check_for_update_on_startup": "false",
     }
+
+
+QUIET = {
+    "analytics.enabled": "false",
+    "feedback.enabled": "false",
+    "check_for_update_on_startup": "false",
+    # or lists of plugins are fetched from github.com and chatgpt.com at each start
+    "features.plugins": "false",
+}
+"""What keeps Codex from sending anything elsewhere."""
 
 
 def text(own: Mapping[str, str]) -> str:
@@ -39,33 +46,43 @@ def text(own: Mapping[str, str]) -> str:
 
 
 def merged(existing: str, own: Mapping[str, str]) -> str:
-    """The file with orch's settings first, and all others as they are.
+    """The file with orch's settings first, and all others as they are. Tables that it has are its
+    user's: orch's settings for them are left out.
 
     Raises ValueError where the whole would not be TOML.
     """
     import tomllib  # 4 ms that no other command needs
 
-    head, table, tables = _split(existing)
+    head, tables = _split(existing)
     others = [line for line in head if line.partition("=")[0].strip() not in OWN_KEYS]
-    whole = text(own) + "".join(others) + table + tables
+    taken = {line.strip() for line in tables}
+    free = {key: value for key, value in own.items() if f"[{key.partition('.')[0]}]" not in taken}
+    if "model_providers.orch" not in free:
+        raise ValueError("a table of all providers")
+    whole = text(free) + "".join((*others, *tables))
     tomllib.loads(whole)
     return whole
 
 
 OWN_KEYS = frozenset(
-    "model model_provider model_context_window model_providers.orch web_search analytics.enabled"
-    " feedback.enabled check_for_update_on_startup".split()
+    (
+        "model",
+        "model_provider",
+        "model_context_window",
+        "model_providers.orch",
+        "web_search",
+        *QUIET,
+    )
 )
-"""Every key that `settings` may have: a line with one of them is orch's."""
+"""Every key that orch may write: a line with one of them is orch's."""
 
 
-def _split(existing: str) -> tuple[list[str], str, str]:
-    """The lines before the first table, the line that begins it, and the rest."""
+def _split(existing: str) -> tuple[list[str], list[str]]:
+    """The lines before the first table, and the rest."""
     lines = existing.splitlines(keepends=True)
-    first = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), None)
-    if first is None:
-        return lines, "", ""
-    return lines[:first], lines[first], "".join(lines[first + 1 :])
+    headers = (at for at, line in enumerate(lines) if line.lstrip().startswith("["))
+    first = next(headers, len(lines))
+    return lines[:first], lines[first:]
 
 
 def _toml(value: str) -> str:

@@ -127,7 +127,7 @@ def _claude(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
 
 def _codex(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
     key = {KEY_VARIABLE: KEY_REFERENCE} if endpoint.needs_key else {}
-    settings = codex.settings(endpoint, model)
+    settings = codex.settings(endpoint, model) | codex.QUIET
     return Launch(
         {"CODEX_HOME": str(folder), **key},
         {"config.toml": lambda existing: codex.merged(existing, settings)},

@@ -26,9 +26,12 @@ def test_codex_asks_orch_by_responses_with_the_context_that_is_there_and_reports
             }
         },
         "web_search": "disabled",
+    }
+    assert tomllib.loads(codex.text(codex.QUIET)) == {
         "analytics": {"enabled": False},
         "feedback": {"enabled": False},
         "check_for_update_on_startup": False,
+        "features": {"plugins": False},
     }
 
 
@@ -40,7 +43,7 @@ def test_a_key_is_named_by_its_variable_and_an_unknown_context_is_left_out() -> 
 
 
 def test_every_key_that_may_be_written_is_known_as_orchs() -> None:
-    assert set(codex.settings(SERVED, AUTO)) == codex.OWN_KEYS
+    assert {*codex.settings(SERVED, AUTO), *codex.QUIET} == codex.OWN_KEYS
 
 
 def test_what_codex_and_its_user_wrote_stays_and_orchs_own_lines_are_replaced() -> None:
@@ -53,10 +56,25 @@ def test_what_codex_and_its_user_wrote_stays_and_orchs_own_lines_are_replaced() 
     assert codex.merged(merged, codex.settings(SERVED, AUTO)) == merged
 
 
-@pytest.mark.parametrize("existing", ["what = is this", "[analytics]\nenabled = true\n"])
+def test_a_table_of_the_users_is_left_to_them() -> None:
+    theirs = "[features]\ngoals = true\n"
+    read = tomllib.loads(codex.merged(theirs, codex.settings(SERVED, AUTO) | codex.QUIET))
+    assert read["features"] == {"goals": True}
+    assert read["analytics"] == {"enabled": False}
+
+
+def test_other_providers_stay_beside_orch() -> None:
+    theirs = '[model_providers.other]\nname = "other"\n'
+    read = tomllib.loads(codex.merged(theirs, codex.settings(SERVED, AUTO)))
+    assert set(read["model_providers"]) == {"orch", "other"}
+
+
+@pytest.mark.parametrize(
+    "existing", ["what = is this", "model_providers = 3\n", "[model_providers]\n"]
+)
 def test_a_file_that_can_not_be_merged_is_refused(existing: str) -> None:
-    with pytest.raises(ValueError, match=r"line|column|overwrite|analytics"):
-        codex.merged(existing, codex.settings(SERVED, AUTO))
+    with pytest.raises(ValueError, match=r"line|column|overwrite|all providers"):
+        codex.merged(existing, codex.settings(SERVED, AUTO) | codex.QUIET)
 
 
 def test_a_name_with_quotes_stays_one_value() -> None:
