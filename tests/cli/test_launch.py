@@ -21,6 +21,7 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving, until
+from tests.support.own_models import Write
 
 KEY = "a-key-that-nobody-else-has"
 CODE = 7
@@ -191,6 +192,24 @@ def test_an_unknown_model_starts_nothing(client: Client, server: Served, name: s
     assert name.encode() in refused.stderr
     assert b"agent:8b" in refused.stderr
     assert not (client.folder / "words").exists()
+
+
+def test_an_alias_of_models_yaml_is_a_model_like_any_other(
+    client: Client, ollama: FakeOllama, own: Write
+) -> None:
+    ollama.add(FakeModel("agent:8b", capabilities=["completion", "tools"], context_length=65_536))
+    own(f"""
+version: 1
+aliases: {{gpt-4o: agent:8b}}
+providers:
+  ollama: {{kind: ollama, base_url: "{ollama.url}"}}
+models: []
+""")
+    with serving():
+        begun = orch("launch", "claude", "--model", "gpt-4o")
+    assert begun.returncode == CODE, begun.stderr
+    assert client.environment["ANTHROPIC_MODEL"] == "gpt-4o"
+    assert client.environment["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "65536"
 
 
 def test_a_model_without_tools_is_warned_of(client: Client, server: Served) -> None:

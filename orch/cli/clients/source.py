@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from orch.cli import context
 from orch.cli.clients.endpoint import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:11435"
 PROBE_TIMEOUT_S = 5.0
-UNAUTHORIZED = 401
+OK, UNAUTHORIZED, NOT_FOUND = 200, 401, 404
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
@@ -99,13 +99,25 @@ def chosen_model(endpoint: Endpoint, name: str) -> ClientModel:
     if known:
         return replace(known, name=name)
     try:
-        status, answer = request_json("GET", f"/v1/models/{quote(name, safe='/:')}")
+        status, answer = request_json("POST", "/api/show", {"model": name})
     except NoServerError:
-        status, answer = 404, {}
-    if status != 200:
-        message = answer.get("error", {}).get("message") or f"no model is called {name!r}"
+        status, answer = NOT_FOUND, {"error": f"no model is called {name!r}"}
+    if status != OK:
+        message = str(answer.get("error")).partition(";")[0]
         raise ModelNotFoundError(name, message, _names_hint(endpoint.installed))
-    return ClientModel(name, int(answer.get("context_length") or 0), tools=True)
+    return shown_model(name, answer)
+
+
+def shown_model(name: str, answer: Mapping[str, Any]) -> ClientModel:
+    """A model by the answer of `/api/show`."""
+    facts, capabilities = answer.get("model_info") or {}, answer.get("capabilities") or ()
+    lengths = (value for key, value in facts.items() if key.endswith(".context_length"))
+    return ClientModel(
+        name,
+        int(next(lengths, 0)),
+        tools="tools" in capabilities,
+        images="vision" in capabilities,
+    )
 
 
 def _names_hint(models: Iterable[ClientModel]) -> str:

@@ -56,20 +56,25 @@ def test_a_model_keeps_the_name_that_it_was_asked_for() -> None:
 def test_an_alias_is_asked_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def answer(method: str, path: str) -> tuple[int, dict[str, object]]:
-        asked.append((method, path))
-        return 200, {"id": "gpt-4o", "context_length": 32_768}
+    def answer(method: str, path: str, body: dict[str, str]) -> tuple[int, dict[str, object]]:
+        asked.append((method, path, body))
+        facts = {"general.architecture": "llama", "llama.context_length": 32_768}
+        return 200, {"model_info": facts, "capabilities": ["completion", "tools", "vision"]}
 
     monkeypatch.setattr(source, "request_json", answer)
-    chosen = source.chosen_model(SERVED, "team/gpt 4o")
-    assert chosen == ClientModel("team/gpt 4o", 32_768, tools=True)
-    assert asked == [("GET", "/v1/models/team/gpt%204o")]
+    chosen = source.chosen_model(SERVED, "gpt-4o")
+    assert chosen == ClientModel("gpt-4o", 32_768, tools=True, images=True)
+    assert asked == [("POST", "/api/show", {"model": "gpt-4o"})]
+
+
+def test_of_a_model_that_is_shown_without_facts_nothing_is_known() -> None:
+    assert source.shown_model("served", {}) == ClientModel("served")
 
 
 def test_without_a_server_an_unknown_model_is_refused_with_those_that_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def nobody(method: str, path: str) -> None:
+    def nobody(method: str, path: str, body: dict[str, str]) -> None:
         raise NoServerError
 
     monkeypatch.setattr(source, "request_json", nobody)
