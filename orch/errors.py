@@ -76,7 +76,10 @@ def _empty_error(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
 
 class OrchError(_PicklableError):
     """What happened, and in `hint` what to type next. Holds the partial answer and all
-    attempts, and of too long a prompt the tokens that it needs and those that there are."""
+    attempts, and of too long a prompt the tokens that it needs and those that there are.
+
+    `param` is the field of a request that is at fault, as a path: `messages[0].role`.
+    """
 
     code = "error"
 
@@ -93,6 +96,7 @@ class OrchError(_PicklableError):
         retry_after_s: float | None = None,
         prompt_tokens: int | None = None,
         context_tokens: int | None = None,
+        param: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -104,6 +108,7 @@ class OrchError(_PicklableError):
         self.run_id = run_id
         self.retry_after_s = retry_after_s
         self.prompt_tokens, self.context_tokens = prompt_tokens, context_tokens
+        self.param = param
 
     @property
     def exit_code(self) -> int:

@@ -31,6 +31,7 @@ from orch.execution.events import (
     ToolCall,
 )
 from orch.execution.run import OnPartial
+from orch.server.api.field_path import field_path
 from orch.server.http import response_headers as names
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
 from orch.server.http.errors import error_location, http_error
@@ -62,7 +63,8 @@ def service_of(request: Request) -> Service:
 
 
 async def parse_body(request: Request, schema: type[_Body]) -> _Body:
-    """The request's validated body. Raises OrchError (`bad_input`) that lists every fault."""
+    """The request's validated body. Raises OrchError (`bad_input`) that lists every fault and names
+    the first field."""
     body = await request.body() or b"{}"
     if len(body) <= MAX_INLINE_BODY_BYTES:
         return validate_body(schema, body)
@@ -82,7 +84,9 @@ def validate_body(schema: type[_Body], body: bytes) -> _Body:
         return schema.model_validate_json(body)
     except pydantic.ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise OrchError("; ".join(map(_describe_fault, faults)), code="bad_input") from None
+        path = field_path(faults[0]["loc"])
+        message = "; ".join(map(_describe_fault, faults))
+        raise OrchError(message, code="bad_input", param=path) from None
 
 
 def _describe_fault(error: Any) -> str:
@@ -312,11 +316,16 @@ def with_error_envelope(envelope: ErrorEnvelope) -> Callable[[Endpoint], Endpoin
 
 def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     """An error as a response, with its status and headers."""
-    model = error.attempts[-1].model if error.attempts else ""
-    headers = response_headers(error.run_id, model, "", max(len(error.attempts) - 1, 0))
+    headers = error_headers(error)
     codes = {attempt.code for attempt in error.attempts}
     is_limited = error.code == "busy" or (bool(codes) and codes <= {"busy", "rate_limited"})
     if is_limited:
         headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
     status = http_error("busy" if is_limited else error.code).status
     return with_warning_headers(json_response(envelope(error), headers, status), error.warnings)
+
+
+def error_headers(error: OrchError) -> dict[str, str]:
+    """The `x-orch-…` headers of a run that failed."""
+    model = error.attempts[-1].model if error.attempts else ""
+    return response_headers(error.run_id, model, "", max(len(error.attempts) - 1, 0))

@@ -50,14 +50,16 @@ another."""
 ERROR_CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
-def openai_error(error: OrchError) -> dict[str, Any]:
-    """An error in the format of OpenAI's API."""
+def openai_error(error: OrchError, prompt_field: str = "messages") -> dict[str, Any]:
+    """An error in the format of OpenAI's API; `prompt_field` is where the endpoint has the
+    prompt."""
+    fields = {"context_overflow": prompt_field, "model_not_found": "model"}
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     return {
         "error": {
             "message": message,
             "type": http_error(error.code).type,
-            "param": "model" if error.code == "model_not_found" else None,
+            "param": error.param or fields.get(error.code),
             "code": ERROR_CODES.get(error.code, error.code),
         }
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.events import Content, Done
+from orch.server.api.field_path import field_error
 from orch.server.api.handler import (
     ActiveRequest,
     PendingResponse,
@@ -31,7 +33,7 @@ from orch.server.api.openai.chat import (
     sampling_options,
     sse_event,
 )
-from orch.server.api.openai.responses_input import NO_LOGPROBS, field_error
+from orch.server.api.openai.responses_input import NO_LOGPROBS
 from orch.server.api.openai.schemas import CompletionRequest
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.text.raw_prompt import RawPrompt, has_fill_in_middle
@@ -39,7 +41,7 @@ from orch.text.raw_prompt import RawPrompt, has_fill_in_middle
 HANDLED_FIELDS = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
 
-@with_error_envelope(openai_error)
+@with_error_envelope(partial(openai_error, prompt_field="prompt"))
 async def completions(request: Request) -> Response:
     """`POST /v1/completions`."""
     body = await parse_body(request, CompletionRequest)
@@ -119,4 +121,6 @@ async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerat
                     )
                 yield b"data: [DONE]\n\n"
     except OrchError as error:
-        yield sse_event({**head, "choices": [_choice("", "error")], **openai_error(error)})
+        yield sse_event(
+            {**head, "choices": [_choice("", "error")], **openai_error(error, "prompt")}
+        )

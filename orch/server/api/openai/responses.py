@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,14 +15,17 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.events import Done, Fallback
+from orch.server.api.field_path import field_error
 from orch.server.api.handler import (
     ActiveRequest,
     PendingResponse,
     StreamedResponse,
+    error_headers,
     json_response,
     parse_body,
     run_and_respond,
     with_error_envelope,
+    with_warning_headers,
 )
 from orch.server.api.openai.chat import (
     EVENT_STREAM,
@@ -31,7 +35,6 @@ from orch.server.api.openai.chat import (
 )
 from orch.server.api.openai.responses_input import (
     NO_LOGPROBS,
-    field_error,
     input_messages,
     response_format_of,
 )
@@ -41,34 +44,30 @@ from orch.server.api.openai.tools import FunctionTools, parse_tool_choice, tools
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult, Usage
 
-STATEFUL_FIELDS = ("previous_response_id", "conversation", "background", "prompt")
-"""Fields that refer to what OpenAI stores between requests."""
-HANDLED_FIELDS = (
-    *(
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "stream_options",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "tools",
-        "tool_choice",
-    ),
-    *(
-        "reasoning",
-        "text",
-        "metadata",
-        "store",
-        "include",
-        "truncation",
-        "max_tool_calls",
-        *STATEFUL_FIELDS,
-    ),
+UNSUPPORTED_FIELDS = {
+    "previous_response_id": "orch is stateless and keeps no responses: send the whole"
+    " conversation as input",
+    "conversation": "orch keeps no conversations of OpenAI's: send the whole conversation as input",
+    "background": "orch answers while the client waits: leave it out, or ask with stream: true",
+    "prompt": "orch keeps no prompt templates: send the text as input",
+}
+"""Fields that refer to what OpenAI stores or runs between requests, and what to do instead."""
+HANDLED_FIELDS = frozenset(
+    (
+        *("model", "input", "instructions", "stream", "stream_options", "max_output_tokens"),
+        *("temperature", "top_p", "tools", "tool_choice", "reasoning", "text", "truncation"),
+        *("metadata", "store", "include", "max_tool_calls", "options", "context_management"),
+        *("parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "client_metadata"),
+        *("prompt_cache_options", "safety_identifier", "user", "service_tier", "moderation"),
+        *UNSUPPORTED_FIELDS,
+    )
 )
 """Fields that are not passed to the model's server, or are translated to those of chat
-completions."""
+completions: some mean something to OpenAI alone, and a strict server refuses them."""
+MAX_ECHO_BYTES = 4_096
+"""Of a field's JSON that a response repeats from its request. A stream has it three times, and an
+agent sends tools of a hundred kilobytes. OpenAI's library requires `tools` to be a list, and takes
+what it parses from the request."""
 DEFAULTS: dict[str, Any] = {
     "frequency_penalty": 0,
     "presence_penalty": 0,
@@ -81,11 +80,13 @@ DEFAULTS: dict[str, Any] = {
 none."""
 LOGPROBS_INCLUDE = "message.output_text.logprobs"
 """Its name in `include`."""
-FAILURE_CODES = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
-"""orch's codes to those of a failed response; server_error for the others."""
+FAILURE_CODES = {"busy": "rate_limit_exceeded", "context_overflow": "context_length_exceeded"}
+"""orch's codes to those of a failed response; server_error for the others. Codex starts to compact
+its conversation at `context_length_exceeded` of a `response.failed`."""
+responses_error = partial(openai_error, prompt_field="input")
 
 
-@with_error_envelope(openai_error)
+@with_error_envelope(responses_error)
 async def responses(request: Request) -> Response:
     """`POST /v1/responses`."""
     body = await parse_body(request, ResponsesRequest)
@@ -103,37 +104,36 @@ async def responses(request: Request) -> Response:
         result = await pending.result()
         return json_response(
             {
-                **initial_response(body, pending),
+                **initial_response(body, pending.run_id, pending.model_name),
                 **final_fields(result, pending.model_name),
                 "output": output_items(result, tools.members),
             },
             pending.headers,
         )
 
-    return await run_and_respond(
-        request, task, "continue" if body.stream else "restart", "openai", respond
-    )
+    try:
+        return await run_and_respond(
+            request, task, "continue" if body.stream else "restart", "openai", respond
+        )
+    except OrchError as error:
+        if not body.stream or error.code != "context_overflow":
+            raise
+        return _overflow_stream(body, error)
 
 
 def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams:
-    """The request's parameters. Raises OrchError for what a stateless server can't do."""
+    """The request's parameters. Raises OrchError for what orch can't do."""
     fields, text, reasoning = (
         body.model_dump(exclude_unset=True, exclude_none=True),
         body.text or {},
         body.reasoning or {},
     )
-    for name in STATEFUL_FIELDS:
-        if fields.get(name):
-            raise field_error(
-                name,
-                "orch is stateless and keeps no responses: send the whole conversation as input",
-            )
-    if fields.get("top_logprobs") or LOGPROBS_INCLUDE in str(fields.get("include")):
-        raise field_error("logprobs", NO_LOGPROBS)
+    _check_supported(fields)
     choice = parse_tool_choice(body.tool_choice, tools.names)
+    conversation = input_messages(body.input, body.instructions)
     return ChatParams(
         model=body.model,
-        messages=input_messages(body.input, body.instructions),
+        messages=conversation.messages,
         options=sampling_options(
             body.options,
             _without_none(
@@ -147,8 +147,16 @@ def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams
         | _without_none(tool_choice=choice.value, verbosity=text.get("verbosity")),
         tools=tools.functions or None,
         response_format=response_format_of(text.get("format")),
-        warnings=(*tools.warnings, *choice.warnings),
+        warnings=(*tools.warnings, *choice.warnings, *conversation.warnings),
     )
+
+
+def _check_supported(fields: dict[str, Any]) -> None:
+    for name, instead in UNSUPPORTED_FIELDS.items():
+        if fields.get(name):
+            raise field_error(name, instead)
+    if fields.get("top_logprobs") or LOGPROBS_INCLUDE in str(fields.get("include")):
+        raise field_error("include" if fields.get("include") else "top_logprobs", NO_LOGPROBS)
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:
@@ -158,37 +166,45 @@ def _without_none(**fields: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- the response
 
 
-def initial_response(body: ResponsesRequest, pending: PendingResponse) -> dict[str, Any]:
+def initial_response(
+    body: ResponsesRequest, run_id: str, model: str, *, created_at: int | None = None
+) -> dict[str, Any]:
     """The response before its first item, with the request's parameters, or OpenAI's defaults."""
     fields = body.model_extra or {}
     return {
-        "id": f"resp_{pending.run_id}",
+        "id": f"resp_{run_id}",
         "object": "response",
-        "created_at": int(time.time()),
+        "created_at": created_at or int(time.time()),
         "completed_at": None,
         "status": "in_progress",
-        "model": pending.model_name,
+        "model": model,
         "output": [],
         "error": None,
         "incomplete_details": None,
         "usage": None,
-        "instructions": body.instructions,
+        "instructions": _echo(body.instructions, None),
         "max_output_tokens": body.max_output_tokens,
-        "metadata": body.metadata or {},
+        "metadata": _echo(body.metadata, {}),
         "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "reasoning": {"effort": None, "summary": None, **(body.reasoning or {})},
+        "reasoning": {"effort": None, "summary": None, **_echo(body.reasoning, {})},
         "temperature": _or(body.temperature, 1),
-        "text": {"format": {"type": "text"}, **(body.text or {})},
-        "tool_choice": body.tool_choice or "auto",
-        "tools": body.tools or [],
+        "text": {"format": {"type": "text"}, **_echo(body.text, {})},
+        "tool_choice": _echo(body.tool_choice or None, "auto"),
+        "tools": _echo(body.tools, []),
         "top_p": _or(body.top_p, 1),
-        **{name: _or(fields.get(name), default) for name, default in DEFAULTS.items()},
+        **{name: _echo(fields.get(name), default) for name, default in DEFAULTS.items()},
         "truncation": "disabled",
         "service_tier": "default",
         "background": False,
         "previous_response_id": None,
         "store": False,
     }
+
+
+def _echo(value: Any, default: Any) -> Any:
+    """A value of the request; the default for none, and for one that is too long to repeat."""
+    is_long = value is not None and len(to_json(value)) > MAX_ECHO_BYTES
+    return default if value is None or is_long else value
 
 
 def _or(value: Any, default: Any) -> Any:
@@ -229,7 +245,7 @@ async def _events(
     output, numbers, response = (
         OutputItems(pending.run_id, tools.members),
         count(),
-        initial_response(body, pending),
+        initial_response(body, pending.run_id, pending.model_name),
     )
     for kind in ("response.created", "response.in_progress"):
         yield _event(next(numbers), {"type": kind, "response": response})
@@ -273,6 +289,21 @@ def _failed(error: OrchError) -> dict[str, Any]:
         "status": "failed",
         "error": {
             "code": FAILURE_CODES.get(error.code, "server_error"),
-            "message": openai_error(error)["error"]["message"],
+            "message": responses_error(error)["error"]["message"],
         },
     }
+
+
+def _overflow_stream(body: ResponsesRequest, error: OrchError) -> Response:
+    """Too long a prompt as a stream that fails, as OpenAI answers it: of an error with status 400
+    Codex shows the text and ends."""
+    model = body.model
+    response = initial_response(body, error.run_id, model)
+    events = (
+        {"type": "response.created", "response": response},
+        {"type": "response.in_progress", "response": response},
+        {"type": "response.failed", "response": {**response, **_failed(error)}},
+    )
+    content = b"".join(_event(number, event) for number, event in enumerate(events))
+    headers = {"cache-control": "no-store", "content-type": EVENT_STREAM, **error_headers(error)}
+    return with_warning_headers(Response(content, 200, headers), error.warnings)

@@ -3,78 +3,126 @@ ones (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from orch.errors import OrchError
+from orch.server.api.field_path import field_error
+from orch.server.api.openai.foreign_items import FOREIGN_CALLS, FOREIGN_OUTPUTS, hosted_result
 from orch.server.api.openai.tools import namespaced_name
 from orch.types import Message
 
 Item = dict[str, Any]
 ROLES = ("user", "assistant", "system", "developer")
-TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+TEXT_PARTS = {
+    "input_text": "text",
+    "output_text": "text",
+    "text": "text",
+    "summary_text": "text",
+    "reasoning_text": "text",
+    "refusal": "refusal",
+}
 """Text part types, and the field that holds the text."""
 NO_LOGPROBS = "orch supports logprobs in chat completions only"
+UNSENT_ITEMS = frozenset({"reasoning"})
+"""Items that are left out without a warning: a model's earlier reasoning is not sent to it."""
 
 
-def input_messages(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
-    """The conversation. Raises OrchError (`bad_input`) for an item without an equivalent in a
-    chat."""
-    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+class Conversation(NamedTuple):
+    """The messages of a request's items, and a warning for each kind of item that was left out."""
+
+    messages: list[Message]
+    warnings: tuple[str, ...]
+
+
+def input_messages(
+    given: str | Sequence[Item], instructions: str | None, before: Sequence[Message] = ()
+) -> Conversation:
+    """The conversation: instructions, the messages `before`, then the items. Items of kinds that no
+    model can be sent are left out. Raises OrchError (`bad_input`) for a malformed one, and where
+    nothing is left to answer."""
+    head = [{"role": "system", "content": instructions}] if instructions else []
+    reader = _Reader([*head, *before])
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     for number, item in enumerate(items):
-        place, kind = f"input.{number}", item.get("type") or "message"
-        if kind == "message":
-            messages.append(
-                {
-                    "role": _role(item, place),
-                    "content": _content(item.get("content"), f"{place}.content"),
-                }
-            )
-        elif kind == "function_call":
-            _add_call(messages, item, place)
-        elif kind == "function_call_output":
-            answer = _content(item.get("output"), f"{place}.output")
-            messages.append(
-                {"role": "tool", "tool_call_id": _text(item, "call_id", place), "content": answer}
-            )
-        elif kind == "item_reference":
-            raise field_error(place, "orch is stateless and keeps no items: send the item itself")
-        elif kind != "reasoning":  # a model's earlier reasoning is not sent to it
-            raise field_error(
-                place, f"orch supports messages, function calls and their outputs, not {kind!r}"
-            )
-    if not messages:
+        reader.add(item, f"input.{number}")
+    if not reader.messages:
         raise field_error("input", "contains no message")
-    return messages
+    return Conversation(reader.messages, tuple(reader.warnings))
 
 
-def field_error(place: str, message: str) -> OrchError:
-    """The error for a field of the body."""
-    return OrchError(f"{place}: {message}", code="bad_input")
+class _Reader:
+    """The messages so far."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self.messages = messages
+        self.warnings: dict[str, None] = {}
+
+    def add(self, item: Item, place: str) -> None:
+        """Adds an item, or a warning that it was left out."""
+        kind = str(item.get("type") or "message")
+        if read := _READERS.get(kind):
+            read(self, item, place)
+        elif kind in FOREIGN_CALLS:
+            name, arguments = FOREIGN_CALLS[kind](item)
+            self._add_foreign_call(item, name, arguments)
+        elif kind in FOREIGN_OUTPUTS:
+            self._add_result(_call_id(item), FOREIGN_OUTPUTS[kind](item))
+        elif kind not in UNSENT_ITEMS:
+            self.warnings[f"an input item of the type {kind:.60} was left out"] = None
+
+    def add_message(self, item: Item, place: str) -> None:
+        """A message. An instruction within the conversation has the developer's role, which is
+        kept apart from the request's `instructions`."""
+        role = item.get("role")
+        if role not in ROLES:
+            raise field_error(f"{place}.role", f"{role!r} is none of {', '.join(ROLES)}")
+        content = _content(item.get("content"), f"{place}.content")
+        role = "developer" if role == "system" else str(role)
+        self.messages.append({"role": role, "content": content})
+
+    def add_call(self, item: Item, place: str) -> None:
+        """A function call."""
+        name = namespaced_name(str(item.get("namespace") or ""), _text(item, "name", place))
+        self._add_call(_text(item, "call_id", place), name, _text(item, "arguments", place))
+
+    def add_output(self, item: Item, place: str) -> None:
+        """The result of a call: a text or parts."""
+        answer = _content(item.get("output"), f"{place}.output")
+        self._add_result(_text(item, "call_id", place), answer)
+
+    def _add_foreign_call(self, item: Item, name: str, arguments: Any) -> None:
+        call = _call_id(item)
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        self._add_call(call, name, text)
+        if (result := hosted_result(item)) is not None:
+            self._add_result(call, result)
+
+    def _add_call(self, call_id: str, name: str, arguments: str) -> None:
+        """Adds a call to the assistant message before it, beside that message's other calls."""
+        if not self.messages or self.messages[-1]["role"] != "assistant":
+            self.messages.append({"role": "assistant", "content": None})
+        function = {"name": name, "arguments": arguments}
+        call = {"id": call_id, "type": "function", "function": function}
+        last = self.messages[-1] = {**self.messages[-1]}
+        last["tool_calls"] = [*(last.get("tool_calls") or ()), call]
+
+    def _add_result(self, call_id: str, content: str | list[dict[str, Any]]) -> None:
+        self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
 
 
-def _add_call(messages: list[Message], item: Item, place: str) -> None:
-    """Adds a call to the assistant message before it, beside that message's other calls."""
-    if not messages or messages[-1]["role"] != "assistant":
-        messages.append({"role": "assistant", "content": None})
-    name, arguments = (
-        namespaced_name(str(item.get("namespace") or ""), _text(item, "name", place)),
-        _text(item, "arguments", place),
-    )
-    call = {
-        "id": _text(item, "call_id", place),
-        "type": "function",
-        "function": {"name": name, "arguments": arguments},
-    }
-    messages[-1].setdefault("tool_calls", []).append(call)
+_READERS: dict[str, Callable[[_Reader, Item, str], None]] = {
+    "message": _Reader.add_message,
+    "function_call": _Reader.add_call,
+    "function_call_output": _Reader.add_output,
+    "custom_tool_call_output": _Reader.add_output,
+}
+"""The items of functions and messages, which must be well-formed."""
 
 
-def _role(item: Item, place: str) -> str:
-    role = item.get("role")
-    if role not in ROLES:
-        raise field_error(f"{place}.role", f"{role!r} is none of {', '.join(ROLES)}")
-    return str(role)
+def _call_id(item: Item) -> str:
+    """The id by which a call and its output belong together."""
+    return str(item.get("call_id") or item.get("id") or "call")
 
 
 def _text(item: Item, name: str, place: str) -> str:

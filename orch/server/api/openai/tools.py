@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from orch.errors import OrchError
+from orch.server.api.field_path import field_error
 
 Item = dict[str, Any]
 FIELDS = ("name", "description", "parameters", "strict")
+_JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 
 
 class FunctionTools(NamedTuple):
@@ -46,7 +47,8 @@ def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
     """The tools of Responses: functions, including namespaced ones. Tools that OpenAI or the
     client's own grammar runs are ignored.
 
-    Raises OrchError (`bad_input`) for a function without a name.
+    Raises OrchError (`bad_input`) for a function without a name, or with parameters that are not a
+    schema.
     """
     functions, pairs, left = [], list[tuple[str, str]](), list[Item]()
     for place, namespace, tool in _each(tools):
@@ -54,6 +56,7 @@ def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
             left.append(tool)
             continue
         name = _name(tool, place)
+        _check_parameters(tool, place)
         pairs.append((namespace, name))
         fields = {field: tool[field] for field in FIELDS if tool.get(field) is not None}
         functions.append(
@@ -63,9 +66,13 @@ def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
 
 
 def tools_from_chat(tools: Sequence[Item]) -> FunctionTools:
-    """The tools of chat completions and of Ollama: those that are functions."""
+    """The tools of chat completions and of Ollama: those that are functions. Raises OrchError
+    (`bad_input`) as `tools_from_responses`."""
     kinds = ("function", None)
     left = [tool for tool in tools if tool.get("type") not in kinds]
+    for number, tool in enumerate(tools):
+        if tool.get("type") == "function":
+            _check_function(tool.get("function"), f"tools.{number}.function")
     return FunctionTools([tool for tool in tools if tool.get("type") in kinds], {}, _warnings(left))
 
 
@@ -88,8 +95,31 @@ def _each(tools: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
 def _name(tool: Item, place: str) -> str:
     name = tool.get("name")
     if not isinstance(name, str) or not name:
-        raise OrchError(f"{place}.name: must be a text", code="bad_input")
+        raise field_error(f"{place}.name", "must be a text")
     return name
+
+
+def _check_function(function: Any, place: str) -> None:
+    if not isinstance(function, dict):
+        raise field_error(place, "must be an object with a name and parameters")
+    _name(function, place)
+    _check_parameters(function, place)
+
+
+def _check_parameters(tool: Item, place: str) -> None:
+    """The outermost level only: tools of a hundred kilobytes come with every request of an
+    agent."""
+    schema, place = tool.get("parameters"), f"{place}.parameters"
+    if schema is None:
+        return
+    if not isinstance(schema, dict):
+        raise field_error(place, "must be a JSON Schema, an object")
+    kinds = schema.get("type", "object")
+    names = kinds if isinstance(kinds, list) else [kinds]
+    if not all(isinstance(each, str) and each in _JSON_TYPES for each in names):
+        raise field_error(f"{place}.type", "is not a type of JSON Schema")
+    if not isinstance(schema.get("properties") or {}, dict):
+        raise field_error(f"{place}.properties", "must be an object")
 
 
 def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:

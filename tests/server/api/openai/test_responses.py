@@ -141,12 +141,19 @@ def test_settings_reach_the_model_under_its_own_names(
         temperature=0.5,
         reasoning={"effort": "low"},
         user="me",
-        extra_body={"weird": {"a": 1}},
+        parallel_tool_calls=False,
+        prompt_cache_key="k",
+        safety_identifier="s",
+        service_tier="auto",
+        include=["reasoning.encrypted_content"],
+        extra_body={"weird": {"a": 1}, "client_metadata": {"b": "2"}},
     )
     sent = ollama.chats()[-1].body
     assert (sent["options"]["num_predict"], sent["options"]["temperature"]) == (50, 0.5)
-    assert (sent["think"], sent["user"], sent["weird"]) == ("low", "me", {"a": 1})
-    assert not {"input", "instructions", "max_output_tokens", "reasoning", "store"} & sent.keys()
+    assert (sent["think"], sent["weird"]) == ("low", {"a": 1})
+    assert sent.keys() <= {
+        *("model", "messages", "stream", "options", "think", "weird", "truncate", "keep_alive"),
+    }
 
 
 def test_an_answer_cut_at_its_limit_is_incomplete(client: openai.OpenAI) -> None:
@@ -284,6 +291,68 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
     }
 
 
+# ---------------------------------------------------------------- what is repeated, and refused
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_long_tools_and_instructions_are_not_repeated(
+    client: openai.OpenAI, ollama: FakeOllama, stream: bool
+) -> None:
+    ollama.add(FakeModel("caller", capabilities=["completion", "tools"]))
+    long: list[Any] = [{**TOOLS[0], "name": f"add{n}", "description": "x" * 900} for n in range(60)]
+    wish: Any = {"model": "caller", "input": TASK, "instructions": "be kind " * 2_000}
+    if stream:
+        events = list(client.responses.create(**wish, tools=long, stream=True))
+        answers = [event.response for event in events if hasattr(event, "response")]
+        assert sum(len(event.to_json()) for event in events) < 20_000
+    else:
+        answers = [client.responses.create(**wish, tools=long)]
+    assert [(answer.tools, answer.instructions) for answer in answers] == [([], None)] * len(
+        answers
+    )
+    assert len(ollama.chats()[-1].body["tools"]) == 60
+    short = client.responses.create(model="caller", input=TASK, tools=TOOLS, instructions="be kind")
+    assert (short.tools[0].to_dict()["name"], short.instructions) == ("add", "be kind")
+
+
+def test_too_long_a_prompt_fails_in_the_form_that_codex_compacts_at(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    ollama.models[CODER].context_length = 4_096
+    prompt = "many words of a long text " * 4_000
+    events = list(client.responses.create(model=CODER, input=prompt, stream=True))
+    assert [event.type for event in events] == [
+        "response.created",
+        "response.in_progress",
+        "response.failed",
+    ]
+    failed: Any = events[-1]
+    assert (failed.response.status, failed.response.error.code) == (
+        "failed",
+        "context_length_exceeded",
+    )
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model=CODER, input=prompt)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")
+    assert not ollama.chats()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_the_server_finds_too_long_fails_in_the_same_form(
+    client: openai.OpenAI, ollama: FakeOllama, stream: bool
+) -> None:
+    ollama.models[CODER].faults.append(Fault("overflow", times=-1))
+    if stream:
+        *_, last = client.responses.create(model=CODER, input=TASK, stream=True)
+        error: Any = last.response.error  # type: ignore[union-attr]
+        assert last.type == "response.failed"
+    else:
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model=CODER, input=TASK)
+        error = caught.value
+    assert error.code == "context_length_exceeded"
+
+
 # ---------------------------------------------------------------- what can't be done
 
 
@@ -291,9 +360,9 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
     ("body", "message"),
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id: orch is stateless"),
-        ({"conversation": "conv_1"}, "conversation: orch is stateless"),
-        ({"background": True}, "background: orch is stateless"),
-        ({"prompt": {"id": "pmpt_1"}}, "prompt: orch is stateless"),
+        ({"conversation": "conv_1"}, "conversation: orch keeps no conversations"),
+        ({"background": True}, "background: orch answers while the client waits"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt: orch keeps no prompt templates"),
         ({"tools": [{"type": "function"}]}, "tools.0.name: must be a text"),
         (
             {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]},
@@ -303,8 +372,7 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"input": []}, "input"),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input: contains no message"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0: orch is stateless"),
-        ({"input": [{"type": "web_search_call"}]}, "input.0: orch supports messages"),
+        ({"input": [{"type": "web_search_call"}]}, "input: contains no message"),
         ({"input": [{"role": "robot", "content": "hi"}]}, "input.0.role: 'robot'"),
         ({"input": [{"role": "user"}]}, "input.0.content: must be a text"),
         (

@@ -137,6 +137,36 @@ def test_a_function_without_a_name_is_refused() -> None:
         tools_from_responses([ADD, {"type": "function"}])
 
 
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ("none", "parameters"),
+        ([], "parameters"),
+        ({"type": "objekt"}, "parameters.type"),
+        ({"type": {"a": 1}}, "parameters.type"),
+        ({"type": "object", "properties": ["a"]}, "parameters.properties"),
+    ],
+)
+def test_parameters_that_are_no_schema_are_refused(schema: Any, place: str) -> None:
+    function = {"name": "add", "parameters": schema}
+    with pytest.raises(OrchError) as flat:
+        tools_from_responses([{"type": "function", **function}])
+    with pytest.raises(OrchError) as nested:
+        tools_from_chat([{"type": "function", "function": function}])
+    assert (flat.value.param, nested.value.param) == (
+        f"tools[0].{place}",
+        f"tools[0].function.{place}",
+    )
+
+
+@pytest.mark.parametrize(
+    "schema", [None, {}, {"type": ["object", "null"]}, {"type": "object", "properties": None}]
+)
+def test_parameters_may_be_any_schema(schema: Any) -> None:
+    tool = {"type": "function", "name": "add", "parameters": schema}
+    assert tools_from_responses([tool]).names == {"add"}
+
+
 # ---------------------------------------------------------------- the endpoint
 
 
