@@ -60,7 +60,8 @@ AllowOriginOption = Annotated[
     typer.Option(
         "--allow-origin",
         metavar="ORIGIN",
-        help="Origin of pages that may call the server (CORS).",
+        help="Origin of pages that may call the server (CORS), or a pattern: http://localhost:*,"
+        " vscode-webview://*.",
         show_default=False,
     ),
 ]

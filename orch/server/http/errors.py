@@ -90,12 +90,12 @@ ERRORS = {
     "host_not_allowed": HttpError(
         403,
         "permission_error",
-        "this server is not served under this host name; orch serve --allow-host adds one",
+        "this server is not served under this host name; --allow-host adds one",
     ),
     "origin_not_allowed": HttpError(
         403,
         "permission_error",
-        "pages of this origin may not use this server; orch serve --allow-origin adds one",
+        "pages of this origin may not use this server; --allow-origin adds one",
     ),
     "owner_only": HttpError(403, "permission_error", _OWNER_ONLY),
     "body_too_slow": HttpError(408, SLOW, "the request body did not arrive in time"),

@@ -11,7 +11,7 @@ from orch.server.http.api_paths import KNOWN_PATHS, canonical_path
 from orch.server.http.authentication import Authentication, is_unix_socket
 from orch.server.http.errors import ERRORS, error_body, error_content_type, error_location
 from orch.server.http.limits import RequestLimits
-from orch.server.http.origins import OriginCheck, is_page_view, login_location
+from orch.server.http.origins import OriginCheck, is_page_view, login_location, refusal_message
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -111,7 +111,8 @@ class Guard:
 
     async def _refuse(self, request: RequestLimits, code: str) -> None:
         error, path = ERRORS[code], request.scope.get("path", "")
-        body, unread = error_body(path, code), request.has_unread_body
+        message = refusal_message(code, request.headers)
+        body, unread = error_body(path, code, message), request.has_unread_body
         headers = [
             (b"content-type", error_content_type(path).encode()),
             (b"content-length", b"%d" % len(body)),

@@ -1,4 +1,4 @@
-"""Parses host names, origins and addresses of requests and options (pure)."""
+"""Parses host names and addresses of requests and options (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from orch.errors import UsageError
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 
 
 def client_network(address: str) -> str:
@@ -47,13 +46,3 @@ def validate_host(host: str) -> str:
             "give the full name without a port, such as nas.local or 192.168.1.5",
         )
     return name
-
-
-def validate_origin(origin: str) -> str:
-    """The same for an origin. Raises UsageError."""
-    if not _ORIGIN.fullmatch(origin.lower()):
-        raise UsageError(
-            f"{origin!r} is not an origin",
-            "give it in full, such as https://chat.example; * is not possible",
-        )
-    return origin.lower()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from orch.server.http.allowed_origins import AllowedOrigins, allowing_option
+from orch.server.http.errors import http_error
 from orch.server.http.hosts import parse_host
 
 if TYPE_CHECKING:
@@ -29,12 +31,12 @@ class OriginCheck:
 
     def __init__(self, rules: Rules) -> None:
         self._allowed_hosts = rules.allowed_hosts
-        self._origins = frozenset(origin.encode() for origin in rules.allowed_origins)
+        self._origins = AllowedOrigins(rules.allowed_origins)
         self._hosts: set[bytes] = set()
 
     def is_listed(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the request is from a page of an allowed origin."""
-        return b"origin" in headers and headers[b"origin"] in self._origins
+        return b"origin" in headers and self._origins.matches(headers[b"origin"])
 
     def refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """The code of the error for a request from elsewhere; empty if it is allowed."""
@@ -62,6 +64,17 @@ class OriginCheck:
         if is_allowed and len(self._hosts) < _MAX_CACHED_HOSTS:
             self._hosts.add(host)
         return is_allowed
+
+
+def refusal_message(code: str, headers: dict[bytes, bytes]) -> str:
+    """The message of a refusal, with the option that allows the request's host or origin."""
+    name, option = parse_host(headers.get(b"host", b"").decode("latin-1")), ""
+    if code == "host_not_allowed" and name:
+        option = f"orch serve --allow-host {name.strip('[]')}"
+    elif code == "origin_not_allowed":
+        option = allowing_option(headers.get(b"origin", b""))
+    message = http_error(code).message
+    return f"{message}: {option}" if option else message
 
 
 def is_page_view(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orch.config.urls import is_loopback
 from orch.errors import UsageError
-from orch.server.http.hosts import LOOPBACK_HOSTS, validate_host, validate_origin
+from orch.server.http.allowed_origins import NULL, validate_origin
+from orch.server.http.hosts import LOOPBACK_HOSTS, validate_host
 from orch.server.http.peer_user import SocketAddress, SocketOwners
 from orch.server.http.wrong_key_limit import WrongKeyLimiter
 
@@ -52,6 +53,11 @@ class Rules:
         object.__setattr__(
             self, "allowed_origins", frozenset(map(validate_origin, self.allowed_origins))
         )
+        if NULL in self.allowed_origins and self.keys is None:
+            raise UsageError(
+                f"--allow-origin {NULL} lets in any page of the web, by a sandboxed frame",
+                "give --api-key FILE too, or allow what the program has: file://, app://*",
+            )
 
     @classmethod
     def for_host(

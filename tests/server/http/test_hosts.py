@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orch.errors import UsageError
-from orch.server.http.hosts import client_network, parse_host, validate_host, validate_origin
+from orch.server.http.hosts import client_network, parse_host, validate_host
 
 
 def test_host_names_are_parsed_as_browsers_send_them() -> None:
@@ -42,10 +42,3 @@ def test_a_host_of_the_options_is_compared_in_the_form_of_the_header(given: str,
 def test_a_host_that_could_never_match_is_rejected(host: str) -> None:
     with pytest.raises(UsageError, match="is not a host name"):
         validate_host(host)
-
-
-def test_an_origin_has_a_scheme_a_host_and_no_path() -> None:
-    assert validate_origin("https://Chat.example:8443") == "https://chat.example:8443"
-    for origin in ("chat.example", "https://chat.example/", "https://*", "null", "https://a@b"):
-        with pytest.raises(UsageError, match="is not an origin"):
-            validate_origin(origin)
