@@ -82,9 +82,10 @@ def _choice(choice: Mapping[str, Any] | None, names: Collection[str]) -> ToolCho
     if kind == "tool":
         function = {"type": "function", "function": {"name": choice.get("name")}}
         return parse_tool_choice(function, names)
-    if kind not in _CHOICES:
+    value = _CHOICES.get(str(kind))
+    if value is None:
         raise field_error("tool_choice.type", f"{kind!r} is none of auto, any, tool, none")
-    return parse_tool_choice(_CHOICES[kind], names)
+    return parse_tool_choice(value, names)
 
 
 def _forbids_several(choice: Mapping[str, Any] | None) -> bool:
