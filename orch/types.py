@@ -280,6 +280,8 @@ class Response:
     cut: bool = False
     """Whether it ended at a limit that the caller did not set: a full context, or max_tokens of
     models.yaml."""
+    stop_sequence: str = ""
+    """The stop sequence that ended it, where the server says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ def _response(text: str, call: ModelCall, attempt: Attempt) -> Response:
         finish_reason=call.completion.finish_reason if call.completion else "stop",
         logprobs=tuple(call.logprobs),
         cut=call.cut,
+        stop_sequence=call.completion.stop_sequence if call.completion else "",
     )
 
 

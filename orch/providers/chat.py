@@ -19,6 +19,8 @@ class Completion(NamedTuple):
     load_s: float | None = None
     prefill_s: float | None = None
     decode_s: float | None = None
+    stop_sequence: str = ""
+    """The stop sequence that ended the answer, where the server says so."""
 
 
 class Delta(NamedTuple):

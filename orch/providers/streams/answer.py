@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orch.errors import ProviderError
 from orch.providers.chat import Delta
 from orch.providers.read_limits import AnswerSizeLimit, error_line
-from orch.providers.streams.normalize import NormalEvent, normalize
+from orch.providers.streams.normalize import NormalEvent, normalize, stop_sequence_of
 from orch.providers.streams.sse import Event, cut_error
 from orch.providers.streams.usage import ReportedUsage
 from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
@@ -41,7 +41,7 @@ class StreamedAnswer:
         self._failure: Any = None
         self.is_over = False
         """Whether the stream said that nothing follows."""
-        self._finish_reason = ""
+        self._finish_reason = self._stop_sequence = ""
         self._usage, self._size = ReportedUsage(), AnswerSizeLimit()
         self._calls: ToolCalls | None = None
         self.progress = 0
@@ -117,6 +117,7 @@ class StreamedAnswer:
             self._goes_on, self.is_settled = True, False
         if normal.finish_reason:
             self._finish_reason = normal.finish_reason
+            self._stop_sequence = stop_sequence_of(event)
             self.is_over = normal.is_native
             self._goes_on, self.is_settled = self._goes_on and has_text, not has_text
         if normal.is_message:
@@ -194,7 +195,7 @@ class StreamedAnswer:
             "".join(delta.thinking for delta in rest),
             calls,
             logprobs=tuple(each for delta in rest for each in delta.logprobs),
-            completion=self._usage.completion(reason),
+            completion=self._usage.completion(reason)._replace(stop_sequence=self._stop_sequence),
         )
 
 

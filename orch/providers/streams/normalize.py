@@ -163,6 +163,14 @@ def _native_event(event: Mapping[str, Any]) -> NormalEvent:
     )
 
 
+def stop_sequence_of(event: Mapping[str, Any]) -> str:
+    """The stop sequence that ended an answer, in the words of vLLM and SGLang; empty where an event
+    names none, or a token."""
+    choice = _choice(event.get("choices")) or {}
+    values = (choice.get("stop_reason"), choice.get("matched_stop"))
+    return next((value for value in values if isinstance(value, str)), "")
+
+
 def parse_finish_reason(value: Any) -> str:
     """OpenAI's word for a finish reason; empty for a missing one."""
     if not value or not isinstance(value, str):

@@ -86,6 +86,26 @@ def test_a_finish_reason_that_is_a_failure_is_none(reason: str, code: str) -> No
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("fields", "sequence"),
+    [
+        ({"stop_reason": "END"}, "END"),  # vLLM
+        ({"matched_stop": "END"}, "END"),  # SGLang
+        ({"stop_reason": 151_645}, ""),  # a token
+        ({"matched_stop": None, "stop_reason": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_stop_sequence_is_the_one_that_the_server_names(
+    fields: dict[str, Any], sequence: str
+) -> None:
+    last = piece("", "stop")
+    last["choices"][0] |= fields
+    completion = answered(piece("Hi"), last)[-1].completion
+    assert completion is not None
+    assert completion.stop_sequence == sequence
+
+
 def test_consecutive_text_is_one_delta_and_a_change_begins_another() -> None:
     thought = {"choices": [{"delta": {"reasoning": "So"}}]}
     deltas = answered(thought, thought, piece("a"), piece("b"), thought, piece("c", "stop"))

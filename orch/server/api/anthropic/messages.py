@@ -20,9 +20,9 @@ from orch.server.api.anthropic.output import (
     ContentBlocks,
     content_blocks,
     delta_usage,
+    end_of,
     is_refusal,
     refusal_end,
-    stop_reason_of,
     usage_of,
 )
 from orch.server.api.anthropic.schemas import MessagesRequest
@@ -56,10 +56,16 @@ _SAMPLING = {
 
 
 class AnswerForm(NamedTuple):
-    """How a client wants its answer."""
+    """How a client wants its answer, and the sequences that may end it."""
 
     shows_thinking: bool
     single_call: bool
+    stop_sequences: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> dict[str, bool]:
+        """What is left out of its blocks."""
+        return {"shows_thinking": self.shows_thinking, "single_call": self.single_call}
 
 
 @anthropic_endpoint
@@ -68,7 +74,8 @@ async def create_message(request: Request) -> Response:
     body = await parse_body(request, MessagesRequest)
     tools = parse_tools(body.tools or (), body.tool_choice)
     task = build_request_task(request, message_params(body, tools))
-    form = AnswerForm(shows_thinking(body), not tools.allows_several)
+    stops = tuple(body.stop_sequences or ())
+    form = AnswerForm(shows_thinking(body), not tools.allows_several, stops)
 
     async def respond(pending: PendingResponse, active: ActiveRequest) -> Response:
         estimate = active.run.estimated_prompt_tokens
@@ -160,12 +167,11 @@ def _message(
     pending: PendingResponse, result: RunResult, form: AnswerForm, estimate: int
 ) -> dict[str, Any]:
     """A finished run as a message."""
-    content = content_blocks(result, **form._asdict())
+    content = content_blocks(result, **form.blocks)
     return {
         **_head(pending),
         "content": content,
-        "stop_reason": stop_reason_of(result),
-        "stop_sequence": None,
+        **end_of(result, form.stop_sequences),
         "usage": usage_of(result.response.usage, estimate),
     }
 
@@ -203,12 +209,14 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     """The run as Anthropic's stream. A failed run ends with an error and without
     `message_stop`."""
-    blocks, pinged_at = ContentBlocks(pending.run_id, **form._asdict()), monotonic()
+    blocks, pinged_at = ContentBlocks(pending.run_id, **form.blocks), monotonic()
     yield _start(pending, estimate) + _PING
     try:
         async for event in pending.events():
             if isinstance(event, Done):
-                yield _end(blocks, event.result, estimate)
+                delta = end_of(event.result, form.stop_sequences)
+                usage = delta_usage(event.result.response.usage, estimate)
+                yield b"".join(map(sse_event, blocks.close())) + _last_events(delta, usage)
                 continue
             if isinstance(event, Fallback):
                 yield fallback_comment(event)
@@ -235,12 +243,6 @@ def _start(pending: PendingResponse, estimate: int) -> bytes:
         "usage": usage_of(Usage(0, 1), estimate),
     }
     return sse_event({"type": "message_start", "message": message})
-
-
-def _end(blocks: ContentBlocks, result: RunResult, estimate: int) -> bytes:
-    delta = {"stop_reason": stop_reason_of(result), "stop_sequence": None}
-    usage = delta_usage(result.response.usage, estimate)
-    return b"".join(map(sse_event, blocks.close())) + _last_events(delta, usage)
 
 
 def _last_events(delta: dict[str, Any], usage: dict[str, Any]) -> bytes:

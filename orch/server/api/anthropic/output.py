@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from orch.errors import OrchError
@@ -18,6 +18,8 @@ _TEXT_BLOCKS: dict[str, Block] = {
     "thinking": {"type": "thinking", "thinking": "", "signature": ""},
     "text": {"type": "text", "text": ""},
 }
+_REASONS = {"length": "max_tokens", "content_filter": "refusal"}
+"""Finish reasons that count more than a call: the last one may be cut."""
 _CACHE = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 
 
@@ -116,11 +118,15 @@ def _parsed(arguments: str) -> Any:
         return arguments
 
 
-def stop_reason_of(result: RunResult) -> str:
-    """Why the answer ended. Which stop sequence ended it, if one did, no server says."""
-    if result.response.finish_reason == "length":
-        return "max_tokens"  # also of tool calls: the last one may be cut
-    return "tool_use" if result.response.tool_calls else "end_turn"
+def end_of(result: RunResult, stop_sequences: Collection[str]) -> dict[str, Any]:
+    """Why the answer ended: of the client's stop sequences the one that its server names."""
+    response, named = result.response, result.response.stop_sequence
+    reason = _REASONS.get(response.finish_reason)
+    if reason is None and response.tool_calls:
+        reason = "tool_use"
+    if reason is None and named and named in stop_sequences:
+        return {"stop_reason": "stop_sequence", "stop_sequence": named}
+    return {"stop_reason": reason or "end_turn", "stop_sequence": None}
 
 
 def is_refusal(error: OrchError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from orch.server.api.anthropic.output import (
     SIGNATURE,
     ContentBlocks,
     delta_usage,
+    end_of,
     tool_use,
     usage_of,
 )
-from orch.types import ModelKey, Usage
+from orch.types import ModelKey, Response, Usage
 
 CALL = {"id": "c1", "function": {"name": "add", "arguments": '{"a": 1}'}}
 FALLBACK = Fallback(ModelKey("p", "a"), ModelKey("p", "b"), "gone", "connect", 3)
@@ -87,6 +89,25 @@ def test_an_empty_piece_opens_no_block() -> None:
 def test_arguments_are_an_object_whatever_the_model_wrote(arguments: Any, given: Any) -> None:
     block = tool_use({"function": {"name": "add", "arguments": arguments}}, "r1", 2)
     assert block == {"type": "tool_use", "id": "toolu_r1_2", "name": "add", "input": given}
+
+
+@pytest.mark.parametrize(
+    ("finish", "calls", "named", "reason", "sequence"),
+    [
+        ("stop", (), "", "end_turn", None),
+        ("stop", (), "END", "stop_sequence", "END"),
+        ("stop", (), "<|im_end|>", "end_turn", None),
+        ("stop", (CALL,), "", "tool_use", None),
+        ("length", (CALL,), "", "max_tokens", None),
+        ("content_filter", (), "", "refusal", None),
+    ],
+)
+def test_why_an_answer_ended(
+    finish: str, calls: tuple[Any, ...], named: str, reason: str, sequence: str | None
+) -> None:
+    response = Response("a", finish_reason=finish, tool_calls=calls, stop_sequence=named)
+    result: Any = SimpleNamespace(response=response)
+    assert end_of(result, ("END",)) == {"stop_reason": reason, "stop_sequence": sequence}
 
 
 def test_a_prompt_that_was_not_counted_is_estimated_and_never_zero() -> None:
