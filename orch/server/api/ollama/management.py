@@ -49,7 +49,7 @@ async def create(request: Request) -> Response:
     body = await parse_body(request, forms.CreateRequest)
     stores, source = await _stores(request), body.source or ""
     target = stores.new(body.model or body.name, source=source)
-    source = stores.without_prefix(source, target.provider)
+    source = stores.beside(source, target.provider)
     if body.remote_host or is_cloud_name(source):
         _refuse_cloud(request, target, body.remote_host or OLLAMA_CLOUD)
     fields = body.model_dump(by_alias=True, exclude_unset=True, exclude={"name"})
@@ -118,7 +118,7 @@ async def copy(request: Request) -> Response:
     body = await parse_body(request, forms.CopyRequest)
     stores = await _stores(request)
     source = stores.existing(body.source)
-    wanted = stores.without_prefix(body.destination, source.provider)
+    wanted = stores.beside(body.destination, source.provider)
     destination = stores.new(f"{source.provider}/{wanted}").model
     fields = {"source": source.model, "destination": destination}
     return await _stored(request, source, "POST", "/api/copy", fields)

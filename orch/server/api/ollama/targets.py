@@ -55,9 +55,20 @@ class OllamaStores(NamedTuple):
         """The only Ollama, or the one that the header names. Raises OrchError."""
         return _only([Target(each, "") for each in self._candidates()], "").provider
 
-    def without_prefix(self, name: str, provider: str) -> str:
-        """A name without that provider before it."""
-        return name.removeprefix(f"{provider}/")
+    def beside(self, name: str, provider: str) -> str:
+        """A name in a request to that provider, without the provider before it. Raises OrchError if
+        it begins with another one, since no Ollama reads the models of another."""
+        if name in self.names.get(provider, ()):
+            return name
+        other, model = self._split(name)
+        if other and other != provider:
+            raise OrchError(
+                f"{name} is of {other}, and the request is for {provider}: models are copied and"
+                " made within one Ollama",
+                f"orch models pull {model} --provider {provider} fetches it there",
+                code="bad_input",
+            )
+        return model
 
     def _candidates(self) -> list[str]:
         providers = [*self.names, *self.unreachable]

@@ -266,6 +266,11 @@ def test_where_several_could_be_meant_none_is_asked(second: FakeOllama, ollama: 
         refusal = httpx.post(f"{there}/api/blobs/sha256:{'0' * 64}", content=b"x")
         assert (refusal.status_code, "near, far" in refusal.json()["error"]) == (400, True)
         assert changes(ollama) + changes(second) == []
+        with pytest.raises(theirs.ResponseError, match="within one Ollama"):
+            client.copy("second:1b", "near/x")
+        with pytest.raises(theirs.ResponseError, match="within one Ollama"):
+            client.create("near/x", from_="far/second:1b")
+        assert changes(ollama) + changes(second) == []
         client.delete("second:1b")
         client.delete(f"far/{LLAMA}")
         client.pull(f"far/{NEW}")

@@ -73,6 +73,15 @@ def test_a_new_model_is_not_put_just_anywhere() -> None:
     assert (ONE.only(), TWO._replace(named="far").only()) == ("ollama", "far")
 
 
+def test_a_request_stays_within_one_ollama() -> None:
+    assert TWO.beside("new:1b", "near") == TWO.beside("near/new:1b", "near") == "new:1b"
+    assert TWO.beside("near/odd:1b", "far") == "near/odd:1b"  # the name of a model there
+    assert TWO.beside("", "near") == ""
+    with pytest.raises(OrchError, match="within one Ollama") as refused:
+        TWO.beside("far/both:1b", "near")
+    assert refused.value.hint == "orch models pull both:1b --provider near fetches it there"
+
+
 def test_a_header_must_name_an_ollama() -> None:
     wrong = TWO._replace(named="nowhere")
     for ask in (wrong.only, lambda: wrong.existing("both:1b"), lambda: wrong.new("new:1b")):
