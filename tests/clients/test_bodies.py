@@ -1,0 +1,79 @@
+"""What each client really sends, in shape alone, is answered by the server with a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.clients.shapes import KEPT, filled, shape_of
+from tests.support.fake_ollama import FakeModel, FakeOllama
+
+BODIES = sorted((Path(__file__).parent / "bodies").glob("*.json"))
+MOST_BYTES = 100_000
+ENDS = {
+    "/v1/messages": "event: message_stop",
+    "/v1/responses": "event: response.completed",
+    "/v1/chat/completions": "data: [DONE]",
+    "/api/chat": '"done":true',
+}
+"""What the last event of each API's stream is."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    shape: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return shape
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts of a JSON value, names of fields included."""
+    match value:
+        case dict():
+            for name, each in value.items():
+                yield from (name, *strings(each))
+        case list():
+            for each in value:
+                yield from strings(each)
+        case str():
+            yield value
+
+
+@pytest.fixture
+def agent(ollama: FakeOllama) -> FakeModel:
+    """A model with room for an agent's instructions, which calls tools."""
+    model = FakeModel(
+        "agent:8b",
+        reply=["A mutex ", "is a lock."],
+        capabilities=["completion", "tools", "vision", "thinking"],
+        context_length=131_072,
+    )
+    ollama.add(model)
+    return model
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
+def test_the_body_is_answered_with_a_stream(
+    path: Path, agent: FakeModel, url: str, ollama: FakeOllama
+) -> None:
+    recorded = read(path)
+    body = {**filled(recorded["body"]), "model": agent.name}
+    answer = httpx.post(f"{url}{recorded['path']}", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    lines = answer.text.splitlines()
+    assert any(ENDS[recorded["path"]] in line for line in lines), answer.text[-2_000:]
+    assert "is a lock." in answer.text
+    (asked,) = ollama.chats()
+    assert asked.body["stream"] is True
+    assert bool(asked.body.get("tools")) == bool(recorded["body"].get("tools"))
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
+def test_the_body_holds_no_prose_and_is_short(path: Path) -> None:
+    shape = read(path)["body"]
+    assert path.stat().st_size < MOST_BYTES
+    assert [text for text in strings(shape) if not KEPT.fullmatch(text)] == []
+    assert shape_of(filled(shape)) == shape
