@@ -268,3 +268,16 @@ def test_a_context_that_is_too_small_is_warned_of(
     begun = orch("launch", "claude", "--model", "small:3b")
     assert b"small:3b holds 8,192 tokens; Claude Code needs about 32,000" in begun.stderr
     assert begun.returncode == CODE
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("orch launch c", ["claude", "codex"]), ("orch config client z", ["zed"])],
+)
+def test_names_of_clients_are_completed(
+    monkeypatch: pytest.MonkeyPatch, words: str, completed: list[str]
+) -> None:
+    monkeypatch.setenv("_ORCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert orch().stdout.decode().split() == completed
