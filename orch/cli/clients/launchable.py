@@ -111,6 +111,8 @@ def _claude(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
     key = {"ANTHROPIC_AUTH_TOKEN": KEY_REFERENCE} if endpoint.needs_key else {}
     environment = {
         "CLAUDE_CONFIG_DIR": str(folder),
+        # the settings of a cloned project must not name another server (seen with 2.1.332)
+        "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST": "1",
         **claude_settings(endpoint, model),
         **key,
     }

@@ -66,6 +66,12 @@ def test_what_would_leave_the_machine_is_switched_off() -> None:
     assert (codex["analytics"], codex["feedback"]) == ({"enabled": False}, {"enabled": False})
 
 
+def test_a_projects_own_settings_do_not_choose_the_server() -> None:
+    """OpenCode reads the folder of OPENCODE_CONFIG_DIR after a project's."""
+    assert prepared("claude").environment["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
+    assert prepared("opencode").environment["OPENCODE_CONFIG_DIR"] == str(FOLDER)
+
+
 def test_the_files_of_claude_code_are_written_once() -> None:
     for name, merge in prepared("claude").files.items():
         assert json.loads(merge("")), name
