@@ -39,7 +39,12 @@ class TimeEstimate(NamedTuple):
     @property
     def parts(self) -> dict[str, float]:
         """The seconds by name, as a candidate holds them."""
-        return {name: getattr(self, name) for name in ("load", "prefill", "decode", "eviction")}
+        return {
+            "load": self.load,
+            "prefill": self.prefill,
+            "decode": self.decode,
+            "eviction": self.eviction,
+        }
 
     @property
     def expected(self) -> float:
@@ -56,36 +61,28 @@ class ResidentModels(NamedTuple):
     loss_s: float
 
 
-class TimeContext(NamedTuple):
-    """What the estimates of one ranking share: computed once."""
+Lengths = Mapping[TaskType, tuple[int, float]]
+"""By task type: the number of measured answers, and their tokens together."""
 
-    need: Need
-    policy: Policy
-    shares: TypeShares
-    answers: tuple[Mapping[TaskType, float], Mapping[TaskType, float]]
-    """Tokens of a usual answer by type: of models that do not think, and of those that do."""
-    usual_tokens: tuple[float, float]
-    """The same over all types."""
+
+class MachinePace(NamedTuple):
+    """What all estimates share while the models stay as they are: measured answers (of models that
+    do not think, and of those that do), how fast this machine is, and what is loaded."""
+
+    lengths: tuple[Lengths, Lengths] | None
+    """None if nothing was measured."""
     decode_factor: float
     load_factor: float
     loaded: Mapping[str, ResidentModels]
     loaded_bytes: int
 
     @classmethod
-    def of(
-        cls, available: Sequence[ModelState], need: Need, policy: Policy, shares: TypeShares
-    ) -> TimeContext:
-        """The context of the models that are available now."""
+    def of(cls, available: Sequence[ModelState]) -> MachinePace:
+        """The pace of the models that are available now."""
         measured = [state for state in available if state.measured]
-        plain, thinking = _answers(measured, policy, shares)
-        usual = _expected(shares, plain)
         loaded = _loaded(available)
         return cls(
-            need=need,
-            policy=policy,
-            shares=shares,
-            answers=(plain, thinking),
-            usual_tokens=(usual, usual if thinking is plain else _expected(shares, thinking)),
+            lengths=_measured_lengths(measured) if measured else None,
             decode_factor=_pace(
                 (state.measured.decode_tps, rated_tps(state))
                 for state in measured
@@ -98,6 +95,33 @@ class TimeContext(NamedTuple):
             ),
             loaded=loaded,
             loaded_bytes=sum(each.size_bytes for each in loaded.values()),
+        )
+
+
+class TimeContext(NamedTuple):
+    """What the estimates of one ranking share: computed once."""
+
+    need: Need
+    policy: Policy
+    shares: TypeShares
+    answers: tuple[Mapping[TaskType, float], Mapping[TaskType, float]]
+    """Tokens of a usual answer by type: of models that do not think, and of those that do."""
+    usual_tokens: tuple[float, float]
+    """The same over all types."""
+    pace: MachinePace
+
+    @classmethod
+    def of(cls, pace: MachinePace, need: Need, policy: Policy, shares: TypeShares) -> TimeContext:
+        """The context of one task on a machine of this pace."""
+        plain, thinking = _answers(pace.lengths, policy, shares)
+        usual = _expected(shares, plain)
+        return cls(
+            need=need,
+            policy=policy,
+            shares=shares,
+            answers=(plain, thinking),
+            usual_tokens=(usual, usual if thinking is plain else _expected(shares, thinking)),
+            pace=pace,
         )
 
 
@@ -118,9 +142,9 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
     """Seconds of the answer with that context: measured, else rated and corrected by how fast this
     machine is with other models."""
     measured, need = state.measured, times.need
-    decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_factor
+    decode = (measured and measured.decode_tps) or rated_tps(state) * times.pace.decode_factor
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
-    load = load_seconds(state, num_ctx, times.load_factor)
+    load = load_seconds(state, num_ctx, times.pace.load_factor)
     evicts = eviction_count(state, num_ctx, times) if load else 0
     eviction = eviction_seconds(state, evicts, times) if evicts else 0.0
     return TimeEstimate(
@@ -148,24 +172,29 @@ def _thinks(state: ModelState) -> bool:
     return state.capabilities is not None and "thinking" in state.capabilities
 
 
-def _answers(
-    measured: Sequence[ModelState], policy: Policy, shares: TypeShares
-) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
-    """Usual tokens by likely type, from routing.yaml and from measured answers: of models that do
-    not think, and of those that do, whose answers are longer."""
-    usual_tokens = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
-    if not measured:
-        return usual_tokens, usual_tokens
+def _measured_lengths(measured: Sequence[ModelState]) -> tuple[Lengths, Lengths]:
+    """Of models that do not think, and of those that do."""
     sums: tuple[dict[TaskType, tuple[int, float]], dict[TaskType, tuple[int, float]]] = ({}, {})
     for state in sorted(measured, key=lambda state: state.key):  # sums depend on the order
         own = sums[_thinks(state)]
         for each, (n, mean) in state.measured.answers.items() if state.measured else ():
             count, total = own.get(each, (0, 0.0))
             own[each] = (count + n, total + n * mean)
-    plain, thinking = (
+    return sums
+
+
+def _answers(
+    lengths: tuple[Lengths, Lengths] | None, policy: Policy, shares: TypeShares
+) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
+    """Usual tokens by likely type, from routing.yaml and from measured answers: of models that do
+    not think, and of those that do, whose answers are longer."""
+    usual_tokens = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
+    if lengths is None:
+        return usual_tokens, usual_tokens
+    plain, thinking = [
         {each: _shrunk(usual, *own.get(each, (0, 0.0))) for each, usual in usual_tokens.items()}
-        for own in sums
-    )
+        for own in lengths
+    ]
     return plain, thinking
 
 
@@ -217,12 +246,12 @@ def _loaded(available: Sequence[ModelState]) -> dict[str, ResidentModels]:
 def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     """How many models the provider evicts to load this one: for lack of memory, or because it keeps
     no more loaded."""
-    beside = times.loaded.get(state.spec.provider)
+    beside = times.pace.loaded.get(state.spec.provider)
     if beside is None or state.resident or not state.local:
         return 0
     over = 0
     if times.policy.memory_bytes is not None:
-        over = times.loaded_bytes + required_memory(state, num_ctx) - times.policy.memory_bytes
+        over = times.pace.loaded_bytes + required_memory(state, num_ctx) - times.policy.memory_bytes
     by_memory = math.ceil(over * beside.models / max(beside.size_bytes, 1)) if over > 0 else 0
     by_count = (
         beside.models + 1 - times.policy.max_loaded.get(state.spec.provider, beside.models + 1)
@@ -237,5 +266,5 @@ def eviction_seconds(state: ModelState, evicts: int, times: TimeContext) -> floa
     Which models are evicted is Ollama's own choice (the shortest keep_alive first, then by file
     name), so that each counts by its chance.
     """
-    beside = times.loaded[state.spec.provider]
+    beside = times.pace.loaded[state.spec.provider]
     return beside.loss_s * evicts / beside.models

@@ -23,7 +23,7 @@ def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
     states = tuple(states)
     for spelling in (full_name, comparison_key):
         wanted = spelling(name)
-        for kind in range(len(_names(ModelSpec(id=name)))):
+        for kind in range(_KINDS_OF_NAMES):
             named = [s for s in states if wanted in map(spelling, _names(s.spec)[kind])]
             if named and (spelling is full_name or _is_unambiguous(named)):
                 return next((state for state in named if not state.unavailable), named[0])
@@ -33,6 +33,9 @@ def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
 def _is_unambiguous(states: Sequence[ModelState]) -> bool:
     providers = [state.spec.provider for state in states]
     return len(set(providers)) == len(providers)
+
+
+_KINDS_OF_NAMES = 4
 
 
 def _names(spec: ModelSpec) -> tuple[tuple[str, ...], ...]:

@@ -4,11 +4,12 @@ weighted terms make a score (pure)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from orch.config.spec import Routing
 from orch.errors import UsageError
 from orch.providers.remote_models import display_host
-from orch.routing.expected_time import estimate_time
+from orch.routing.expected_time import MachinePace, estimate_time
 from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
@@ -29,17 +30,21 @@ BALANCED = "balanced"
 
 
 def rank_candidates(
-    classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy
+    classification: Classification,
+    states: Sequence[ModelState],
+    need: Need,
+    policy: Policy,
+    pace: MachinePace | None = None,
 ) -> tuple[Candidate, ...]:
     """Every model as a Candidate: those that can take the task by falling score, then the
-    eliminated ones.
+    eliminated ones. `pace` is that of these states, if it was computed before.
 
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
     contexts = [choose_num_ctx(s, need) if s.unavailable is None else 0 for s in states]
     eliminations = [eliminate(s, need, policy, n) for s, n in zip(states, contexts, strict=True)]
     able = [s for s, out in zip(states, eliminations, strict=True) if out is None]
-    context = ScoringContext.of(classification, states, able, need, policy)
+    context = ScoringContext.of(classification, states, able, need, policy, pace)
     candidates = [
         _score(state, num_ctx, out, context)
         for state, num_ctx, out in zip(states, contexts, eliminations, strict=True)
@@ -184,6 +189,7 @@ def provenance(state: ModelState) -> dict[str, str]:
     return {"quality": state.estimate.source if state.estimate else prior, "speed": speed}
 
 
+@lru_cache(maxsize=256)
 def _day(at: float) -> str:
     from datetime import UTC, datetime
 

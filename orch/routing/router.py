@@ -4,7 +4,7 @@ no model; is given everything that it uses."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from orch.classifier.classifier import Classifier
@@ -26,6 +26,7 @@ from orch.routing.selection import (
     prefer_ready,
 )
 from orch.routing.session_model import move_to_front
+from orch.routing.steady_states import SteadyStates
 from orch.routing.thinking import ignored_thinking_warning
 from orch.storage.feedback import FeedbackStore
 from orch.storage.journal import Journal
@@ -99,6 +100,7 @@ class Router:
     config_hash: str
     shipped_prefer: frozenset[TaskType]
     offload: Offload = run_inline
+    _steady: SteadyStates = field(default_factory=SteadyStates)
 
     def with_weights(self, weights: Weights) -> Router:
         """The same router with other balanced weights."""
@@ -264,15 +266,10 @@ class Router:
     ) -> dict[ModelKey, ModelState]:
         """The models of an inventory with what was learned of their quality at such a task."""
         estimates = self.estimator.estimates(text, classification.scores, inventory.states)
-        next_use = self._next_use(inventory)
-
-        def known(state: ModelState) -> ModelState:
-            if estimates:
-                state = state._replace(estimate=estimates.get(state.key))
-            chance = next_use.get(state.identity)
-            return state if chance is None else state._replace(next_use_probability=chance)
-
-        return {state.key: known(state) for state in inventory.states}
+        states = self._steady.states(inventory, self._next_use(inventory))
+        if not estimates:
+            return states
+        return {key: each._replace(estimate=estimates.get(key)) for key, each in states.items()}
 
     def _next_use(self, inventory: Inventory) -> dict[tuple[str, str], float]:
         """How likely each loaded model takes the next task, by its share of recent answers. A model
@@ -304,7 +301,8 @@ class Router:
             max_loaded=inventory.max_loaded,
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
-        candidates = rank_candidates(classification, tuple(states.values()), need, policy)
+        pace = self._steady.pace(states)
+        candidates = rank_candidates(classification, tuple(states.values()), need, policy, pace)
         resorts = last_resort_keys(states)
         if not resorts:
             return candidates

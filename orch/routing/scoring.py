@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING, ModelSpec
-from orch.routing.expected_time import TimeContext, TimeEstimate
+from orch.routing.expected_time import MachinePace, TimeContext, TimeEstimate
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy, TypeShares
 from orch.text.model_names import comparison_key
@@ -56,11 +56,12 @@ class ScoringContext(NamedTuple):
         able: Sequence[ModelState],
         need: Need,
         policy: Policy,
+        pace: MachinePace | None = None,
     ) -> ScoringContext:
         """The context of a ranking of these models; `able` meet the hard requirements of the
-        task."""
+        task, `pace` is theirs if it is known."""
         shares = type_shares(classification)
-        available = [state for state in states if not state.unavailable]
+        pace = pace or MachinePace.of([state for state in states if not state.unavailable])
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
         if all(
             is_below_floor(state, shares, floor) for state in able if not state.spec.last_resort
@@ -73,7 +74,7 @@ class ScoringContext(NamedTuple):
             named_shares=_named_shares(shares),
             floor=floor,
             preferred=_preferred(classification.task_type, policy, shares),
-            times=TimeContext.of(available, need, policy, shares),
+            times=TimeContext.of(pace, need, policy, shares),
             loads_spread=not any(
                 state.resident and not is_below_floor(state, shares, floor) for state in able
             ),
@@ -168,12 +169,12 @@ def has_enough_grades(state: ModelState) -> bool:
 def floor_rating(state: ModelState, shares: TypeShares) -> float:
     """The quality that a floor is compared with, 0 to 10 on the scale of ratings: measured if
     enough was graded, else the prior."""
-    gap = state.prior.floor_gap if state.prior else 0.0
-    return (
-        expected_quality(state, shares)
-        if has_enough_grades(state)
-        else prior_quality(state, shares)
-    ) * 10 + gap
+    measured = state.estimate if has_enough_grades(state) else None
+    return _on_rating_scale(state, measured.mean if measured else prior_quality(state, shares))
+
+
+def _on_rating_scale(state: ModelState, quality: float) -> float:
+    return quality * 10 + (state.prior.floor_gap if state.prior else 0.0)
 
 
 def is_below_floor(state: ModelState, shares: TypeShares, floor: float) -> bool:
