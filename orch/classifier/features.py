@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from orch.classifier.spelling import Vocabulary
@@ -207,25 +207,28 @@ def features(text: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
 
 def hash_features(names: list[str]) -> list[int]:
     """The positions of the weights of features."""
-    return list(map(_bucket, names))
+    return list(map(_cached_bucket, names))
 
 
-@lru_cache(maxsize=32_768)
-def _bucket(name: str) -> int:
+def feature_bucket(name: str) -> int:
+    """The position of the weights of one feature."""
     return zlib.crc32(name.encode("utf-8", "replace")) % BUCKETS
 
 
-def _grams(words: list[str]) -> Iterator[str]:
-    yield from (f"1{word}" for word in words)
-    yield from (f"2{a} {b}" for a, b in pairwise(words))
-    yield from (
-        f"3{a} {b} {c}" for a, b, c in zip(words[:12], words[1:13], words[2:14], strict=False)
-    )
+_cached_bucket = lru_cache(maxsize=32_768)(feature_bucket)
+
+
+def _grams(words: list[str]) -> list[str]:
+    return [
+        *[f"1{word}" for word in words],
+        *[f"2{a} {b}" for a, b in pairwise(words)],
+        *[f"3{a} {b} {c}" for a, b, c in zip(words[:12], words[1:13], words[2:14], strict=False)],
+    ]
 
 
 def _letters(words: list[str]) -> Iterator[str]:
-    for word in list(dict.fromkeys(words))[:SPELT_WORDS]:
-        yield from _pieces(word[:LONGEST_GRAM_WORD])
+    spelt = list(dict.fromkeys(words))[:SPELT_WORDS]
+    return chain.from_iterable([_pieces(word[:LONGEST_GRAM_WORD]) for word in spelt])
 
 
 @lru_cache(maxsize=4_096)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from orch.classifier.features import BUCKETS, features, hash_features
+from orch.classifier.features import BUCKETS, feature_bucket, features
 from orch.classifier.opening_words import READ_WORDS, TYPE_OF, keep_second, opening_votes
 from orch.classifier.spelling import Vocabulary
 from orch.text.language import detect_language, fold
@@ -39,6 +39,8 @@ MOST_SURE = 0.999
 KNOWN_SHARE = 0.35
 """Minimum share of known words in a text of a known language: .2 % of 2,198 real prompts have less,
 and 70 % of 44 sentences in 22 other languages (function words reveal the rest)."""
+MAX_KEPT_LINES = 32_768
+"""Features whose weights are kept: about 4 MB."""
 _READ_CHARS = 2_000
 _LANGUAGE_WORDS = 80
 """Words from which the language is detected."""
@@ -75,6 +77,7 @@ class LinearClassifier:
         self._weights = data[16 + head + words :]
         if len(self._weights) != BUCKETS * len(_TYPES):
             raise ValueError("a weights file of another size")
+        self._lines = _WeightLines(self._weights)
         self._scale = [float(each) for each in self._head["scale"]]
 
     @classmethod
@@ -91,7 +94,10 @@ class LinearClassifier:
         `explained` False omits the evidence, which takes a third of the time.
         """
         feature_names = features(text, self.vocabulary)
-        groups = [_hashed(group, names) for group, names in feature_names.items()]
+        groups = [
+            FeatureGroup(names, feature_value(group, len(names)))
+            for group, names in feature_names.items()
+        ]
         logits = self.logits(groups)
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
         folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_LANGUAGE_WORDS]
@@ -138,13 +144,13 @@ class LinearClassifier:
 
     def logits(self, groups: list[FeatureGroup]) -> list[float]:
         """One logit for each type, in the order of TaskType."""
-        weights, size, sums = self._weights, len(_TYPES), [0.0] * len(_TYPES)
+        size, sums = len(_TYPES), [0.0] * len(_TYPES)
         for group in groups:
             # the eight weights of a bucket are adjacent: one memory access a feature instead of
             # eight
-            lines = b"".join([weights[at * size : at * size + size] for at in group.at])
+            lines = b"".join(map(self._lines.__getitem__, group.names))
             for kind in range(size):
-                sums[kind] += group.value * (sum(lines[kind::size]) - ZERO * len(group.at))
+                sums[kind] += group.value * (sum(lines[kind::size]) - ZERO * len(group.names))
         return [total * scale for total, scale in zip(sums, self._scale, strict=True)]
 
     def _evidence(self, groups: list[FeatureGroup], kinds: list[int]) -> list[Evidence]:
@@ -153,12 +159,12 @@ class LinearClassifier:
         evidence: list[Evidence] = []
         readable = [group for group in groups if group.names and group.names[0][0] != "c"]
         for kind in kinds:
-            weights, size, scale = self._weights, len(_TYPES), self._scale[kind]
+            lines, scale = self._lines, self._scale[kind]
             weighted = [
-                (group.value * scale * (weights[at * size + kind] - ZERO), name)
+                (group.value * scale * (lines[name][kind] - ZERO), name)
                 for group in readable
-                for at, name in zip(group.at, group.names, strict=True)
-                if weights[at * size + kind] > ZERO
+                for name in group.names
+                if lines[name][kind] > ZERO
             ]
             best = sorted(
                 (each for each in weighted if _readable(each[1])),
@@ -179,15 +185,26 @@ class LinearClassifier:
 
 
 class FeatureGroup(NamedTuple):
-    """One group of a text's features: names, positions of their weights, and the value of each."""
+    """One group of a text's features: names, and the value of each."""
 
     names: list[str]
-    at: list[int]
     value: float
 
 
-def _hashed(group: str, names: list[str]) -> FeatureGroup:
-    return FeatureGroup(names, hash_features(names), feature_value(group, len(names)))
+class _WeightLines(dict[str, bytes]):
+    """The eight weights of each feature by its name. Kept: a long-running process sees the same
+    features again and again."""
+
+    def __init__(self, weights: bytes) -> None:
+        super().__init__()
+        self._weights = weights
+
+    def __missing__(self, name: str) -> bytes:
+        if len(self) >= MAX_KEPT_LINES:
+            self.clear()
+        at = feature_bucket(name) * len(_TYPES)
+        line = self[name] = self._weights[at : at + len(_TYPES)]
+        return line
 
 
 def feature_value(group: str, count: int) -> float:
@@ -203,9 +220,10 @@ def _shipped() -> LinearClassifier:
 def _foreign(words: list[str]) -> bool:
     """Whether the words are neither English nor Spanish: another script, or the function words of
     another language."""
-    latin = sum(word[0] < "\u0250" for word in words)
-    foreign = sum(word in _FOREIGN or not _FOREIGN_LETTERS.isdisjoint(word) for word in words)
-    known = sum(word in _KNOWN for word in words)
+    # of lists, not of generators, which take twice as long
+    latin = sum([word[0] < "\u0250" for word in words])
+    foreign = sum([word in _FOREIGN or not _FOREIGN_LETTERS.isdisjoint(word) for word in words])
+    known = sum([word in _KNOWN for word in words])
     return latin * 2 < len(words) or foreign > known
 
 

@@ -41,7 +41,7 @@ class Vocabulary:
         """The share of known words among those of two letters or more, 0 to 1; 1 if there are
         none."""
         counted = [word for word in words if len(word) > 1]
-        return sum(word in self._rank for word in counted) / len(counted) if counted else 1.0
+        return sum([word in self._rank for word in counted]) / len(counted) if counted else 1.0
 
     def corrected(self, words: Sequence[str]) -> list[str]:
         """Each word, or the known word at an edit distance of one. Letters are tried only for the

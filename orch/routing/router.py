@@ -12,7 +12,7 @@ from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, slot_request
-from orch.routing.model_state import ModelState, next_use_probability
+from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import no_candidate_error
 from orch.routing.policy import Policy
 from orch.routing.ranking import rank_candidates, requested_weights
@@ -266,23 +266,10 @@ class Router:
     ) -> dict[ModelKey, ModelState]:
         """The models of an inventory with what was learned of their quality at such a task."""
         estimates = self.estimator.estimates(text, classification.scores, inventory.states)
-        states = self._steady.states(inventory, self._next_use(inventory))
+        states = self._steady.states(inventory, self.journal.timings.recent_answer_counts)
         if not estimates:
             return states
         return {key: each._replace(estimate=estimates.get(key)) for key, each in states.items()}
-
-    def _next_use(self, inventory: Inventory) -> dict[tuple[str, str], float]:
-        """How likely each loaded model takes the next task, by its share of recent answers. A model
-        counts under all its names."""
-        loaded = [state for state in inventory.states if state.resident]
-        if not loaded:
-            return {}
-        answered = self.journal.timings.recent_answer_counts()
-        total = sum(answered.values())
-        counts: dict[tuple[str, str], int] = {}
-        for state in loaded:
-            counts[state.identity] = counts.get(state.identity, 0) + answered.get(state.key, 0)
-        return {identity: next_use_probability(count, total) for identity, count in counts.items()}
 
     def rank(
         self,

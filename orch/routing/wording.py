@@ -147,6 +147,8 @@ def _render(table: Mapping[str, str], code: str, params: Mapping[str, Any], word
     """The text of a code; the code itself, if a newer orch recorded it."""
     if code not in table:
         return code
+    if not params:
+        return words(table[code])
     return words(table[code], **{name: _value(name, params[name], words) for name in params})
 
 

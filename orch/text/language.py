@@ -98,7 +98,7 @@ def detect_language(text: str, words: Sequence[str] | None = None) -> str:
     """
     if words is None:
         words = split_words(fold(text[:HEAD_CHARS]))
-    spanish = _count(words, _CORE["es"]) + 2 * sum(text.count(mark) for mark in "¿¡ñ")
+    spanish = _count(words, _CORE["es"]) + 2 * sum([text.count(mark) for mark in "¿¡ñ"])
     english = _count(words, _CORE["en"])
     if spanish == english:
         return ""
@@ -118,4 +118,4 @@ def likely_language(text: str, words: Sequence[str]) -> str:
 
 
 def _count(words: Sequence[str], listed: frozenset[str]) -> int:
-    return sum(word in listed for word in words)
+    return sum([word in listed for word in words])

@@ -197,18 +197,9 @@ def _size(value: Any) -> int:
     """Characters of every text in a JSON value."""
     if isinstance(value, str):
         return len(value)
-    return sum(
-        map(
-            _size,
-            (
-                value.values()
-                if isinstance(value, dict)
-                else value
-                if isinstance(value, (list, tuple))
-                else ()
-            ),
-        )
-    )
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def build_messages(task: Task) -> list[Message]:

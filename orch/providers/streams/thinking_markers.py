@@ -87,10 +87,13 @@ what follows it."""
 _HARMONY_SIGNS = ("<|end|><|start|>", "assistantfinal", "to=functions.")
 
 
+_LATER_SIGNS = (*_CLOSES, *_HARMONY_SIGNS)
+
+
 def may_lack_opening(text: str) -> bool:
     """Whether a whole answer is worth a look by `unopened`: cheap, since most are not."""
     lower = text.lower()
-    return any(sign in lower for sign in (*_CLOSES, *_HARMONY_SIGNS))
+    return any([sign in lower for sign in _LATER_SIGNS])
 
 
 class ThinkingSplitter:
