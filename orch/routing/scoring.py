@@ -170,10 +170,7 @@ def floor_rating(state: ModelState, shares: TypeShares) -> float:
     """The quality that a floor is compared with, 0 to 10 on the scale of ratings: measured if
     enough was graded, else the prior."""
     measured = state.estimate if has_enough_grades(state) else None
-    return _on_rating_scale(state, measured.mean if measured else prior_quality(state, shares))
-
-
-def _on_rating_scale(state: ModelState, quality: float) -> float:
+    quality = measured.mean if measured else prior_quality(state, shares)
     return quality * 10 + (state.prior.floor_gap if state.prior else 0.0)
 
 

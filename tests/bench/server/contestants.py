@@ -21,6 +21,7 @@ UPSTREAM, HTTPX, AIOHTTP, LITELLM = (
 )
 LITELLM_OLDER = "LiteLLM 1.77"
 ORCH_PINNED, ORCH_ROUTED = "orch, pinned", "orch, routed"
+ORCH_ANTHROPIC = "orch, pinned, asked by Anthropic's API"
 ORCH_OLLAMA, ORCH_BY_OLLAMA = (
     "orch, pinned, upstream asked as Ollama",
     "orch, pinned, asked by Ollama's API",
@@ -89,6 +90,7 @@ CONTESTANTS = {
     LITELLM_OLDER: Contestant(litellm.proxy(litellm.OLDER)),
     ORCH_PINNED: Contestant(orch()),
     ORCH_ROUTED: Contestant(orch(), model="auto"),
+    ORCH_ANTHROPIC: Contestant(orch(), api="anthropic"),
     ORCH_OLLAMA: Contestant(orch("ollama")),
     ORCH_BY_OLLAMA: Contestant(orch(), api="ollama"),
 }

@@ -22,8 +22,11 @@ from tests.bench.server.prompts import PATHS, PINNED, Ask, asks, text_of
 
 PATIENCE_S = 30.0
 """Timeout for an answer after the end of the loop."""
-_TOKEN = re.compile(rb'"content":\s*"[^"]')
-_ENDS = (b'"finish_reason":"stop"', b'"finish_reason": "stop"', b'"done":true', b'"done": true')
+_TOKEN = re.compile(rb'"(?:content|text)":\s*"[^"]')
+_ENDS = (
+    *(b'"finish_reason":"stop"', b'"finish_reason": "stop"', b'"done":true', b'"done": true'),
+    b'"stop_reason":"end_turn"',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ async def load(
     where = urlsplit(url)
     begun = time.perf_counter()
     tally = Tally(
-        where.netloc, PATHS[api], asks(model, stream), begun + warm_s, begun + warm_s + seconds
+        where.netloc, PATHS[api], asks(model, stream, api), begun + warm_s, begun + warm_s + seconds
     )
     workers = [
         asyncio.create_task(_worker(tally, where.hostname or "", where.port or 80))

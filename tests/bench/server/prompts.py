@@ -33,9 +33,9 @@ TASKS = (
 )
 BEFORE, AFTER = ("Here", " is", " answer", " number"), (" in", " eight", " words.")
 """The tokens of every answer, around its number."""
-PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat"}
+PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat", "anthropic": "/v1/messages"}
 _CASE = re.compile(rb"\(case (\d+)\)")
-_TEXT = re.compile(rb'"content":\s*"([^"]*)"')
+_TEXT = re.compile(rb'"(?:content|text)":\s*"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ class Ask:
     answer: bytes
 
 
-def asks(model: str, stream: bool) -> Iterator[Ask]:
+def asks(model: str, stream: bool, api: str = "openai") -> Iterator[Ask]:
     """Endless requests that no other call or process repeats."""
     number = time.time_ns() // 1000 % 10**12
     while True:
         number += 1
         said = f"{TASKS[number % len(TASKS)]} (case {number})"
-        yield Ask(body(model, said, stream), answer(number))
+        yield Ask(body(model, said, stream, api), answer(number))
 
 
-def body(model: str, said: str, stream: bool) -> bytes:
-    """A chat request, the same in both APIs."""
-    return json.dumps(
-        {"model": model, "messages": [{"role": "user", "content": said}], "stream": stream}
-    ).encode()
+def body(model: str, said: str, stream: bool, api: str = "openai") -> bytes:
+    """A chat request, the same in every API, but that Anthropic's requires `max_tokens`."""
+    limit = {"max_tokens": 1024} if api == "anthropic" else {}
+    messages = [{"role": "user", "content": said}]
+    return json.dumps({"model": model, "messages": messages, **limit, "stream": stream}).encode()
 
 
 def answer(number: int) -> bytes:
@@ -74,6 +74,6 @@ def number_of(request_body: bytes) -> int:
 
 
 def text_of(answer_body: bytes) -> bytes:
-    """The text in JSON, server-sent events or NDJSON of either API. Escapes are left as they
+    """The text in JSON, server-sent events or NDJSON of every API. Escapes are left as they
     are."""
     return b"".join(_TEXT.findall(answer_body))

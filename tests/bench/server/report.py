@@ -11,6 +11,7 @@ from tests.bench.server.contestants import (
     HTTPX,
     LITELLM,
     LITELLM_OLDER,
+    ORCH_ANTHROPIC,
     ORCH_PINNED,
     ORCH_ROUTED,
     UPSTREAM,
@@ -65,6 +66,11 @@ class Figures:
                 for value, other in zip(self.each(name, cell, "per_s"), best, strict=False)
             ]
         )
+
+    def cpu_ratio(self, name: str, cell: Cell, other: str) -> Spread:
+        """CPU of a request relative to another server's in the same round."""
+        pairs = zip(self.each(name, cell, "cpu"), self.each(other, cell, "cpu"), strict=False)
+        return Spread.of([own / its for own, its in pairs])
 
     def errors(self) -> list[str]:
         """The errors of each server."""
@@ -184,6 +190,17 @@ def goals(figures: Figures) -> list[Goal]:
                 wish, figures.added(ORCH_ROUTED, MANY, "p99"), " ms", min(tails) / 5, at_least=False
             )
         )
+    found += [
+        Goal(
+            f"Anthropic's API, {'streamed' if cell.stream else 'in one piece'}, at 32: CPU of a"
+            " request, of OpenAI's",
+            figures.cpu_ratio(ORCH_ANTHROPIC, cell, ORCH_PINNED),
+            "x",
+            1.1,
+            at_least=False,
+        )
+        for cell in (MANY, STREAM_MANY)
+    ]
     for name in (ORCH_PINNED, ORCH_ROUTED):
         found.append(
             Goal(
