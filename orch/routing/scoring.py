@@ -63,7 +63,7 @@ class ScoringContext(NamedTuple):
         shares = type_shares(classification)
         pace = pace or MachinePace.of([state for state in states if not state.unavailable])
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
-        if all(
+        if floor and all(
             is_below_floor(state, shares, floor) for state in able if not state.spec.last_resort
         ):
             floor = 0.0
@@ -169,8 +169,9 @@ def has_enough_grades(state: ModelState) -> bool:
 def floor_rating(state: ModelState, shares: TypeShares) -> float:
     """The quality that a floor is compared with, 0 to 10 on the scale of ratings: measured if
     enough was graded, else the prior."""
-    measured = state.estimate if has_enough_grades(state) else None
-    quality = measured.mean if measured else prior_quality(state, shares)
+    estimate = state.estimate
+    is_measured = estimate is not None and estimate.n >= MIN_GRADES
+    quality = estimate.mean if estimate and is_measured else prior_quality(state, shares)
     return quality * 10 + (state.prior.floor_gap if state.prior else 0.0)
 
 

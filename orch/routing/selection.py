@@ -54,10 +54,11 @@ def pin_model(
 ) -> tuple[Order, tuple[str, ...]]:
     """The model of that name first, then the models that may answer if it fails; and warnings.
     Raises OrchError for an unknown name and for a model that can't take the task."""
-    state = find_model(name, [states[c.key] for c in candidates])
+    by_key = {candidate.key: candidate for candidate in candidates}
+    state = find_model(name, [states[key] for key in by_key])
     if state is None:
         raise unknown_model_error(inventory, name) from inventory.loading
-    pinned = next(c for c in candidates if c.key == state.key)
+    pinned = by_key.pop(state.key)
     warnings: tuple[str, ...] = ()
     if pinned.eliminated_code in _OVERRIDABLE:
         if pinned.eliminated_code == "memory":
@@ -67,7 +68,7 @@ def pin_model(
     if pinned.eliminated:
         raise pinned_model_error(pinned, states, inventory)
     pinned = with_reasons(pinned, Reason("named"), *remote_reasons(pinned.remote_host))
-    others = (c for c in candidates if not c.eliminated and c.key != pinned.key)
+    others = [candidate for candidate in by_key.values() if not candidate.eliminated]
     return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings
 
 
