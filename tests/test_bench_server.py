@@ -4,11 +4,14 @@ load understand each other."""
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.peak_memory import MeasuredProcess
 from tests.bench.server.figures import Spread, percentile
 from tests.bench.server.held import Checker, Plan, held
 from tests.bench.server.http1 import Response, chunk, post, request_in
@@ -161,3 +164,27 @@ def test_a_soak_fails_by_growth_by_files_by_rows_and_by_what_is_left() -> None:
     good.memory += [20] * 4
     good.files.append(7)
     assert len(failures(good, 2)) == 3
+
+
+# ---------------------------------------------------------------- peak memory
+
+MB = 1_000_000
+
+
+def measure(code: str) -> tuple[int, int]:
+    process = MeasuredProcess([sys.executable, "-S", "-c", code], os.environ)
+    process.stdout.read()
+    return process.wait()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="needs posix_spawn")
+def test_the_peak_is_the_programs_own_and_not_its_starters() -> None:
+    own = bytearray(200 * MB)  # this process is larger than what it starts
+    assert measure("pass")[1] < 100 * MB
+    assert len(own) == 200 * MB
+    assert measure(f"x = bytearray({150 * MB})")[1] > 150 * MB
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="needs posix_spawn")
+def test_the_exit_code_is_the_programs() -> None:
+    assert measure("raise SystemExit(7)")[0] == 7

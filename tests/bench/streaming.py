@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.peak_memory import MeasuredProcess
 from tests.support.fake_ollama import FakeModel, FakeOllama
-from tests.support.peak_memory import MeasuredProcess
 
 WORD = "word "
 SHORT, LONG = 2_000, 40_000
