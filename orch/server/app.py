@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from orch.config.version import VERSION
@@ -97,7 +97,16 @@ class _ErrorAsJson:
 async def _http_exception(request: Request, error: Exception) -> Response:
     """Renders 404 and 405 in the format of the path's API."""
     assert isinstance(error, HTTPException)
-    return _missing_route(request.scope, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request.url.path))
+    return _missing_route(request.scope, error.status_code, headers)
+
+
+def _methods(path: str) -> list[str]:
+    """The methods of a path, for each of which Starlette has a route of its own."""
+    methods = {route.method for route in ROUTES if compile_path(route.path)[0].match(path)}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _missing_route(scope: Scope, status: int, headers: Mapping[str, str] | None = None) -> Response:

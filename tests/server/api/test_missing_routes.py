@@ -39,3 +39,18 @@ def test_any_other_path_is_only_named() -> None:
 def test_no_route_is_called_missing() -> None:
     missing = {f"{prefix}{name}" for prefix, hints in HINTS.items() for name in hints}
     assert missing & {"/".join(route.path.split("/")[:3]) for route in ROUTES} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/messages", "POST"),
+        ("/v1/models/a/b", "GET, HEAD"),
+        ("/api/blobs/sha256:0", "HEAD, POST"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_those_that_there_are(
+    url: str, path: str, methods: str
+) -> None:
+    response = httpx.put(url + path)
+    assert (response.status_code, response.headers["allow"]) == (405, methods)

@@ -56,6 +56,10 @@ MEANT: dict[str, list[Any]] = {
         [{"role": "user", "content": "hi"}],
         [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
     ],
+    "system": ["be brief", [{"type": "text", "text": "be brief"}]],
+    "thinking": [{"type": "enabled", "budget_tokens": 1024}, {"type": "disabled"}],
+    "stop_sequences": [["END"]],
+    "max_tokens": [-1, 0, 9],
     "prompt": ["hi"],
     "input": ["hi", ["one", "two"], [{"role": "user", "content": "hi"}]],
     "stream": [True, False],
@@ -197,14 +201,20 @@ def check(path: str, status: int, kind: str, body: bytes) -> None:
     elif kind.startswith(("text/event-stream", "application/x-ndjson")):
         assert is_whole(path, body) or b'"unable"' in body, body[-1000:]
     else:
-        assert (path in ("/", "/metrics"), kind.startswith("text/plain")) == (True, True)
+        is_empty = path in ("/api/copy", "/api/delete") and body == b""
+        is_text = path in ("/", "/metrics") and kind.startswith("text/plain")
+        assert is_empty or is_text
 
 
 def in_own_form(path: str, body: dict[str, Any]) -> bool:
-    """Whether an error has the form of OpenAI, Ollama or orch."""
+    """Whether an error has the form of OpenAI, Anthropic, Ollama or orch."""
     error = body["error"]
+    if path.startswith("/v1/messages"):
+        texts = {type(error[name]) for name in ("message", "type")}
+        return (body["type"], texts) == ("error", {str}) and error["message"] != ""
     if path.startswith("/api/"):
-        return body.keys() == {"error"} and isinstance(error, str) and error != ""
+        # where to sign in, which Ollama tells of an account
+        return body.keys() - {"signin_url"} == {"error"} and isinstance(error, str) and error != ""
     message = error["message"] != "" and {type(error[name]) for name in ("message", "code")} == {
         str
     }
@@ -221,6 +231,10 @@ def is_whole(path: str, body: bytes) -> bool:
     last = json.loads(lines[-1].removeprefix(b"data: "))
     if path == "/v1/responses":
         return last["type"] in ("response.completed", "response.incomplete")
+    if path == "/v1/messages":
+        return bool(last["type"] == "message_stop")
+    if path in ("/api/pull", "/api/push", "/api/create"):
+        return bool(last.keys() & {"status", "error"})
     if path.startswith("/api/"):
         return last["done"] is True
     return last["type"] == "done" or (
@@ -279,7 +293,9 @@ RUBBISH = {
     "an answer to no call": b'{"messages": [{"role": "tool", "content": "x", "tool_call_id": {}}]}',
 }
 POSTS = [
-    entry.path.format(name="search", run_id="last") for entry in ROUTES if entry.method == "POST"
+    entry.path.format(name="search", run_id="last", digest=f"sha256:{'0' * 64}")
+    for entry in ROUTES
+    if entry.method == "POST"
 ]
 
 
