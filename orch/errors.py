@@ -47,6 +47,7 @@ RUN_CODES = {
     "server_error": "all_failed",
     "rejected": "unable",
     "bad_option": "bad_input",
+    "bad_input": "bad_input",
     "denied": "all_failed",
     "content_filter": "all_failed",
     "bad_response": "all_failed",

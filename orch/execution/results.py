@@ -163,7 +163,9 @@ def all_failed_error(
     the visible text can't be taken back."""
     last, code = attempts[-1], "all_failed" if visible_text else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
-    if len(attempts) > 1:
+    if {each.code for each in attempts} == {"bad_input"}:  # no server was asked
+        message = "; ".join(dict.fromkeys(each.message for each in attempts))
+    elif len(attempts) > 1:
         names = display_names(each.key for each in attempts)
         reasons = "; ".join(f"{names[each.key]}: {each.message}" for each in attempts)
         message = f"every model that was asked failed: {reasons}"
@@ -184,6 +186,8 @@ def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
         from orch.providers.hints import DENIED_HINT  # only where a run failed
 
         return DENIED_HINT
+    if last.code == "bad_input":
+        return "send each image as a data: URL with base64, and everything else as text"
     if last.code == "empty":
         return "-m MODEL asks another model; -o max_tokens=N allows more, where it was cut"
     return _HINTS.get(code, "orch health shows what is wrong")

@@ -25,10 +25,11 @@ def next_candidates(
 ) -> list[Candidate]:
     """The candidates that are still worth a call, in order.
 
-    Where a provider can't be reached or has no free slot, its other models are skipped: a call
-    would only take time. A rate-limited model that was called once comes again if it is the last.
+    Where a provider can't be reached, has no free slot or has no form for a message, its other
+    models are skipped: a call would only take time. A rate-limited model that was called once
+    comes again if it is the last.
     """
-    if failure.code in ("connect", "busy"):
+    if failure.code in ("connect", "busy", "bad_input"):
         return [
             other
             for other in queue

@@ -118,7 +118,7 @@ def _text(part: dict[str, Any]) -> str:
     text = part.get("text", part.get("refusal"))
     if text is None:
         raise ProviderError(
-            "rejected",
+            "bad_input",
             "Ollama takes text and images, and the message contains a part of type"
             f" {part.get('type')}",
         )
@@ -136,7 +136,7 @@ def _base64(url: str) -> str:
     if head or not (url.startswith("data:") or "://" in url[:20]):
         return data
     raise ProviderError(
-        "rejected", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing"
+        "bad_input", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing"
     )
 
 

@@ -32,6 +32,7 @@ from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import (
+    asks_for_thinking,
     ollama_think,
     reduce_thinking,
     reduced_thinking_notice,
@@ -45,6 +46,8 @@ UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
 _TOP_LEVEL = ("think", "keep_alive", "logprobs", "top_logprobs")
 """Options that Ollama reads beside `options`, not in it."""
+_TRANSLATED = ("reasoning_effort", "thinking")
+"""Fields of other APIs that become `think`."""
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
@@ -148,7 +151,9 @@ class OllamaClient:
         effort = options.pop("reasoning_effort", extra.get("reasoning_effort"))
         if effort is not None:
             fields["think"] = ollama_think(effort)
-        fields |= {key: value for key, value in extra.items() if key != "reasoning_effort"}
+        if "thinking" in extra:
+            fields.setdefault("think", asks_for_thinking(extra["thinking"]))
+        fields |= {key: value for key, value in extra.items() if key not in _TRANSLATED}
         if self._keep_alive is not None:
             fields.setdefault("keep_alive", _keep_alive(self._keep_alive))
         return fields

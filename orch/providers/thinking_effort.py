@@ -17,6 +17,13 @@ _UNSUPPORTED = "does not support thinking"
 says that the value is not supported."""
 
 
+def asks_for_thinking(value: Any) -> bool:
+    """Whether a value of `think`, `reasoning_effort` or `thinking` asks for thinking; the last is
+    an object, such as `{"type": "enabled"}`."""
+    kind = value.get("type") if isinstance(value, dict) else value
+    return kind not in NO_THINKING_VALUES and kind != "disabled"
+
+
 def ollama_think(reasoning_effort: Any) -> Any:
     """Converts OpenAI's reasoning_effort to Ollama's `think`."""
     return _OLLAMA_EFFORTS.get(str(reasoning_effort), reasoning_effort)

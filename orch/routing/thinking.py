@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from orch.providers.thinking_effort import CANNOT_THINK, NO_THINKING_VALUES
+from orch.providers.thinking_effort import CANNOT_THINK, asks_for_thinking
 from orch.routing.model_state import ModelState
 from orch.text.prompt import Task
 
-THINKING_FIELDS = ("think", "reasoning_effort")
-"""Ollama's field (true, false or a degree) and OpenAI's. No model fails for them."""
+THINKING_FIELDS = ("think", "reasoning_effort", "thinking")
+"""Ollama's field (true, false or a degree), OpenAI's, and Anthropic's, which other servers have
+too. No model fails for them."""
 
 
 def cannot_think(state: ModelState) -> bool:
@@ -33,5 +34,5 @@ def supported_fields(fields: dict[str, Any], state: ModelState) -> dict[str, Any
     return {
         name: value
         for name, value in fields.items()
-        if name not in THINKING_FIELDS or value in NO_THINKING_VALUES
+        if name not in THINKING_FIELDS or not asks_for_thinking(value)
     }

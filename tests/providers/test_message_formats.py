@@ -125,7 +125,7 @@ def test_an_image_url_is_rejected(url: str, form: str) -> None:
     )
     with pytest.raises(ProviderError, match="base64 only") as caught:
         to_ollama_messages(given)
-    assert caught.value.code == "rejected"
+    assert caught.value.code == "bad_input"
 
 
 def test_a_part_that_is_neither_text_nor_image_is_rejected() -> None:

@@ -321,8 +321,9 @@ def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     is_limited = error.code == "busy" or (bool(codes) and codes <= {"busy", "rate_limited"})
     if is_limited:
         headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    status = http_error("busy" if is_limited else error.code).status
-    return with_warning_headers(json_response(envelope(error), headers, status), error.warnings)
+    row = http_error("busy" if is_limited else error.code)
+    headers |= {name.decode(): value.decode() for name, value in row.headers}
+    return with_warning_headers(json_response(envelope(error), headers, row.status), error.warnings)
 
 
 def error_headers(error: OrchError) -> dict[str, str]:

@@ -45,6 +45,9 @@ _OWNER_ONLY = (
 )
 _BEARER: _Headers = ((b"www-authenticate", b"Bearer"),)
 _RETRY_SOON: _Headers = ((b"retry-after", b"1"),)
+_NO_RETRY: _Headers = ((b"x-should-retry", b"false"),)
+"""For what does not go away by itself: OpenAI's and Anthropic's clients would ask again in silence
+at any 409 and 5xx."""
 
 ERRORS = {
     # a run or a request that failed: `error.code` of an OrchError
@@ -57,16 +60,16 @@ ERRORS = {
     "unable": HttpError(400, FAILED),
     "model_not_found": HttpError(404, INVALID),
     "not_found": HttpError(404, INVALID),
-    "another": HttpError(409, FAILED),
+    "another": HttpError(409, FAILED, headers=_NO_RETRY),
     "too_large": HttpError(413, FAILED),
     "busy": HttpError(429, LIMITED),
     "interrupted": HttpError(499, FAILED),
     "reader_gone": HttpError(499, FAILED),
     "all_failed": HttpError(502, FAILED),
-    "no_provider": HttpError(503, FAILED),
+    "no_provider": HttpError(503, FAILED, headers=_NO_RETRY),
     "terminated": HttpError(503, FAILED),
     "locked": HttpError(503, FAILED),
-    "unreachable": HttpError(503, FAILED),
+    "unreachable": HttpError(503, FAILED, headers=_NO_RETRY),
     "timeout": HttpError(504, FAILED),
     # a request that the guard refuses, or a response that it ends
     "log_in": HttpError(303, INVALID, "log in to see this page"),

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 MAX_MESSAGES = 4_096
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
+TokenLimit = Annotated[int, Field(gt=-(2**31), lt=2**31)]
+"""The most tokens of an answer; 0 and less set no limit, as at Ollama and LM Studio."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -119,8 +121,8 @@ class ChatCompletionRequest(PassthroughModel):
     messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
@@ -141,7 +143,7 @@ class CompletionRequest(PassthroughModel):
     echo: UnsupportedInChat = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Count | None = None
+    max_tokens: TokenLimit | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
@@ -168,7 +170,7 @@ class ResponsesRequest(PassthroughModel):
     input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
     stream: StrictBool | None = None
-    max_output_tokens: Count | None = None
+    max_output_tokens: TokenLimit | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
