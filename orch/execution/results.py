@@ -11,6 +11,7 @@ from orch.config.spec import ModelSpec
 from orch.errors import OrchError, run_code
 from orch.execution.attempt import ModelCall
 from orch.execution.events import RunWarning
+from orch.execution.serialize import stored_response
 from orch.routing.router import Plan
 from orch.routing.wording import reason_text
 from orch.storage.journal import RunRecord
@@ -262,7 +263,8 @@ def build_record(
     """The journal's row: of the `result` if there is one, else of what came before the `error`."""
     timing, last = state.timing, state.attempts[-1] if state.attempts else None
     answer = result.response.content if result else error.partial if error else ""
-    task, text, messages = _recorded_task(state, has_answer=bool(answer))
+    stored = stored_response(state.task.stored_response, result)
+    task, text, messages = _recorded_task(state, has_answer=bool(answer) or stored is not None)
     decision = result.decision if result else state.plan.decision if state.plan else None
     key = last.key if last else decision.key if result and decision else None
     return RunRecord(
@@ -283,6 +285,7 @@ def build_record(
         session=task.session,
         alternative_to=task.alternative_to,
         client=task.client,
+        response=stored,
         remember=remember,
         error_code=error.code if error else None,
         error=error.message if error else None,

@@ -82,3 +82,14 @@ def _decision_fields(decision: Decision) -> dict[str, Any]:
         "provider": decision.provider,
         "decision": decision_to_dict(decision),
     }
+
+
+def stored_response(
+    fields: dict[str, Any] | None, result: RunResult | None
+) -> dict[str, Any] | None:
+    """What the journal stores beside the text of an answer that its client may refer to: `fields`
+    of the task, and of the response; None if it may not, or if there is no answer."""
+    if fields is None or result is None:
+        return None
+    calls, reason = list(result.response.tool_calls), result.response.finish_reason
+    return {**fields, "tool_calls": calls, "finish_reason": reason}

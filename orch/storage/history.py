@@ -246,8 +246,9 @@ def is_turn(row: Mapping[str, Any]) -> bool:
 
 
 def decode_run(row: Row) -> Row:
-    """A row of `runs` with its messages and decision parsed from JSON."""
+    """A row of `runs` with its messages, decision and response parsed from JSON."""
     parsed = {
-        name: json.loads(row[name]) if row[name] else None for name in ("messages", "decision")
+        name: json.loads(row[name]) if row.get(name) else None
+        for name in ("messages", "decision", "response")
     }
     return {**row, **parsed}

@@ -29,7 +29,7 @@ JOURNAL_ID_FACT = "journal_id"
 
 class RunRecord(NamedTuple):
     """Everything the journal stores of one run. `at` is seconds since the epoch; `alternative_to`
-    is the run to whose task this is another answer."""
+    is the run to whose task this is another answer; `response` see `storage.responses`."""
 
     run_id: str
     at: float
@@ -59,6 +59,7 @@ class RunRecord(NamedTuple):
     total_s: float | None = None
     config_hash: str | None = None
     client: str = ""
+    response: dict[str, Any] | None = None
 
 
 class Journal:
@@ -145,13 +146,8 @@ class Journal:
     def _run_row(self, run: RunRecord) -> dict[str, Any]:
         row = {name: getattr(run, name) for name in RunRecord._fields if name != "attempts"}
         messages = [message for message in run.messages if message.get("role") != "system"]
-        texts = {
-            "task": run.task,
-            "system": run.system,
-            "answer": run.answer,
-            "messages": messages or None,
-            "error": run.error,
-        }
+        own = {name: getattr(run, name) for name in ("task", "system", "answer", "error")}
+        texts = {**own, "messages": messages or None, "response": run.response}
         clean = {name: self._redactor.redact_all(text) for name, text in texts.items()}
         redacted = int(clean != texts)
         if self.mode == "meta":
@@ -163,6 +159,7 @@ class Journal:
             "session": self._redactor.redact_name(run.session),
             "model": self._redactor.redact(run.model or "") or None,
             "messages": _to_json(clean["messages"]) if clean["messages"] else None,
+            "response": _to_json(clean["response"]) if clean["response"] else None,
             "decision": _to_json(self._redact_decision(run.decision)) if run.decision else None,
             "redacted": redacted,
             "remember": int(run.remember),

@@ -71,4 +71,6 @@ MIGRATIONS = (
         AND rtrim(session, '0123456789abcdef') != session
         AND substr(rtrim(session, '0123456789abcdef'), -1) = '/';
     """,
+    # of an answer that its client may refer to by its id: JSON, without what other columns have
+    "ALTER TABLE runs ADD COLUMN response TEXT;",
 )

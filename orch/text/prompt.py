@@ -132,6 +132,8 @@ class Task:
     affinity: str = ""
     """A key shared by the requests of one conversation, if it is not a session of orch."""
     client: str = ""
+    stored_response: dict[str, Any] | None = None
+    """What the journal keeps of the answer so that the client may refer to it by its id."""
     batch: bool = False
     """Whether it may wait behind interactive tasks."""
     loaded: bool = False

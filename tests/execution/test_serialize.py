@@ -11,6 +11,7 @@ from orch.execution.serialize import (
     error_to_json,
     fallback_model_names,
     result_to_json,
+    stored_response,
 )
 from orch.orchestrator import build_task
 from orch.types import ModelKey
@@ -34,6 +35,17 @@ async def test_a_result_has_the_fields_of_the_contract(ollama: FakeOllama) -> No
     }
     assert keys_of(document["timing"]) == {"ttft_s", "total_s", "load_s"}
     assert document["answer"] == "Hello world"
+
+
+async def test_what_is_stored_of_a_response_has_its_calls_and_its_end(ollama: FakeOllama) -> None:
+    async with Orchestrator() as orchestrator:
+        result = await orchestrator.execute(TASK)
+    assert stored_response({"metadata": {}}, result) == {
+        "metadata": {},
+        "tool_calls": [],
+        "finish_reason": "stop",
+    }
+    assert stored_response(None, result) is stored_response({}, None) is None
 
 
 async def test_a_decision_has_no_answer(ollama: FakeOllama) -> None:

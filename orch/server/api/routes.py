@@ -21,7 +21,13 @@ from orch.server.api.ollama import generate as ollama_generate
 from orch.server.api.ollama import management as ollama_management
 from orch.server.api.ollama import models as ollama_models
 from orch.server.api.ollama import schemas as ollama_schemas
-from orch.server.api.openai import chat, completions, embeddings, responses
+from orch.server.api.openai import (
+    chat,
+    completions,
+    embeddings,
+    responses,
+    stored_responses,
+)
 from orch.server.api.openai import models as openai_models
 from orch.server.api.openai import schemas as openai_schemas
 
@@ -64,6 +70,14 @@ ROUTES: tuple[ApiRoute, ...] = (
     ),
     ApiRoute(
         "POST", "/v1/responses", responses.responses, openai_schemas.ResponsesRequest, _RUN_HEADERS
+    ),
+    ApiRoute("GET", "/v1/responses/{response_id}", stored_responses.get_response),
+    ApiRoute("DELETE", "/v1/responses/{response_id}", stored_responses.delete_response),
+    ApiRoute(
+        "GET",
+        "/v1/responses/{response_id}/input_items",
+        stored_responses.list_input_items,
+        query=("limit", "order", "after"),
     ),
     ApiRoute(
         "POST", "/v1/embeddings", embeddings.create_embeddings, openai_schemas.EmbeddingsRequest

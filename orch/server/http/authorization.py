@@ -31,6 +31,9 @@ ROUTE_ACCESS: dict[str, Access] = {
     "POST /v1/chat/completions": "identified",
     "POST /v1/completions": "identified",
     "POST /v1/responses": "identified",
+    "GET /v1/responses/{response_id}": "identified",
+    "DELETE /v1/responses/{response_id}": "identified",
+    "GET /v1/responses/{response_id}/input_items": "identified",
     "POST /v1/messages": "identified",
     # the journal, memory, statistics and settings, and what changes them
     "POST /orch/run": "owner",
@@ -71,9 +74,7 @@ ROUTE_ACCESS: dict[str, Access] = {
     "POST /logout": "identified",
 }
 _PREFIX_ACCESS: dict[str, Access] = {
-    route[: route.index("{")]: access
-    for route, access in ROUTE_ACCESS.items()
-    if route.endswith(":path}")
+    route[: route.index("{")]: access for route, access in ROUTE_ACCESS.items() if "{" in route
 }
 
 

@@ -58,6 +58,7 @@ ERRORS = {
     "not_kept": HttpError(400, FAILED),
     "remote": HttpError(400, FAILED),
     "unable": HttpError(400, FAILED),
+    "previous_response_not_found": HttpError(400, INVALID),
     "model_not_found": HttpError(404, INVALID),
     "not_found": HttpError(404, INVALID),
     "another": HttpError(409, FAILED, headers=_NO_RETRY),

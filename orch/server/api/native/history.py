@@ -33,7 +33,7 @@ def _list(history: History, since: float, limit: int) -> bytes:
     """Serializes row by row: a thousand long answers in one call would block the interpreter
     meanwhile."""
     rows = (
-        {name: row[name] for name in row if name not in ("messages", "decision")}
+        {name: row[name] for name in row if name not in ("messages", "decision", "response")}
         for row in history.runs(since, limit)
     )
     return b'{"v":1,"runs":[' + b",".join(map(to_json, rows)) + b"]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class OutputItems:
         self.items: list[Item] = []
         """Those that are whole."""
         self._run_id, self._members, self._kind, self._text = run_id, members, "", StringIO()
+        self._counts, self._id = Counter[str](), ""
 
     def add(self, event: RunEvent) -> Iterator[Event]:
         """The events of Responses for an event of the run."""
@@ -74,6 +76,7 @@ class OutputItems:
 
     def _opened(self, kind: str) -> Iterator[Event]:
         self._kind, self._text = kind, StringIO()
+        self._id = self._new_id(ITEM_KINDS[kind].prefix)
         yield {
             "type": "response.output_item.added",
             "output_index": len(self.items),
@@ -110,22 +113,25 @@ class OutputItems:
     @property
     def _place(self) -> dict[str, Any]:
         return {
-            "item_id": self._name(ITEM_KINDS[self._kind].prefix),
+            "item_id": self._id,
             "output_index": len(self.items),
             "content_index": 0,
         }
 
-    def _name(self, prefix: str) -> str:
-        return f"{prefix}_{self._run_id}_{len(self.items)}"
+    def _new_id(self, prefix: str) -> str:
+        """Counts the items of one kind, so that a stored answer gets the same ids without its
+        reasoning."""
+        self._counts[prefix] += 1
+        return f"{prefix}_{self._run_id}_{self._counts[prefix] - 1}"
 
     def _item(self, content: list[dict[str, Any]], status: str) -> Item:
         kind = ITEM_KINDS[self._kind]
-        return {"id": self._name(kind.prefix), **kind.fields, "status": status, "content": content}
+        return {"id": self._id, **kind.fields, "status": status, "content": content}
 
     def _called(self, tool_call: dict[str, Any]) -> Iterator[Event]:
         """A tool call arrives whole."""
-        call = to_openai_calls([tool_call], self._run_id, len(self.items))[0]
-        arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
+        call = to_openai_calls([tool_call], self._run_id, self._counts["fc"])[0]
+        arguments, index, name = call["function"]["arguments"], len(self.items), self._new_id("fc")
         item = {
             "id": name,
             "type": "function_call",
@@ -152,11 +158,31 @@ class OutputItems:
 
 def output_items(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
     """The items of a finished run; `members` as in `FunctionTools`."""
-    response, output = result.response, OutputItems(result.run_id, members)
-    events: list[RunEvent] = [Thinking(response.thinking)] if response.thinking else []
-    events += [Content(response.content)] if response.content else []
-    events += map(ToolCall, response.tool_calls)
+    response = result.response
+    return _whole_items(
+        OutputItems(result.run_id, members),
+        [Thinking(response.thinking)] if response.thinking else [],
+        response.content,
+        response.tool_calls,
+        is_cut=response.finish_reason == "length",
+    )
+
+
+def stored_items(run_id: str, content: str, calls: Sequence[Item], *, is_cut: bool) -> list[Item]:
+    """The items of a stored answer, which has no reasoning."""
+    return _whole_items(OutputItems(run_id, {}), [], content, calls, is_cut=is_cut)
+
+
+def _whole_items(
+    output: OutputItems,
+    first: list[RunEvent],
+    content: str,
+    calls: Sequence[Item],
+    *,
+    is_cut: bool,
+) -> list[Item]:
+    events = [*first, *([Content(content)] if content else []), *map(ToolCall, calls)]
     for event in events:
         list(output.add(event))
-    list(output.close("incomplete" if response.finish_reason == "length" else "completed"))
+    list(output.close("incomplete" if is_cut else "completed"))
     return output.items

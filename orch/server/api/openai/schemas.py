@@ -164,7 +164,7 @@ class EmbeddingsRequest(PassthroughModel):
 
 
 class ResponsesRequest(PassthroughModel):
-    """`POST /v1/responses`: stateless; each request carries its whole conversation."""
+    """`POST /v1/responses`."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -180,6 +180,10 @@ class ResponsesRequest(PassthroughModel):
     text: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     options: OllamaOptions = None
+    previous_response_id: str | None = Field(
+        None, max_length=200, description="The stored response whose conversation this continues."
+    )
     store: StrictBool | None = Field(
-        None, description="Nothing is stored under the response's name, whatever is asked."
+        None,
+        description="False keeps no response for previous_response_id; the journal has the run.",
     )

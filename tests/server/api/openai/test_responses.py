@@ -37,13 +37,6 @@ def test_a_response_contains_the_answer_and_usage(client: openai.OpenAI) -> None
     assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 3
 
 
-def test_responses_are_not_stored_and_say_so(client: openai.OpenAI) -> None:
-    answer = client.responses.create(model="auto", input=TASK, store=True, metadata={"a": "b"})
-    assert (answer.to_dict()["store"], answer.metadata) == (False, {"a": "b"})
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(answer.id)
-
-
 def test_items_reach_the_model_as_messages(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.models[CODER].capabilities = ["completion", "vision"]
     image = {"type": "input_image", "image_url": "data:image/png;base64,QUJD"}
@@ -359,7 +352,7 @@ def test_a_prompt_that_the_server_finds_too_long_fails_in_the_same_form(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"previous_response_id": "resp_1"}, "previous_response_id: orch is stateless"),
+        ({"previous_response_id": "resp_1"}, "there is no stored response 'resp_1'"),
         ({"conversation": "conv_1"}, "conversation: orch keeps no conversations"),
         ({"background": True}, "background: orch answers while the client waits"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt: orch keeps no prompt templates"),

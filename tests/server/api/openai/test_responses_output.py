@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orch.execution.events import Content, Fallback, RunEvent, Thinking, ToolCall
-from orch.server.api.openai.responses_output import OutputItems
+from orch.server.api.openai.responses_output import OutputItems, stored_items
 from orch.types import ModelKey
 
 CALL = {"function": {"name": "agents__spawn", "arguments": {"a": 1}}}
@@ -42,9 +42,9 @@ def test_thinking_text_and_calls_are_items_of_their_own_in_order() -> None:
     sent, items = built(Thinking("hm"), Content("a"), ToolCall(CALL), Content("b"))
     assert [(item["type"], item["id"]) for item in items] == [
         ("reasoning", "rs_run_0"),
+        ("message", "msg_run_0"),
+        ("function_call", "fc_run_0"),
         ("message", "msg_run_1"),
-        ("function_call", "fc_run_2"),
-        ("message", "msg_run_3"),
     ]
     finished = [event for event in sent if event["type"] == "response.output_item.done"]
     assert [event["item"] for event in finished] == items
@@ -61,6 +61,14 @@ def test_a_call_of_a_namespaced_function_has_its_name_and_namespace() -> None:
 def test_after_a_fallback_the_thoughts_begin_anew_and_the_text_goes_on() -> None:
     _, items = built(Thinking("a"), SWITCH, Thinking("b"), Content("c"), SWITCH, Content("d"))
     assert [item["content"][0]["text"] for item in items] == ["a", "b", "cd"]
+
+
+def test_a_stored_answer_has_the_ids_of_the_one_that_was_sent() -> None:
+    _, sent = built(Thinking("hm"), Content("a"), ToolCall(CALL))
+    bare = {**sent[2], "name": "agents__spawn"}
+    del bare["namespace"]
+    assert stored_items("run", "a", [CALL], is_cut=False) == [sent[1], bare]
+    assert stored_items("run", "a", [], is_cut=True)[0]["status"] == "incomplete"
 
 
 def test_an_item_that_was_cut_is_incomplete() -> None:
