@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from orch.cli.commands import launch, serve
-from tests.conftest import CODER
+from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
@@ -61,8 +61,10 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 @pytest.fixture
-def server(ollama: FakeOllama) -> Iterator[Served]:
-    """A server, with a model that has tools."""
+def server(ollama: FakeOllama, home: Path) -> Iterator[Served]:
+    """A server with a model that has tools, and memory for each."""
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
     ollama.add(FakeModel("agent:8b", capabilities=["completion", "tools"], context_length=65_536))
     with serving() as served:
         yield served

@@ -17,8 +17,6 @@ OFFERED = (AUTO, "auto:coding", "auto:speed", "auto:quality", LOADED)
 KEY_VARIABLE = "ORCH_API_KEY"
 NO_KEY = "none"
 """What a client that insists on a key sends to a server without keys."""
-UNKNOWN_CONTEXT = 1 << 20
-"""The context window by which orch says that it knows none (`routing.model_state`)."""
 MIN_ANSWER, MAX_ANSWER = 1_024, 32_000
 """Bounds of a client's answer room, in tokens."""
 
@@ -69,10 +67,11 @@ class Endpoint:
 
 
 def models_of(descriptions: Iterable[Mapping[str, Any]]) -> tuple[ClientModel, ...]:
-    """The models that can chat now, of `routing.catalog.describe`, behind the names that let orch
-    choose."""
+    """The models that can chat now, as `GET /orch/models` describes them, behind the names that let
+    orch choose."""
     usable = [each for each in descriptions if _chats(each)]
-    able = [each for each in usable if not each["last_resort"]] or usable
+    fitting = [each for each in usable if each["selectable"]]
+    able = [each for each in fitting if not each["last_resort"]] or fitting
     installed = [_model(each) for each in usable]
     auto = _auto([_model(each) for each in able])
     named = [ClientModel(name, auto.context, auto.tools, auto.images) for name in OFFERED]
@@ -91,10 +90,10 @@ def _chats(description: Mapping[str, Any]) -> bool:
 def _model(description: Mapping[str, Any]) -> ClientModel:
     """Capabilities that nothing is known of are those of a model that has tools: orch hands them
     on."""
-    window, capabilities = int(description["context_window"] or 0), description["capabilities"]
+    capabilities = description["capabilities"]
     return ClientModel(
         description["id"],
-        window if window < UNKNOWN_CONTEXT else 0,
+        description["usable_context"] or 0,
         tools=capabilities is None or "tools" in capabilities,
         images="vision" in (capabilities or ()),
     )

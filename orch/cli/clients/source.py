@@ -80,16 +80,17 @@ def endpoint_of_inventory(ctx: typer.Context) -> Endpoint:
 
     Raises ConfigError.
     """
-    from orch.routing.catalog import describe
-
-    inventory = asyncio.run(_inventory(ctx))
-    models = models_of(map(describe, inventory.states))
+    models = models_of(asyncio.run(_described(ctx)))
     return Endpoint(DEFAULT_URL, models, bool(os.environ.get(KEY_VARIABLE)))
 
 
-async def _inventory(ctx: typer.Context) -> Any:
+async def _described(ctx: typer.Context) -> list[dict[str, Any]]:
+    from orch.server.api.abilities import described_with_room
+
     async with context.open_orchestrator(ctx) as orchestrator:
-        return await orchestrator.runtime.registry.snapshot(with_unlisted=True)
+        registry = orchestrator.runtime.registry
+        everything = await registry.snapshot(with_unlisted=True)
+        return described_with_room(everything, await registry.snapshot())
 
 
 def chosen_model(endpoint: Endpoint, name: str) -> ClientModel:

@@ -3,8 +3,9 @@ have (pure)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from orch.routing.catalog import describe
 from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.registry import Inventory
 
@@ -32,25 +33,42 @@ def abilities_of_auto(inventory: Inventory) -> Abilities:
     can have in this machine's memory. Of an inventory without models that may not be chosen."""
     able = _selectable(inventory)
     capabilities = {"completion"}.union(*(abilities_of(state).capabilities for state in able))
-    contexts = (_usable_context(state, inventory.memory_bytes) for state in able)
+    contexts = (usable_context(state, inventory.memory_bytes) for state in able)
     return Abilities(sorted(capabilities - {"embedding"}), max(contexts, default=0))
+
+
+def described_with_room(everything: Inventory, choice: Inventory) -> list[dict[str, Any]]:
+    """Everything known about every model, whether `auto` may choose it, and the context that it can
+    have in this machine's memory, in tokens; None if that is unknown.
+
+    `choice` lacks the models that may not be chosen.
+    """
+    memory_bytes = everything.memory_bytes
+    selectable = {state.key for state in choice.states if is_selectable(state, memory_bytes)}
+    return [
+        {
+            **describe(state),
+            "selectable": state.key in selectable,
+            "usable_context": usable_context(state, memory_bytes) or None,
+        }
+        for state in everything.states
+    ]
 
 
 def _selectable(inventory: Inventory) -> list[ModelState]:
     """The models that can be chosen for a short task; last resorts where there are no others."""
-    able = [
-        state
-        for state in inventory.states
-        if not state.unavailable
-        and state.can_chat
-        and _fits(state, state.num_ctx, inventory.memory_bytes)
-    ]
+    able = [state for state in inventory.states if is_selectable(state, inventory.memory_bytes)]
     return [state for state in able if not state.spec.last_resort] or able
 
 
-def _usable_context(state: ModelState, memory_bytes: int | None) -> int:
+def is_selectable(state: ModelState, memory_bytes: int | None) -> bool:
+    """Whether a model can be chosen for a short task."""
+    return not state.unavailable and state.can_chat and _fits(state, state.num_ctx, memory_bytes)
+
+
+def usable_context(state: ModelState, memory_bytes: int | None) -> int:
     """The longest context that fits in memory: the window, else the longest power of two, as they
-    are chosen for a long task."""
+    are chosen for a long task; 0 if the window is unknown."""
     window = abilities_of(state).context
     if not window or _fits(state, window, memory_bytes):
         return window

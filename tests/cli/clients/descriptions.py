@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 
-def described(name: str, context: int = 32_768, *can: str, **more: Any) -> dict[str, Any]:
-    """A model that is installed, with what `routing.catalog.describe` tells of it."""
+def described(name: str, context: int | None, *can: str, **more: Any) -> dict[str, Any]:
+    """A model that is installed and fits in memory, as `GET /orch/models` describes it."""
     return {
         "id": name,
         "installed": True,
         "unavailable": None,
         "last_resort": False,
-        "context_window": context,
+        "selectable": True,
+        "usable_context": context,
         "capabilities": sorted(can) if can else None,
         **more,
     }

@@ -6,7 +6,6 @@ import pytest
 
 from orch.cli.clients import endpoint
 from orch.cli.clients.endpoint import ClientModel, Endpoint, models_of
-from orch.routing.model_state import UNKNOWN_CTX
 from orch.server.http.keys import ENV_VARIABLE
 from orch.text.requested_model import AUTO_NAMES
 from tests.cli.clients.descriptions import described
@@ -40,9 +39,15 @@ def test_without_a_model_that_has_tools_auto_holds_what_the_longest_holds() -> N
 
 
 def test_a_model_of_which_nothing_is_known_may_have_tools_and_its_context_is_left_out() -> None:
-    models = by_name(described("served", UNKNOWN_CTX))
+    models = by_name(described("served", None))
     assert models["served"] == ClientModel("served", 0, tools=True)
     assert models["auto"].context == 0
+
+
+def test_a_model_that_does_not_fit_in_memory_does_not_count_for_auto() -> None:
+    huge = described("huge", 131_072, *TOOLS, selectable=False)
+    models = by_name(huge, described("coder", 32_768, *TOOLS))
+    assert (models["auto"].context, models["huge"].context) == (32_768, 131_072)
 
 
 @pytest.mark.parametrize("lack", [{"installed": False}, {"unavailable": "too large"}])
@@ -75,5 +80,4 @@ def test_a_model_is_found_in_any_spelling_and_every_variant_of_auto() -> None:
 
 def test_names_and_numbers_are_those_of_the_server() -> None:
     assert set(endpoint.OFFERED) <= set(AUTO_NAMES)
-    assert endpoint.UNKNOWN_CONTEXT == UNKNOWN_CTX
     assert endpoint.KEY_VARIABLE == ENV_VARIABLE

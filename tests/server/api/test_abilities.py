@@ -12,7 +12,7 @@ import pytest
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
-from orch.server.api.abilities import abilities_of, abilities_of_auto
+from orch.server.api.abilities import abilities_of, abilities_of_auto, described_with_room
 from orch.types import Elimination
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.http_server import served
@@ -63,6 +63,20 @@ def test_what_can_not_be_chosen_does_not_count() -> None:
 def test_a_context_counts_as_far_as_it_fits_in_memory(facts: dict[str, Any], context: int) -> None:
     model = state(window=131_072, **{"size_bytes": 2 * GB, "kv_bytes_per_token": 110_000, **facts})
     assert auto(model, memory=10 * GB)[1] == context
+
+
+def test_each_model_is_described_with_the_room_that_it_has() -> None:
+    wide = state("wide:1b", 131_072, size_bytes=2 * GB, kv_bytes_per_token=110_000)
+    large = state("large:1b", 100_000, size_bytes=50 * GB)
+    pinned, untold = state("pinned:1b"), state("untold:1b", UNKNOWN_CTX, fixed_ctx=True)
+    everything = Inventory((wide, large, pinned, untold), {}, 10 * GB)
+    described = described_with_room(everything, Inventory((wide, large, untold), {}, 10 * GB))
+    assert [(each["id"], each["selectable"], each["usable_context"]) for each in described] == [
+        ("wide:1b", True, 65_536),
+        ("large:1b", False, large.num_ctx),
+        ("pinned:1b", False, 32_768),
+        ("untold:1b", True, None),
+    ]
 
 
 def test_what_is_unknown_is_left_out() -> None:

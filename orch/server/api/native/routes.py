@@ -16,7 +16,7 @@ from orch.errors import OrchError
 from orch.execution.health import run_health_checks
 from orch.execution.lifecycle import ModelLoader
 from orch.providers import BalancesLoad
-from orch.routing.catalog import describe
+from orch.server.api.abilities import described_with_room
 from orch.server.api.handler import json_response, parse_body, service_of, with_error_envelope
 from orch.server.api.native.request_checks import check_fingerprint, native_error
 from orch.server.api.native.schemas import LoadRequest, MemoryArguments
@@ -99,13 +99,14 @@ async def create_page_link(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def list_all_models(request: Request) -> Response:
-    """`GET /orch/models`: everything known about every model."""
-    inventory = await service_of(request).orchestrator.runtime.registry.snapshot(with_unlisted=True)
+    """`GET /orch/models`: everything known about every model, and what fits in memory of it."""
+    registry = service_of(request).orchestrator.runtime.registry
+    choice, everything = await registry.snapshot(), await registry.snapshot(with_unlisted=True)
     return json_response(
         {
             "v": 1,
-            "models": [describe(state) for state in inventory.states],
-            "down": dict(inventory.unreachable),
+            "models": described_with_room(everything, choice),
+            "down": dict(everything.unreachable),
         }
     )
 

@@ -37,7 +37,7 @@ def test_models_are_listed_loaded_and_unloaded(url: str, ollama: FakeOllama) -> 
     def is_loaded() -> bool:
         models = httpx.get(f"{url}/orch/models").json()["models"]
         by_name = {model["id"]: model for model in models}
-        assert CODER in by_name
+        assert by_name[CODER]["usable_context"] == 32_768
         return bool(by_name[LLAMA]["resident"])
 
     assert not is_loaded()
