@@ -20,6 +20,8 @@ class FinishedAnswer(NamedTuple):
     thinking: str
     has_tool_calls: bool
     limit: int | None = None
+    may_be_empty: bool = False
+    """Whether the caller's own limit may leave no room for an answer."""
 
     @property
     def reached_token_limit(self) -> bool:
@@ -38,11 +40,16 @@ class FinishedAnswer(NamedTuple):
         return counted is not None and counted < self.limit
 
     @property
+    def cut_by_caller(self) -> bool:
+        """Whether it ended at the caller's own limit."""
+        return self.reached_token_limit and not self.cut
+
+    @property
     def must_be_json(self) -> bool:
         """Whether JSON was requested. JSON cut at the caller's own limit is returned as is."""
         if not wants_json(self.request) or self.has_tool_calls:
             return False
-        return self.cut or not self.reached_token_limit
+        return not self.cut_by_caller
 
 
 def wants_json(request: ChatRequest) -> bool:
@@ -77,7 +84,9 @@ async def _unwrapped(text: str, schema: AnswerSchema | None, *, can_unwrap: bool
 
 
 def _check_not_empty(answer: FinishedAnswer) -> None:
-    if answer.text or answer.has_tool_calls or answer.request.raw is not None:
+    if answer.text or answer.has_tool_calls or (answer.may_be_empty and answer.cut_by_caller):
+        return
+    if answer.request.raw is not None:
         return  # nothing may be missing in a gap
     only_thoughts = " (it only thought)" if answer.thinking else ""
     cut = ", cut at its token limit" if answer.reached_token_limit else ""

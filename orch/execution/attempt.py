@@ -43,8 +43,9 @@ class ModelCall:
     """One call of a model. Iterate `events`, then read `as_attempt`.
 
     `events` raises ProviderError. `limit` is the caller's own limit of answer tokens: JSON that is
-    cut there is returned as is. With `held`, content comes as one event at the end, when the whole
-    answer can be looked at; so does text that was to be JSON and does not begin as such.
+    cut there is returned as is, and with `may_be_empty` so is an answer that it left no room for.
+    With `held`, content comes as one event at the end, when the whole answer can be looked at; so
+    does text that was to be JSON and does not begin as such.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ModelCall:
         schema: AnswerSchema | None = None,
         *,
         held: bool = False,
+        may_be_empty: bool = False,
     ) -> None:
         self.candidate, self.state, self.request = candidate, state, request
         self.reported = False
@@ -68,7 +70,7 @@ class ModelCall:
         self.first_token_at: float | None = None
         """When the first visible token came, by the performance counter."""
         self._provider, self._estimate = provider, estimate
-        self._limit, self._schema = limit, schema
+        self._limit, self._schema, self._may_be_empty = limit, schema, may_be_empty
         self._splitter = ThinkingSplitter()
         self._joiner = _joiner_of(request)
         self._held: bool | None = held or (None if wants_json(request) else False)
@@ -210,7 +212,13 @@ class ModelCall:
     def _finished(self) -> FinishedAnswer:
         has_calls = bool(self.tool_calls)
         return FinishedAnswer(
-            self.request, self.completion, self.text, self.thinking, has_calls, self._limit
+            self.request,
+            self.completion,
+            self.text,
+            self.thinking,
+            has_calls,
+            self._limit,
+            self._may_be_empty,
         )
 
     @property

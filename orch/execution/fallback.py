@@ -65,6 +65,10 @@ class FallbackChain:
                     async for event in events:
                         yield event
 
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._queue) and self._calls_left > 0
+
     # ------------------------------------------------------------ one call
 
     def _start_call(self, candidate: Candidate) -> ModelCall:
@@ -88,6 +92,7 @@ class FallbackChain:
             self._task.max_tokens,
             self._schema,
             held=run.buffered,
+            may_be_empty=self._task.allows_empty and not self._has_more,
         )
         return run.call
 
@@ -138,7 +143,7 @@ class FallbackChain:
             )
             return
         self._queue = next_candidates(self._queue, failed, failure, run.attempts, self._fits_now)
-        has_more = bool(self._queue) and self._calls_left > 0
+        has_more = self._has_more
         if not has_more or (run.visible_text and self._stops):
             raise self._all_failed(call, failure, has_more=has_more) from None
         successor = self._queue[0]

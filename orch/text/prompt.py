@@ -138,6 +138,9 @@ class Task:
     """Whether it may wait behind interactive tasks."""
     loaded: bool = False
     """Whether only loaded models may answer, if one can."""
+    allows_empty: bool = False
+    """Whether an answer that the caller's own limit of tokens cut before its first word is
+    returned as is, as model servers do, where no other model is left to be called."""
     warnings: tuple[str, ...] = ()
     """What was dropped from the request before it became a task."""
     fresh: bool = False

@@ -113,6 +113,59 @@ async def test_an_empty_answer_fails_at_any_limit(ollama: FakeOllama, fault: Fau
     ]
 
 
+LIMITS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"max_tokens": 2},
+    "/v1/messages": {"max_tokens": 2},
+    "/api/chat": {"options": {"num_predict": 2}},
+}
+
+
+def _cut_in_thought(url: str, path: str, model: str, **fields: Any) -> httpx.Response:
+    body = {"model": model, "messages": MESSAGES, "stream": False, **LIMITS[path], **fields}
+    return httpx.post(f"{url}{path}", json=body)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/v1/chat/completions", '"finish_reason":"length"'),
+        ("/v1/messages", '"stop_reason":"max_tokens"'),
+        ("/api/chat", '"done_reason":"length"'),
+    ],
+)
+def test_a_client_gets_a_thought_that_its_own_limit_cut(
+    ollama: FakeOllama, url: str, path: str, reason: str
+) -> None:
+    ollama.models[CODER].thinking = ["Let", " me", " see"]
+    answer = _cut_in_thought(url, path, CODER)
+    assert (answer.status_code, reason in answer.text) == (200, True)
+
+
+def test_a_client_gets_another_models_answer_before_a_thought_that_was_cut(
+    ollama: FakeOllama, url: str
+) -> None:
+    ollama.models[CODER].thinking = ["Let", " me", " see"]
+    ollama.models[LLAMA].reply = ["sorted"]
+    answer = _cut_in_thought(url, "/v1/chat/completions", "auto")
+    assert answer.json()["choices"][0]["message"]["content"] == "sorted"
+    assert int(answer.headers["x-orch-fallback"]) > 0
+
+
+def test_a_client_gets_no_thought_that_ended_by_itself(ollama: FakeOllama, url: str) -> None:
+    ollama.models[CODER].thinking, ollama.models[CODER].reply = ["Hm"], []
+    answer = _cut_in_thought(url, "/v1/chat/completions", CODER)
+    assert answer.status_code == 502
+
+
+async def test_a_thought_cut_at_the_callers_limit_fails_outside_the_endpoint(
+    ollama: FakeOllama,
+) -> None:
+    ollama.models[CODER].thinking = ["Let", " me", " see"]
+    async with Orchestrator() as orchestrator:
+        with pytest.raises(OrchError, match="it only thought"):
+            await orchestrator.execute(TASK, model=CODER, options={"max_tokens": 2})
+
+
 async def test_invalid_json_that_was_not_cut_fails(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [HALF], ["{}"]
     async with Orchestrator() as orchestrator:
