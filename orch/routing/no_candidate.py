@@ -42,7 +42,10 @@ def no_candidate_error(candidates: tuple[Candidate, ...], inventory: Inventory) 
             and _only_last_resorts_are_there(candidates, inventory)
         ):
             message = f"no model can take this task: {why}; and {down}"
-            return OrchError(message, inventory.start_hint, code="no_provider")
+            # the request asks for more than what is there: no client should ask again in silence
+            return OrchError(
+                message, inventory.start_hint, code="no_provider", param=_wanting_field(out)
+            )
         return OrchError(
             f"no model can take this task: {why}",
             "orch models shows what each one can do",
@@ -74,6 +77,17 @@ def no_candidate_error(candidates: tuple[Candidate, ...], inventory: Inventory) 
         " this one"
     )
     return OrchError(f"no model is installed{_elsewhere(candidates)}", hint, code="model_not_found")
+
+
+def _wanting_field(out: Sequence[Candidate]) -> str:
+    """The field of the request that asks for what a model lacks."""
+    lacking = {
+        capability
+        for c in out
+        if c.elimination is not None and c.elimination.code == "capability"
+        for capability in c.elimination.params["capabilities"]
+    }
+    return "tools" if "tools" in lacking else "messages"
 
 
 def _context_error(out: Sequence[Candidate]) -> OrchError:

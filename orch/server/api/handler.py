@@ -321,7 +321,8 @@ def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     is_limited = error.code == "busy" or (bool(codes) and codes <= {"busy", "rate_limited"})
     if is_limited:
         headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    row = http_error("busy" if is_limited else error.code)
+    asks_too_much = error.code == "no_provider" and bool(error.param)
+    row = http_error("busy" if is_limited else "unable" if asks_too_much else error.code)
     headers |= {name.decode(): value.decode() for name, value in row.headers}
     return with_warning_headers(json_response(envelope(error), headers, row.status), error.warnings)
 

@@ -52,6 +52,9 @@ def probable_path(path: str) -> str:
     """The documented path that was probably meant; empty if none is close."""
     import difflib  # only for a path without a route
 
+    parts = [part for part in path.split("/") if part]
+    if parts and _prefix_count(parts) == len(parts):
+        return "/api/tags" if parts[-1] in ("api", "ollama") else "/v1/models"
     rest = path.rstrip("/").rpartition("/")[2]
     if path.startswith("/v1/") and rest in _OLLAMA and path.count("/") == 2:
         return f"/api/{rest}"

@@ -152,3 +152,20 @@ def test_what_does_not_go_away_by_itself_is_not_asked_again(own: Write) -> None:
     with served() as url:
         answer = httpx.post(f"{url}/v1/chat/completions", json={"messages": MESSAGES})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
+
+
+def test_more_than_the_reachable_models_have_is_a_fault_of_the_request(own: Write) -> None:
+    with FakeOllama([FakeModel("last:1b")]) as server:
+        own(
+            "providers:\n  down: {kind: ollama, base_url: 'http://127.0.0.1:1'}\n"
+            f"  up: {{kind: ollama, base_url: '{server.url}'}}\n"
+            "models:\n- {id: 'real:8b', provider: down}\n"
+            "- {id: 'last:1b', provider: up, last_resort: true}\n"
+        )
+        tools = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
+        with served() as url:
+            answer = asked(url, "/v1/chat/completions", "auto", tools=tools)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "no_provider", "tools")
+    assert "it has no tools" in error["message"]
+    assert not server.chats()

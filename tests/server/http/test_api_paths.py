@@ -85,6 +85,9 @@ def test_the_known_paths_are_those_of_the_routes() -> None:
         ("/v1/chat/completion", "/v1/chat/completions"),
         ("/v1/message", "/v1/messages"),
         ("/api/ta", "/api/tags"),
+        ("/v1", "/v1/models"),
+        ("/openai/v1/", "/v1/models"),
+        ("/api/", "/api/tags"),
         ("/nothing/like/it", ""),
     ],
 )
