@@ -36,6 +36,8 @@ QUIET = {
     "check_for_update_on_startup": "false",
     # or lists of plugins are fetched from github.com and chatgpt.com at each start
     "features.plugins": "false",
+    # or a process that looks for updates stays behind
+    "features.daemon_auto_start": "false",
 }
 """What keeps Codex from sending anything elsewhere."""
 

@@ -31,7 +31,7 @@ def test_codex_asks_orch_by_responses_with_the_context_that_is_there_and_reports
         "analytics": {"enabled": False},
         "feedback": {"enabled": False},
         "check_for_update_on_startup": False,
-        "features": {"plugins": False},
+        "features": {"plugins": False, "daemon_auto_start": False},
     }
 
 
