@@ -86,9 +86,14 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "limit": {
-        "description": "Maximum number of runs, up to 1,000; default 50.",
+        "description": "Maximum number: up to 1,000 runs, default 50; up to 100 items, default 20.",
         "schema": {"type": "number"},
     },
+    "order": {
+        "description": "asc lists the oldest first; default desc.",
+        "schema": {"enum": ["asc", "desc"]},
+    },
+    "after": {"description": "The id of the item before the list.", "schema": {"type": "string"}},
     "since": {"description": "Seconds since the epoch.", "schema": {"type": "number"}},
 }
 

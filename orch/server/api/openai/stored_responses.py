@@ -15,6 +15,7 @@ from orch.server.api.handler import (
     service_of,
     with_error_envelope,
 )
+from orch.server.api.native.request_checks import number_parameter
 from orch.server.api.openai.chat import openai_error
 from orch.server.api.openai.response_fields import (
     bounded,
@@ -158,13 +159,14 @@ def _stored_response(row: Row) -> dict[str, Any]:
 def _page(items: list[dict[str, Any]], request: Request) -> dict[str, Any]:
     """The part of a list that the query asks for. Raises OrchError (`bad_input`)."""
     query = request.query_params
-    text = query.get("limit", str(DEFAULT_ITEMS))
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_ITEMS:
-        raise field_error("limit", f"must be a number from 1 to {MAX_ITEMS}")
-    ordered = items if query.get("order") == "asc" else items[::-1]
+    limit = min(max(int(number_parameter(request, "limit", DEFAULT_ITEMS)), 1), MAX_ITEMS)
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise field_error("order", "is neither asc nor desc")
+    ordered = items if order == "asc" else items[::-1]
     ids = [item["id"] for item in ordered]
     start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
-    page = ordered[start : start + int(text)]
+    page = ordered[start : start + limit]
     return {
         "object": "list",
         "data": page,

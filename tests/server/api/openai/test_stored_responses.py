@@ -163,9 +163,10 @@ def test_input_items_are_listed_page_by_page(client: openai.OpenAI) -> None:
     texts = [item.content[0].text for item in every]
     assert newest.data[0].content[0].text == "And in C?"
     assert texts == [TASK, "def f(): pass", "And in C?"]
+    wrong: Any = "sideways"
     with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.input_items.list(made.id, limit=0)
-    assert caught.value.param == "limit"
+        client.responses.input_items.list(made.id, order=wrong)
+    assert caught.value.param == "order"
 
 
 def test_a_deleted_response_is_unknown_and_its_run_stays(client: openai.OpenAI, home: Path) -> None:
