@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tests.clients.checks import EDIT, LONG_PROMPT, MADE, QUESTION, SECOND, Client, Command
+from tests.clients.checks import EDIT, LONG_PROMPT, MADE, QUESTION, SECOND, Client, Command, call
 from tests.clients.scene import ORCH, Scene
 from tests.support.fake_ollama import Json
 
 
-def _call(name: str, **arguments: object) -> Json:
-    return {"function": {"name": name, "arguments": arguments}}
+def settings_of(scene: Scene, name: str) -> str:
+    """The block that `orch config client NAME` prints."""
+    printed = scene.run([*ORCH, "config", "client", name])
+    assert printed.code == 0, printed.last_words
+    return printed.output
+
+
+def _settings_in(path: str, name: str) -> Callable[[Scene], None]:
+    """Writes that block to a file of the home."""
+
+    def prepare(scene: Scene) -> None:
+        file = scene.home / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(settings_of(scene, name))
+
+    return prepare
 
 
 def _launched(
@@ -24,10 +38,12 @@ def _launched(
     again: Sequence[str],
     edit: Sequence[str],
     stdin: Sequence[str],
+    dash: Sequence[str] = (),
     calls: Callable[[Scene], list[Json]],
 ) -> Client:
     """A client that `orch launch` starts: the words before a question, before the next one, before
-    an edit, and those with which it reads the question from stdin."""
+    an edit, and those with which it reads the question from stdin; `dash` follows the words before
+    the next one where that comes from stdin."""
     launch = [*ORCH, "launch", name, "--"]
     return Client(
         title,
@@ -38,6 +54,7 @@ def _launched(
         ],
         edit=lambda scene: Command([*launch, *edit, EDIT]),
         long=lambda scene: Command([*launch, *stdin], LONG_PROMPT),
+        again=lambda text: Command([*launch, *again, *dash], text),
         calls=calls,
     )
 
@@ -49,7 +66,7 @@ CLAUDE = _launched(
     again=["--continue", "-p"],
     edit=["--permission-mode", "acceptEdits", "-p"],
     stdin=["-p"],
-    calls=lambda scene: [_call("Write", file_path=str(scene.work / "made.txt"), content=MADE)],
+    calls=lambda scene: [call("Write", file_path=str(scene.work / "made.txt"), content=MADE)],
 )
 CODEX = _launched(
     "Codex",
@@ -58,10 +75,11 @@ CODEX = _launched(
     again=["exec", "resume", "--last"],
     edit=["exec", "--sandbox", "workspace-write"],
     stdin=["exec", "-"],
+    dash=["-"],
     calls=lambda scene: [
-        _call("exec_command", cmd=f"echo {MADE.strip()} > made.txt"),
-        _call("shell_command", command=f"echo {MADE.strip()} > made.txt"),
-        _call("shell", command=["sh", "-c", f"echo {MADE.strip()} > made.txt"]),
+        call("exec_command", cmd=f"echo {MADE.strip()} > made.txt"),
+        call("shell_command", command=f"echo {MADE.strip()} > made.txt"),
+        call("shell", command=["sh", "-c", f"echo {MADE.strip()} > made.txt"]),
     ],
 )
 OPENCODE = _launched(
@@ -71,11 +89,53 @@ OPENCODE = _launched(
     again=["run", "--continue"],
     edit=["run"],
     stdin=["run"],
-    calls=lambda scene: [_call("write", filePath=str(scene.work / "made.txt"), content=MADE)],
+    calls=lambda scene: [call("write", filePath=str(scene.work / "made.txt"), content=MADE)],
 )
-PACKAGES = {
+QWEN = Client(
+    "qwen-code",
+    prepare=_settings_in(".qwen/settings.json", "qwen"),
+    question=lambda scene: Command(["qwen", QUESTION]),
+    turns=lambda scene: [Command(["qwen", QUESTION]), Command(["qwen", "--continue", SECOND])],
+    edit=lambda scene: Command(["qwen", "--approval-mode", "auto-edit", EDIT]),
+    long=lambda scene: Command(["qwen"], LONG_PROMPT),
+    again=lambda text: Command(["qwen", "--continue"], text),
+    calls=lambda scene: [
+        call("write_file", file_path=str(scene.work / "made.txt"), content=MADE),
+    ],
+)
+CONTINUE = Client(
+    "Continue CLI",
+    prepare=_settings_in(".continue/config.yaml", "continue"),
+    question=lambda scene: Command(["cn", "-p", QUESTION]),
+    turns=lambda scene: [
+        Command(["cn", "-p", QUESTION]),
+        Command(["cn", "--resume", "-p", SECOND]),
+    ],
+    edit=lambda scene: Command(["cn", "--auto", "-p", EDIT]),
+    long=lambda scene: Command(["cn", "-p"], LONG_PROMPT),
+    again=lambda text: Command(["cn", "--resume", "-p"], text),
+    calls=lambda scene: [call("Write", filepath=str(scene.work / "made.txt"), content=MADE)],
+)
+_AIDER = ["aider", "--yes-always", "--message"]
+AIDER = Client(
+    "aider",
+    prepare=_settings_in(".aider.conf.yml", "aider"),
+    question=lambda scene: Command([*_AIDER, QUESTION]),
+    turns=lambda scene: [
+        Command([*_AIDER, QUESTION]),
+        Command([*_AIDER, SECOND, "--restore-chat-history"]),
+    ],
+    edit=lambda scene: Command([*_AIDER, EDIT]),
+    long=lambda scene: Command(
+        ["aider", "--yes-always", "--message-file", "/dev/stdin"], LONG_PROMPT
+    ),
+    reply=f"made.txt\n```\n{MADE}```\n",
+)
+NPM = {
     "claude": ("@anthropic-ai/claude-code", CLAUDE),
     "codex": ("@openai/codex", CODEX),
     "opencode": ("opencode-ai", OPENCODE),
+    "qwen": ("@qwen-code/qwen-code", QWEN),
+    "continue": ("@continuedev/cli", CONTINUE),
 }
 """By the name on the command line: the package of npm's, and the client."""

@@ -3,6 +3,7 @@ prompt that no model holds. Each returns `ok`, or what went wrong."""
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -20,12 +21,22 @@ LONG_PROMPT = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CO
 """Over twice what the model holds, at four bytes a token."""
 TIMEOUT_S = 180
 CANCEL_S = 20
+SHOWN_S = 2
+"""For some of an answer to be shown before it is cancelled."""
 TOO_LONG = re.compile(
     r"too (long|large)|context (window|length|limit)|ran out of room|exceed|tokens of context",
     re.IGNORECASE,
 )
 """How clients say that a prompt is too long, and how orch does."""
-OK = "ok"
+OK, NOT_RUN = "ok", "not run"
+LONG_TURNS = 5
+LONG_TURN = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CONTEXT // 40)
+"""A quarter of what the model holds, at four bytes a token."""
+
+
+def call(name: str, **arguments: object) -> Json:
+    """A model's call of a tool."""
+    return {"function": {"name": name, "arguments": arguments}}
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,8 @@ class Command:
 class Client:
     """A client program: how each check is put to it. `calls` are the calls by which a model would
     have it write a file, under the names of its own tools; `reply` instead, where it edits by
-    text."""
+    text. `prepare` writes its settings. `again` goes on with a conversation by what is given on
+    stdin, where it can be long."""
 
     title: str
     question: Callable[[Scene], Command]
@@ -48,6 +60,8 @@ class Client:
     edit: Callable[[Scene], Command]
     long: Callable[[Scene], Command]
     calls: Callable[[Scene], list[Json]] = lambda scene: []
+    prepare: Callable[[Scene], None] = lambda scene: None
+    again: Callable[[str], Command] | None = None
     reply: str = ""
     timeout_s: float = TIMEOUT_S
 
@@ -97,7 +111,8 @@ def _holds_both(chat: Request) -> bool:
 def check_edit(client: Client, scene: Scene) -> str:
     """The file is written as the model said."""
     scene.model.tool_calls = client.calls(scene)
-    scene.model.reply = [client.reply] if client.reply else list(ANSWER)
+    if client.reply:
+        scene.model.reply = [client.reply]
     ended = _run(client, scene, client.edit(scene))
     made = scene.work / "made.txt"
     if made.exists() and made.read_text().strip() == MADE.strip():
@@ -113,17 +128,18 @@ def check_edit(client: Client, scene: Scene) -> str:
 def check_cancel(client: Client, scene: Scene) -> str:
     """An interrupt in mid-answer reaches the model, and ends the client."""
     scene.model.reply, scene.model.chunk_delay_s = ["word "] * 10_000, 0.1
-    command = client.question(scene)
+    before, command = len(_conversations(scene)), client.question(scene)
     process = scene.start(command.words, command.stdin)
     for _ in until(time.monotonic() + client.timeout_s):
-        if _conversations(scene) or process.poll() is not None:
+        asked = _conversations(scene)[before:]
+        if asked or process.poll() is not None:
             break
-    if process.poll() is not None or not _conversations(scene):
+    if process.poll() is not None or not asked:
         return f"no request: {_failed(scene.wait(process, 0))}"
-    time.sleep(2)  # some of the answer is shown
-    process.send_signal(signal.SIGINT)
+    time.sleep(SHOWN_S)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     for _ in until(time.monotonic() + CANCEL_S):
-        if all(chat.aborted for chat in _conversations(scene)):
+        if all(chat.aborted for chat in _conversations(scene)[before:]):
             ended = scene.wait(process, CANCEL_S)
             return OK if ended.in_time else "the model was told, the client did not end"
     scene.wait(process, 0)
@@ -152,10 +168,25 @@ def check_long(client: Client, scene: Scene) -> str:
     return _failed(ended)
 
 
+def check_conversation(client: Client, scene: Scene) -> str:
+    """A conversation that grows beyond what the model holds goes on."""
+    if client.again is None:
+        return NOT_RUN
+    ended = _run(client, scene, client.question(scene))
+    for turn in range(LONG_TURNS):
+        if ended.code:
+            return f"turn {turn}: {_failed(ended)}"
+        ended = _run(client, scene, client.again(LONG_TURN))
+    if ended.code:
+        return f"the last turn: {_failed(ended)}"
+    return OK if ANSWER[0] in ended.output else f"no answer: {ended.last_words}"
+
+
 CHECKS: dict[str, Callable[[Client, Scene], str]] = {
     "question": check_question,
     "multi-turn": check_turns,
     "file edit by tools": check_edit,
     "cancel": check_cancel,
     "over-long prompt": check_long,
+    "over-long conversation": check_conversation,
 }

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def install_pypi(name: str, packages: tuple[str, ...]) -> Installed:
     folder = cache_folder() / "pypi" / name
     python, done = folder / "bin" / "python", folder / "installed"
     if not done.exists():
-        _run(["uv", "venv", "-q", "--clear", "--python", "3.12", str(folder)])
+        _run(["uv", "venv", "-q", "--clear", "--python", sys.executable, str(folder)])
         _run(["uv", "pip", "install", "-q", "--python", str(python), *packages])
         done.touch()
     code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"

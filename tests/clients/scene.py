@@ -21,12 +21,23 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 
 ROOT = Path(__file__).parents[2]
 ORCH = [sys.executable, "-c", "from orch.cli.main import main; main()"]
-CONTEXT = 49_152
+CONTEXT = 131_072
 """What the model holds, in tokens: enough for the longest instructions of an agent."""
 ANSWER = ("A mutex is a lock", " that one thread holds at a time.")
 STOP_S = 10
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that nobody is behind: a request beyond loopback fails at once."""
+
+
+class Numbered(list[str]):
+    """The chunks of an answer, with a number behind them, so that none repeats another: orch
+    takes away what repeats the beginning that a client gave."""
+
+    given = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.given += 1
+        return iter([*ANSWER, f" ({self.given})"])
 
 
 @dataclass
@@ -87,18 +98,20 @@ class Scene:
 
     def start(self, words: Sequence[str], stdin: str = "") -> subprocess.Popen[str]:
         """Starts a program as the leader of a session of its own."""
-        given = self.folder / "stdin"
-        given.write_text(stdin)
-        with given.open() as source:
+        paths = {name: self.folder / name for name in ("stdin", "stdout", "stderr")}
+        paths["stdin"].write_text(stdin)
+        with contextlib.ExitStack() as opened:
+            streams: dict[str, Any] = {
+                name: opened.enter_context(path.open("r" if name == "stdin" else "w"))
+                for name, path in paths.items()
+            }
             return subprocess.Popen(
                 words,
                 cwd=self.work,
                 env=self.environment,
-                stdin=source,
-                stdout=(self.folder / "stdout").open("w"),
-                stderr=(self.folder / "stderr").open("w"),
                 text=True,
                 start_new_session=True,
+                **streams,
             )
 
     def wait(self, process: subprocess.Popen[str], timeout_s: float) -> Ended:
@@ -142,7 +155,7 @@ def scene() -> Iterator[Scene]:
     """A scene with one model that can call tools; all of it is gone at the end of the block."""
     model = FakeModel(
         "agent:8b",
-        reply=list(ANSWER),
+        reply=Numbered(ANSWER),
         capabilities=["completion", "tools"],
         context_length=CONTEXT,
         calls_once_offered=True,
