@@ -362,7 +362,6 @@ def test_a_prompt_that_the_server_finds_too_long_fails_in_the_same_form(
             "tools.0.tools.0.name: must be a text",
         ),
         ({"text": {"format": {"type": "grammar"}}}, "text.format: "),
-        ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"input": []}, "input"),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input: contains no message"),
         ({"input": [{"type": "web_search_call"}]}, "input: contains no message"),
