@@ -29,9 +29,10 @@ TOO_LONG = re.compile(
 )
 """How clients say that a prompt is too long, and how orch does."""
 OK, NOT_RUN = "ok", "not run"
-LONG_TURNS = 5
-LONG_TURN = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CONTEXT // 40)
-"""A quarter of what the model holds, at four bytes a token."""
+LONG_TURNS = 14
+LONG_TURN = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CONTEXT // 120)
+"""A twelfth of what the model holds, at four bytes a token: Codex compacts between two turns alone,
+where nine tenths are full."""
 
 
 def call(name: str, **arguments: object) -> Json:
