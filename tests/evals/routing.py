@@ -205,7 +205,7 @@ class Frame:
     def of(cls, train: Bench, test: Bench, true_kind: Any) -> Frame:
         """The best, the cheapest and the cheap anchor by the training prompts."""
         prices, quality, n = train.costs.mean(axis=0), train.scores.mean(axis=0), len(test.texts)
-        cheap = np.where(prices <= CHEAP * prices.min(), quality, -1.0).argmax()
+        cheap = np.argmax(np.where(prices <= CHEAP * prices.min(), quality, -1.0))
         drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
         counts = np.concatenate([np.ones((1, n)), drawn]) / n
         return cls(
