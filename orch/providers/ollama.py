@@ -88,9 +88,7 @@ class OllamaClient:
         timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)
         async with aclosing(until_cut(timed, answer)) as batches:
             async for batch in batches:
-                for event in batch:
-                    if event is not None:
-                        self._remote.check_answer(request.model, event)
+                self._remote.check_events(request.model, batch)
                 if notice := reduced_thinking_notice(thinking, payload.get("think")):
                     thinking = payload.get("think")
                     yield Delta(ignored_fields=notice)

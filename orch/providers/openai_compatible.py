@@ -89,9 +89,7 @@ class OpenAIClient:
             async for batch in batches:
                 if notice := refused.take_notice():
                     yield Delta(ignored_fields=notice)
-                for event in batch:
-                    if event is not None:
-                        self._remote.check_answer(request.model, event)
+                self._remote.check_events(request.model, batch)
                 for delta in answer.add_all(batch):
                     yield delta
                 answer.raise_failure(load_stream_error)

@@ -138,6 +138,12 @@ class RemotePolicy:
         if host and not self._allows(model):
             raise ProviderError("remote", remote_reason(host), remote_host=host)
 
+    def check_events(self, model: str, events: Sequence[Mapping[str, Any] | None]) -> None:
+        """`check_answer` for the events of a stream."""
+        for event in events:
+            if event is not None and ("remote_host" in event or "remote_model" in event):
+                self.check_answer(model, event)
+
     def check_answer(self, model: str, answer: Mapping[str, Any]) -> None:
         """Raises ProviderError (`remote_answer`) if another machine answered without being
         allowed."""

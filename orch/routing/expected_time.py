@@ -20,6 +20,7 @@ GUESSED_BYTES_PER_S = 390e9
 consumer GPU does and what the shipped ratings say."""
 PREFILL_TO_DECODE = 10.0
 """Prompt tokens are processed about ten times as fast as answer tokens, until measured."""
+_NONE = (0, 0.0)
 PRIOR_ANSWERS = 5
 """The number of answers at which the measured length of a type weighs as much as `answer_tokens` of
 routing.yaml."""
@@ -163,8 +164,10 @@ def answer_tokens(state: ModelState, times: TimeContext) -> float:
     tokens = times.usual_tokens[thinks]
     if state.measured and state.measured.answers:
         usual, own = times.answers[thinks], state.measured.answers
-        counted = ((share, usual[each], *own.get(each, (0, 0.0))) for each, share in times.shares)
-        tokens = sum(share * _shrunk(as_usual, n, n * mean) for share, as_usual, n, mean in counted)
+        counted = [(share, usual[each], *own.get(each, _NONE)) for each, share in times.shares]
+        tokens = sum(
+            [share * _shrunk(as_usual, n, n * mean) for share, as_usual, n, mean in counted]
+        )
     return min(tokens, times.need.max_tokens or tokens, state.spec.max_tokens or tokens)
 
 
@@ -188,11 +191,17 @@ def _answers(
 ) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
     """Usual tokens by likely type, from routing.yaml and from measured answers: of models that do
     not think, and of those that do, whose answers are longer."""
-    usual_tokens = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
+    rules = policy.rules_of(shares)
+    usual_tokens = {
+        one[0]: float(rule.answer_tokens) for one, rule in zip(shares, rules, strict=True)
+    }
     if lengths is None:
         return usual_tokens, usual_tokens
     plain, thinking = [
-        {each: _shrunk(usual, *own.get(each, (0, 0.0))) for each, usual in usual_tokens.items()}
+        {
+            each: _shrunk(usual, *own[each]) if each in own else usual
+            for each, usual in usual_tokens.items()
+        }
         for own in lengths
     ]
     return plain, thinking

@@ -20,14 +20,20 @@ def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
     Of several models with the same name of one kind, the first that is available, else the first;
     none if one provider has several other spellings of the name.
     """
+    named = models_named(name, states)
+    return next((state for state in named if not state.unavailable), named[0]) if named else None
+
+
+def models_named(name: str, states: Iterable[ModelState]) -> list[ModelState]:
+    """The models of which `find_model` returns one, in the given order."""
     states = tuple(states)
     for spelling in (full_name, comparison_key):
         wanted = spelling(name)
         for kind in range(_KINDS_OF_NAMES):
             named = [s for s in states if wanted in map(spelling, _names(s.spec)[kind])]
             if named and (spelling is full_name or _is_unambiguous(named)):
-                return next((state for state in named if not state.unavailable), named[0])
-    return None
+                return named
+    return []
 
 
 def _is_unambiguous(states: Sequence[ModelState]) -> bool:

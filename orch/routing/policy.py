@@ -53,6 +53,11 @@ class Policy:
         """The rule of one type."""
         return self.rules.get(task_type) or _NO_RULE
 
+    def rules_of(self, shares: TypeShares) -> list[TaskTypeRule]:
+        """The rules of these types, in their order."""
+        rules = self.rules
+        return [rules.get(each) or _NO_RULE for each, _ in shares]
+
     def preference_ranks(self, task_type: TaskType) -> Mapping[str, int]:
         """The rank in `prefer`, from 1, by the model's comparison key."""
         return {} if task_type in self.ignored_preferences else _ranks(self.rule(task_type).prefer)

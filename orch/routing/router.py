@@ -3,7 +3,7 @@ no model; is given everything that it uses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, slot_request
+from orch.routing.lookup import models_named
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import no_candidate_error
 from orch.routing.policy import Policy
@@ -43,6 +44,7 @@ from orch.types import Candidate, Classification, Decision, Message, ModelKey, N
 QUICK_CHARS, QUICK_MODELS = 4_000, 32
 """A text to classify and a number of models that are ranked on the event loop: together they take
 it about 1 ms."""
+_TYPES = frozenset(TaskType)
 REAL_MODEL_ANSWERED = "real_model_answered"
 """The journal's fact that a model other than a last resort has answered on this machine."""
 
@@ -85,7 +87,8 @@ class Router:
     shipped one, which counts only while every available model is a shipped one. `feedback` holds
     the user's corrections of task types; the journal tells a session's previous turn and which
     models answered lately. `offload` runs what computes or reads the journal, so that a server
-    keeps its event loop free.
+    keeps its event loop free. `ranks_all` False leaves out of a decision the models that can't take
+    a task because it names another one; ranking them would only show them.
     """
 
     routing: Routing
@@ -100,6 +103,7 @@ class Router:
     config_hash: str
     shipped_prefer: frozenset[TaskType]
     offload: Offload = run_inline
+    ranks_all: bool = True
     _steady: SteadyStates = field(default_factory=SteadyStates)
 
     def with_weights(self, weights: Weights) -> Router:
@@ -166,14 +170,20 @@ class Router:
     ) -> _Ranking:
         """Ranks the models: at once if that reads no file and takes less than a switch of threads,
         which costs a server more than ranking a few models for a short task."""
-        if prepared is not None and self._is_quick(task, prepared, inventory):
-            return self._rank_task(task, prepared, weights, inventory)
-        return await self.offload(self._read_and_rank, task, prepared, weights, inventory)
+        named = self._named_alone(task, inventory.states)
+        if prepared is not None and self._is_quick(task, prepared, inventory, named):
+            return self._rank_task(task, prepared, weights, inventory, named)
+        return await self.offload(self._read_and_rank, task, prepared, weights, inventory, named)
 
-    def _is_quick(self, task: Task, prepared: PreparedTask, inventory: Inventory) -> bool:
+    def _is_quick(
+        self, task: Task, prepared: PreparedTask, inventory: Inventory, named: ModelKey | None
+    ) -> bool:
         is_small = len(prepared.text) <= QUICK_CHARS and len(inventory.states) <= QUICK_MODELS
         reads = bool(task.history or inventory.unreachable) or not self.journal.is_cached
-        return is_small and not reads and self.feedback.is_empty
+        if not is_small or reads:
+            return False
+        # what was graded and rated only compares models
+        return self.feedback.is_empty if named is None else not self.feedback.corrections()
 
     def _read_and_rank(
         self,
@@ -181,11 +191,12 @@ class Router:
         prepared: PreparedTask | None,
         weights: dict[str, float],
         inventory: Inventory,
+        named: ModelKey | None,
     ) -> _Ranking:
         """The same with what it reads of the journal: a server runs it in a worker thread."""
         if self.offload is not run_inline:
             self.journal.fill_cache()
-        return self._rank_task(task, prepared, weights, inventory)
+        return self._rank_task(task, prepared, weights, inventory, named)
 
     def _rank_task(
         self,
@@ -193,11 +204,16 @@ class Router:
         prepared: PreparedTask | None,
         weights: dict[str, float],
         inventory: Inventory,
+        named: ModelKey | None,
     ) -> _Ranking:
+        """Ranks every model, or `named` alone."""
         prepared, turn = prepared or prepare_task(task), self._previous_turn(task)
         classification = self._classify(task, prepared.text, turn, explained=False)
-        states = self.estimated_states(prepared.text, classification, inventory)
-        candidates = self.rank(classification, states, prepared.need, weights, inventory)
+        if named is None:
+            states = self.estimated_states(prepared.text, classification, inventory)
+        else:
+            states = self._states(inventory)
+        candidates = self.rank(classification, states, prepared.need, weights, inventory, named)
         session_model = task.stay_with or _answered_by(turn)
         return _Ranking(prepared, classification, states, candidates, session_model)
 
@@ -261,12 +277,22 @@ class Router:
 
     # ------------------------------------------------------------ ranking
 
+    def _named_alone(self, task: Task, states: Iterable[ModelState]) -> ModelKey | None:
+        """The one model that can take the task, if it names one and the others aren't shown."""
+        if self.ranks_all or task.model is None or task.may_fall_back:
+            return None
+        named = models_named(task.model, states)
+        return named[0].key if len(named) == 1 else None
+
+    def _states(self, inventory: Inventory) -> dict[ModelKey, ModelState]:
+        return self._steady.states(inventory, self.journal.timings.recent_answer_counts)
+
     def estimated_states(
         self, text: str, classification: Classification, inventory: Inventory
     ) -> dict[ModelKey, ModelState]:
         """The models of an inventory with what was learned of their quality at such a task."""
         estimates = self.estimator.estimates(text, classification.scores, inventory.states)
-        states = self._steady.states(inventory, self.journal.timings.recent_answer_counts)
+        states = self._states(inventory)
         if not estimates:
             return states
         return {key: each._replace(estimate=estimates.get(key)) for key, each in states.items()}
@@ -278,9 +304,10 @@ class Router:
         need: Need,
         weights: Mapping[str, float],
         inventory: Inventory,
+        named: ModelKey | None = None,
     ) -> tuple[Candidate, ...]:
-        """Every model as a candidate: the best first, last resorts behind the others, the
-        eliminated ones at the end."""
+        """Every model, or `named` alone, as a candidate: the best first, last resorts behind the
+        others, the eliminated ones at the end."""
         policy = Policy.from_routing(
             self.routing,
             weights,
@@ -288,9 +315,10 @@ class Router:
             max_loaded=inventory.max_loaded,
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
+        ranked = tuple(states.values()) if named is None else (states[named],)
         pace = self._steady.pace(states)
-        candidates = rank_candidates(classification, tuple(states.values()), need, policy, pace)
-        resorts = last_resort_keys(states)
+        candidates = rank_candidates(classification, ranked, need, policy, pace)
+        resorts = last_resort_keys(states) if named is None else ()
         if not resorts:
             return candidates
         return place_last_resorts(candidates, resorts, self.allows_last_resort(inventory))
@@ -311,7 +339,7 @@ class Router:
 
 def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
     kind = turn.get("task_type")
-    return TaskType(kind) if kind in tuple(TaskType) else None
+    return TaskType(kind) if kind in _TYPES else None
 
 
 def _answered_by(turn: Mapping[str, Any]) -> ModelKey | None:

@@ -5,7 +5,10 @@ means (pure)."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
+_MOST_KEPT, _KEPT_CHARS = 1_024, 200
+"""Keys that are kept, of names of usual length."""
 _DEFAULT_PREFIXES = ("library", "registry.ollama.ai/library")
 _REGISTRY = "registry.ollama.ai/"
 _SAME_HOST = {"huggingface.co/": "hf.co/"}
@@ -20,9 +23,16 @@ def full_name(name: str) -> str:
 def comparison_key(name: str) -> str:
     """A key that all spellings of one model share: `Qwen3`, `library/qwen3:latest` and
     `registry.ollama.ai/library/qwen3`. For comparison only: it is never sent or shown."""
+    return _kept_key(name) if len(name) <= _KEPT_CHARS else _key(name)
+
+
+def _key(name: str) -> str:
     key = _literal_key(name)
     # `qwen3:local` is the local `qwen3:latest`
     return f"{key.removesuffix(':local')}:latest" if key.endswith(":local") else key
+
+
+_kept_key = lru_cache(maxsize=_MOST_KEPT)(_key)
 
 
 def _literal_key(name: str) -> str:

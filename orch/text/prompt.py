@@ -158,11 +158,11 @@ class Task:
     @property
     def max_tokens(self) -> int | None:
         """The requested maximum of answer tokens."""
-        asked = (
-            self.options.get(name)
-            for name in ("max_tokens", "max_completion_tokens", "num_predict")
-        )
-        return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
+        for name in ("max_tokens", "max_completion_tokens", "num_predict"):
+            value = self.options.get(name)
+            if isinstance(value, int) and value > 0:
+                return int(value)
+        return None
 
 
 class PreparedTask(NamedTuple):
@@ -189,13 +189,10 @@ def prepare_task(task: Task) -> PreparedTask:
 
 def text_size(task: Task) -> int:
     """Characters of the task's texts and images. Cheap: nothing is copied."""
-    parts = (
-        task.text,
-        task.system_prompt or "",
-        *task.context,
-        *(text for each in task.attachments for text in (each.text, each.image)),
-    )
-    return sum(map(len, parts)) + sum(_size(message) for message in (*task.history, *task.messages))
+    parts = [task.text, task.system_prompt or "", *task.context]
+    for each in task.attachments:
+        parts += (each.text, each.image)
+    return sum(map(len, parts)) + sum(map(_size, (*task.history, *task.messages)))
 
 
 def _size(value: Any) -> int:
@@ -203,7 +200,7 @@ def _size(value: Any) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
+        return sum([len(each) if type(each) is str else _size(each) for each in value.values()])
     return sum(map(_size, value)) if isinstance(value, (list, tuple)) else 0
 
 
@@ -269,7 +266,7 @@ def message_text(message: Message) -> str:
 def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
     """What a model must offer to take the task."""
     capabilities = {"completion"}
-    if any(_images(message) for message in messages):
+    if any(map(_images, messages)):
         capabilities.add("vision")
     if task.tools:
         capabilities.add("tools")
@@ -278,7 +275,8 @@ def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
     num_ctx = task.options.get("num_ctx")
     behind_gap = task.raw.suffix if task.raw else ""
     texts = [*_counted_texts(messages), str(task.tools) if task.tools else "", behind_gap]
-    parts, fixed = [token_parts(text) for text in texts], _fixed_tokens(messages)
+    parts = [token_parts(text) if text else _NO_PARTS for text in texts]
+    fixed = _fixed_tokens(messages)
     return Need(
         prompt_tokens=fixed + sum(math.ceil(sum(each)) for each in parts),
         max_tokens=task.max_tokens,

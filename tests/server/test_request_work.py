@@ -108,6 +108,33 @@ async def test_what_is_long_or_was_taught_is_ranked_in_a_thread(
     assert work.offloaded == ["_read_and_rank"]
 
 
+async def test_what_was_rated_is_not_read_for_a_named_model(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feedback = service.orchestrator.runtime.journal.feedback
+    run = {"run_id": "r1", "task": "Sort a list", "task_type": "coding"}
+    assert feedback.set_ratings(run, {ModelKey("ollama", CODER): 1.0}, "word")
+    for _ in range(2):
+        await answer(service, "Sort a list", model=CODER)
+    work = Work(monkeypatch)
+    await answer(service, "Sort a list, please", model=CODER)
+    assert (work.offloaded, work.reads) == ([], 0)
+    await answer(service, "Sort a list, please")
+    assert work.offloaded == ["_read_and_rank"]
+
+
+async def test_only_the_model_that_may_answer_is_ranked(service: Service) -> None:
+    plan = service.orchestrator.runtime.router.plan
+    named, backed, routed = [
+        (await plan(Task(text="Sort a list", **wishes))).decision
+        for wishes in ({"model": CODER}, {"model": CODER, "fallback": True}, {})
+    ]
+    (candidate,) = named.candidates
+    assert (named.model_id, candidate.model_id, candidate.eliminated) == (CODER, CODER, None)
+    assert (named.task_type, named.confidence) == (routed.task_type, routed.confidence)
+    assert len(backed.candidates) == len(routed.candidates) > 1
+
+
 async def test_a_correction_counts_for_the_next_request(service: Service) -> None:
     journal = service.orchestrator.runtime.journal
     for _ in range(2):
@@ -140,7 +167,7 @@ def counting_calls() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
-MAX_CALLS = 1_200
+MAX_CALLS = 900
 """Calls of orch's own functions for one request with a model named, below the API. More are a
 step back: docs/benchmarks.md."""
 

@@ -79,10 +79,13 @@ def _choice_event(choice: dict[str, Any], event: Mapping[str, Any]) -> NormalEve
     body = delta or choice.get("message") or {}
     content, thinking = body.get("content"), body.get("reasoning_content") or body.get("reasoning")
     finish_reason, logprobs = choice.get("finish_reason"), choice.get("logprobs")
-    is_usual = isinstance(content, str) and delta and _has_only_content(body)
-    if is_usual and not (thinking or finish_reason or logprobs or choice.get("error")):
+    is_usual = delta and _has_only_content(body)
+    is_more = thinking or finish_reason or logprobs or choice.get("error")
+    if isinstance(content, str) and is_usual and not is_more:
         # a token; everything else takes the long way
-        return NormalEvent(parse_text(content), choice=_index(choice.get("index")))
+        index = choice.get("index")
+        text = content if content.isascii() else parse_text(content)
+        return NormalEvent(text, choice=index if isinstance(index, int) else 0)
     content, thinking = _texts(body, thinking)
     return NormalEvent(
         content or parse_text(choice.get("text")),

@@ -77,6 +77,9 @@ class EventFields:
         if data[:5] == b"data:":
             data = data[5:].lstrip()
         try:
+            if not name and data[:1] == b"{":
+                out.append(_parse(data))
+                return
             events = _parse_named(name, data) if name else parse_data(data)
             if events:
                 out += events
