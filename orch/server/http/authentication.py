@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orch.server.http.authorization import Access, required_access
 from orch.server.http.hosts import client_network
 from orch.server.http.limits import PEER_EXTENSION
-from orch.server.http.origins import is_root_text
+from orch.server.http.origins import is_own_origin, is_root_text
 from orch.server.http.peer_user import PeerIdentity, identify_user
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ class Authentication:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._origins = frozenset(origin.encode() for origin in rules.allowed_origins)
 
     async def refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """The code of the error for a client that may not make this request; empty if it may."""
@@ -85,7 +84,8 @@ class Authentication:
 
     def _session(self, headers: dict[bytes, bytes]) -> LoginSession | None:
         """The session of a cookie. Pages of other allowed origins need a key all the same."""
-        if self._rules.logins is None or headers.get(b"origin") in self._origins:
+        is_foreign = b"origin" in headers and not is_own_origin(headers)
+        if self._rules.logins is None or is_foreign:
             return None
         return self._rules.logins.session_of(headers.get(b"cookie", b""))
 

@@ -46,8 +46,7 @@ class OriginCheck:
         if host not in self._hosts and not self._is_allowed_host(host, scope):
             return "host_not_allowed"
         if b"origin" in headers:
-            own = (b"http://" + host.lower(), b"https://" + host.lower())
-            if not self.is_listed(headers) and headers[b"origin"].lower() not in own:
+            if not self.is_listed(headers) and not is_own_origin(headers):
                 return "origin_not_allowed"
         elif headers.get(b"sec-fetch-site") == b"cross-site" and not _is_navigation(scope, headers):
             return "origin_not_allowed"
@@ -64,6 +63,12 @@ class OriginCheck:
         if is_allowed and len(self._hosts) < _MAX_CACHED_HOSTS:
             self._hosts.add(host)
         return is_allowed
+
+
+def is_own_origin(headers: dict[bytes, bytes]) -> bool:
+    """Whether a request with an Origin header is from a page of this server."""
+    host = headers.get(b"host", b"").lower()
+    return headers[b"origin"].lower() in (b"http://" + host, b"https://" + host)
 
 
 def refusal_message(code: str, headers: dict[bytes, bytes]) -> str:

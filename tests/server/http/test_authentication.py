@@ -134,6 +134,24 @@ async def test_a_session_identifies_its_client_except_on_pages_of_other_origins(
         assert await authentication.refusal(scope_of(), headers) == "missing_api_key"
 
 
+@pytest.mark.parametrize("pattern", ["http://localhost:*", "vscode-webview://*"])
+async def test_a_session_counts_on_no_page_of_a_pattern_but_on_the_servers_own(
+    keys: ApiKeys, pattern: str
+) -> None:
+    logins = LoginSessions(keys)
+    authentication = Authentication(
+        Rules(keys=keys, allowed_origins=frozenset({pattern}), logins=logins)
+    )
+    cookie = f"{COOKIE}={logins.log_in(KEY)}".encode()
+    for origin, code in (
+        (pattern.replace("*", "3000").encode(), "missing_api_key"),
+        (b"http://localhost:11435", ""),
+        (b"https://localhost:11435", ""),
+    ):
+        headers = {b"cookie": cookie, b"origin": origin, b"host": b"localhost:11435"}
+        assert await authentication.refusal(scope_of(), headers) == code
+
+
 @pytest.mark.parametrize(
     ("uid", "who", "client"),
     [
