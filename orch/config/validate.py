@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.config import schema, spec, yaml_document
 from orch.config.discovery import SourceFile, packaged_file, read_source
@@ -81,26 +81,59 @@ def validate_sources(
         )
         raw = schema.expand_short_forms(which, document.data)
         if not document.problems:
-            filled, unset = fill_and_find_unset(raw, env)
-            document.problems += [
-                document.problem(
-                    path, f"the environment variable {name} is not set; write ${{{name}:-default}}"
-                )
-                for path, name in unset
-            ]
-            if which == "routing":
-                filled = _over_shipped(filled)
-            _, faults = schema.validate_document(which, document, filled)
-            document.problems += faults
+            document.problems += _faults(which, document, raw, env).problems
         above = base.get(which)
         if above is not None and not document.problems:
             document.problems += find_overreach(
                 which, document, raw, (_parsed(which, above), _shipped(which))
             )
+            document.problems += _faults_of_kept(which, raw, above, env)
         problems += document.problems
         if not document.problems:
             result[which] = _cacheable(which, document, raw, above)
     return result, [str(problem) for problem in problems]
+
+
+class _Faults(NamedTuple):
+    """Every problem of one file, and whether its data have the right form all the same."""
+
+    problems: list[yaml_document.Problem]
+    is_readable: bool
+
+
+def _faults(
+    which: str, document: yaml_document.YamlDocument, raw: Any, env: Mapping[str, str]
+) -> _Faults:
+    filled, unset = fill_and_find_unset(raw, env)
+    problems = [
+        document.problem(
+            path, f"the environment variable {name} is not set; write ${{{name}:-default}}"
+        )
+        for path, name in unset
+    ]
+    merged = _over_shipped(filled) if which == "routing" else filled
+    checked, faults = schema.validate_document(which, document, merged)
+    return _Faults(problems + faults, is_readable=bool(checked) and not unset)
+
+
+def _faults_of_kept(
+    which: str, raw: dict[str, Any], base: SourceFile, env: Mapping[str, str]
+) -> list[yaml_document.Problem]:
+    """What keeps the settings of the trusted file that count here from being read. Those that only
+    do not fit the models of the other file are none."""
+    document = yaml_document.parse_yaml(str(base.path), base.text)
+    faults = _faults(which, document, _with_kept(which, raw, base), env)
+    return [] if faults.is_readable else faults.problems
+
+
+def _with_kept(which: str, raw: dict[str, Any], base: SourceFile) -> dict[str, Any]:
+    """What a file of the working directory may set, over what the trusted file sets."""
+    kept = {
+        key: value
+        for key, value in _parsed(which, base).items()
+        if key not in LOCAL_MAY_SET[which] or key in KEPT_UNLESS_SET
+    }
+    return kept | {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]}
 
 
 def _cacheable(
@@ -108,12 +141,7 @@ def _cacheable(
 ) -> dict[str, Any]:
     """Validated data for the cache. `${…}` stays as text: it is interpolated at every load."""
     if base is not None:
-        trusted = {
-            key: value
-            for key, value in _parsed(which, base).items()
-            if key not in LOCAL_MAY_SET[which] or key in KEPT_UNLESS_SET
-        }
-        raw = trusted | {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]}
+        raw = _with_kept(which, raw, base)
     merged = _over_shipped(raw) if which == "routing" else raw
     if next(strings_with_variables(merged), None) is None:
         checked, _ = schema.validate_document(which, document, merged)

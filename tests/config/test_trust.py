@@ -239,3 +239,29 @@ def test_the_users_own_aliases_count_where_the_folder_has_none(
     own(with_aliases(ollama.url, "aliases: {gpt-4o: 'own:1b'}\n"))
     clone(with_aliases(ollama.url, ""))
     assert run("run", "-m", "gpt-4o", "hi").stdout.strip() == b"mine"
+
+
+@pytest.mark.parametrize("aliases", ["[a]", "{a: 5}", "{a: '${NOT_SET}'}"])
+def test_a_fault_in_the_users_own_aliases_is_named_in_a_folder_too(
+    ollama: FakeOllama, own: Write, aliases: str
+) -> None:
+    place = own(with_aliases(ollama.url, f"aliases: {aliases}\n"))
+    clone(with_aliases(ollama.url, ""))
+    done = run("models")
+    assert (done.returncode, f"{place}:5:".encode() in done.stderr) == (2, True), done.stderr
+
+
+def test_the_users_own_alias_may_be_the_name_of_a_model_of_the_folder(
+    ollama: FakeOllama, own: Write
+) -> None:
+    own(with_aliases(ollama.url, "aliases: {'own:1b': auto}\n").replace("'own:1b', p", "'x', p"))
+    clone(with_aliases(ollama.url, ""))
+    assert run("models").returncode == 0
+
+
+def test_a_fault_in_the_users_own_routing_yaml_is_named_in_a_folder_too(home: Path) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text("journal: {mode: nope}\n")
+    clone("providers: {}\nmodels: []\n")
+    done = run("models")
+    assert (done.returncode, b"journal.mode" in done.stderr) == (2, True), done.stderr
