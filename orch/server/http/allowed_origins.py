@@ -47,7 +47,7 @@ class AllowedOrigins:
 def validate_origin(origin: str) -> str:
     """An origin or a pattern in the form that is compared. Raises UsageError for one that could
     never match, and for one that would let in any page of the web."""
-    pattern = origin.lower()
+    pattern = FILES if origin.lower() == f"{FILES}*" else origin.lower()  # as Ollama writes it
     if pattern in (NULL, FILES) or _ORIGIN.fullmatch(pattern):
         return pattern
     if pattern.endswith(_ANY_PORT) and (match := _ORIGIN.fullmatch(pattern[:-2])):

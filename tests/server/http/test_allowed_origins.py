@@ -93,6 +93,10 @@ def test_an_origin_is_compared_in_lower_case() -> None:
     assert validate_origin("VSCode-Webview://*") == "vscode-webview://*"
 
 
+def test_the_files_of_programs_are_allowed_as_ollama_writes_it_too() -> None:
+    assert AllowedOrigins([validate_origin("file://*")]).matches(b"file://")
+
+
 def test_null_which_any_page_can_send_needs_keys() -> None:
     with pytest.raises(UsageError, match="any page of the web"):
         Rules(allowed_origins=frozenset(("null",)))
