@@ -35,7 +35,7 @@ def canonical_path(path: str, *, opens_page: bool = False) -> str:
         return path
     if last in ("api", "ollama") and (rest in _OLLAMA or rest.startswith("blobs/")):
         return f"/api/{rest}"
-    if rest in _V1 or rest.startswith("models/"):
+    if rest in _V1 or rest.startswith(("models/", "responses/")):
         return f"/v1/{rest}"
     return "/" + "/".join(parts) if parts and parts[0] == "orch" else path
 
@@ -55,8 +55,7 @@ def probable_path(path: str) -> str:
     parts = [part for part in path.split("/") if part]
     if parts and _prefix_count(parts) == len(parts):
         return "/api/tags" if parts[-1] in ("api", "ollama") else "/v1/models"
-    rest = path.rstrip("/").rpartition("/")[2]
-    if path.startswith("/v1/") and rest in _OLLAMA and path.count("/") == 2:
-        return f"/api/{rest}"
+    if parts[-1:] and parts[-1] in _OLLAMA and parts[:-1] in ([], ["v1"]):
+        return f"/api/{parts[-1]}"
     matches = difflib.get_close_matches(path[:200], sorted(KNOWN_PATHS), n=1, cutoff=0.75)
     return matches[0] if matches else ""

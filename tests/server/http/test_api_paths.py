@@ -34,6 +34,9 @@ CHAT = {"model": CODER, "messages": [{"role": "user", "content": "hi"}]}
         ("/api/embeddings/", "/api/embeddings"),
         ("/models", "/v1/models"),
         ("/v1/models/", "/v1/models"),
+        ("/responses/resp_1", "/v1/responses/resp_1"),
+        ("/v1/responses/resp_1/", "/v1/responses/resp_1"),
+        ("/openai/v1/responses/resp_1/input_items", "/v1/responses/resp_1/input_items"),
         ("/models/hf.co/me/mine:Q4", "/v1/models/hf.co/me/mine:Q4"),
         ("/v1/api/chat", "/api/chat"),
         ("/api/api/tags", "/api/tags"),
@@ -82,6 +85,8 @@ def test_the_known_paths_are_those_of_the_routes() -> None:
     ("path", "meant"),
     [
         ("/v1/tags", "/api/tags"),
+        ("/tags", "/api/tags"),
+        ("/chat/", "/api/chat"),
         ("/v1/chat/completion", "/v1/chat/completions"),
         ("/v1/message", "/v1/messages"),
         ("/api/ta", "/api/tags"),
@@ -101,6 +106,14 @@ def test_the_path_that_was_probably_meant_is_found(path: str, meant: str) -> Non
 def test_a_client_with_another_base_url_gets_its_answer(url: str, path: str) -> None:
     answer = httpx.post(url + path, json=CHAT)
     assert (answer.status_code, answer.json()["object"]) == (200, "chat.completion")
+
+
+def test_a_stored_response_is_found_in_any_spelling(url: str) -> None:
+    made = httpx.post(f"{url}/responses", json={"model": CODER, "input": "hi"}).json()["id"]
+    for path, kind in (("/responses/{}", "response"), ("//responses/{}/input_items/", "list")):
+        answer = httpx.get(url + path.format(made))
+        assert (answer.status_code, answer.json()["object"]) == (200, kind)
+    assert httpx.delete(f"{url}/responses/{made}").json()["deleted"] is True
 
 
 def test_a_model_is_found_by_its_id_with_slashes_in_any_spelling(
