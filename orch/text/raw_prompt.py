@@ -33,6 +33,12 @@ class _Tokens(NamedTuple):
     suffix: str
     middle: str = ""
 
+    def are_in(self, text: str) -> bool:
+        """Whether a prompt is made of them. Those without a middle are words of prose, too: the
+        text behind the gap comes first."""
+        is_whole = self.middle in text if self.middle else text.startswith(self.suffix)
+        return is_whole and self.prefix in text and self.suffix in text
+
 
 _FAMILIES = (
     _Tokens("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, CodeGemma
@@ -48,22 +54,25 @@ _FAMILIES = (
 
 def has_fill_in_middle(text: str) -> bool:
     """Whether a prompt holds the tokens by which a family of models fills a gap."""
-    return any(each.prefix in text and each.suffix in text for each in _FAMILIES)
+    return any(each.are_in(text) for each in _FAMILIES)
 
 
 def split_fill_in_middle(text: str) -> tuple[str, str] | None:
     """The text before the gap and the text behind it; None if it holds no such tokens."""
     for tokens in _FAMILIES:
-        if tokens.prefix in text and tokens.suffix in text:
+        if tokens.are_in(text):
+            # behind the gap stands what the model is to go on from
+            text, begun = _halves(text, tokens.middle)
             before, _, rest = text.partition(tokens.prefix)
             if tokens.suffix in rest:
                 prefix, _, suffix = rest.partition(tokens.suffix)
             else:  # the text behind the gap comes first
                 before, _, suffix = before.partition(tokens.suffix)
                 prefix = rest
-            return before + _until(prefix, tokens.middle), _until(suffix, tokens.middle)
+            return before + prefix + begun, suffix
     return None
 
 
-def _until(text: str, token: str) -> str:
-    return text.partition(token)[0] if token else text
+def _halves(text: str, token: str) -> tuple[str, str]:
+    before, _, behind = text.partition(token) if token else (text, "", "")
+    return before, behind

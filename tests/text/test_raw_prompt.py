@@ -26,7 +26,25 @@ def test_the_tokens_of_each_family_are_known(prompt: str) -> None:
     assert split_fill_in_middle(prompt) == ("def f(", "return 1")
 
 
-@pytest.mark.parametrize("text", ["", "def f():", "<|fim_prefix|>x", "a [SUFFIX] of it", "<PRE>"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "<|fim_prefix|><|fim_suffix|>return 1<|fim_middle|>def f(",
+        "<fim_prefix>def <fim_suffix>return 1<fim_middle>f(",
+        "<|fim_suffix|>return 1<|fim_prefix|>def <|fim_middle|>f(",
+    ],
+)
+def test_what_stands_behind_the_gap_was_begun(prompt: str) -> None:
+    assert split_fill_in_middle(prompt) == ("def f(", "return 1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "def f():", "<|fim_prefix|>x", "a [SUFFIX] of it", "<PRE>"),
+        *("Name files [PREFIX]-[SUFFIX]", "What are <fim_prefix> and <fim_suffix>?"),
+    ],
+)
 def test_half_a_pair_is_text(text: str) -> None:
     assert not has_fill_in_middle(text)
     assert split_fill_in_middle(text) is None
