@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
 
 from orch.server.api.openai.schemas import (
     MAX_MESSAGES,
@@ -90,6 +90,14 @@ class _TransferRequest(PassthroughModel):
     model: str = Field("", max_length=300, description="A model, or PROVIDER/MODEL.")
     name: str = Field("", max_length=300)
     stream: StrictBool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_ollama_reads_it(cls, body: Any) -> Any:
+        """The fields without regard to case: what passed as unknown here, Ollama would take."""
+        if not isinstance(body, dict):
+            return body
+        return {key.casefold(): value for key, value in body.items()}
 
 
 class PullRequest(_TransferRequest):

@@ -179,6 +179,23 @@ models:
         assert client.pull(CLOUD).status == "success"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"From": CLOUD},
+        {"Remote_Host": "http://elsewhere"},
+        {"remote_ho\N{LATIN SMALL LETTER LONG S}t": "x"},
+    ],
+    ids=str,
+)
+def test_no_spelling_of_a_field_that_ollama_takes_makes_a_remote_model(
+    url: str, ollama: FakeOllama, fields: dict[str, str]
+) -> None:
+    answer = httpx.post(f"{url}/api/create", json={"model": "made", "from": LLAMA} | fields)
+    assert (answer.status_code, "remote: allow" in answer.json()["error"]) == (400, True)
+    assert changes(ollama) == []
+
+
 # ---------------------------------------------------------------- blobs
 
 
