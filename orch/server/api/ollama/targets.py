@@ -32,10 +32,9 @@ class OllamaStores(NamedTuple):
     def existing(self, name: str) -> Target:
         """Where an installed model is. Raises OrchError if it is nowhere, or at several."""
         _refuse_auto(name)
-        holders = self._holders(name)
-        if not holders:
-            provider, model = self._split(name)
-            holders = [each for each in self._holders(model) if each.provider == provider]
+        holders, (provider, model) = self._holders(name), self._split(name)
+        if provider and all(each.provider != provider for each in holders):
+            holders += [each for each in self._holders(model) if each.provider == provider]
         if not holders:
             raise self._missing(name)
         return _only(holders, name)
@@ -46,6 +45,12 @@ class OllamaStores(NamedTuple):
         provider, model = self._split(name)
         _refuse_auto(model)
         if provider and not self._holders(name):
+            if self.named not in ("", provider):
+                raise OrchError(
+                    f"{name} is for {provider}, and {PROVIDER_HEADER} names {self.named}",
+                    "name one of them",
+                    code="bad_input",
+                )
             return Target(provider, model)
         holders = self._holders(name) or (self._holders(source) if source else [])
         providers = [each.provider for each in holders] or self._candidates()

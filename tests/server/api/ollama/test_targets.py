@@ -35,6 +35,15 @@ def test_a_model_that_several_have_is_ambiguous() -> None:
     assert "x-orch-provider: near" in refused.value.hint
 
 
+def test_a_name_that_is_read_in_two_ways_is_ambiguous() -> None:
+    stores = OllamaStores({"near": ["odd:1b"], "far": ["near/odd:1b"]}, {})
+    with pytest.raises(OrchError, match="far/near/odd:1b, near/odd:1b"):
+        stores.existing("near/odd:1b")
+    assert stores.existing("far/near/odd:1b") == Target("far", "near/odd:1b")
+    assert stores._replace(named="near").existing("near/odd:1b") == Target("near", "odd:1b")
+    assert stores._replace(named="far").existing("near/odd:1b") == Target("far", "near/odd:1b")
+
+
 def test_a_model_that_none_has_is_not_found() -> None:
     for stores, name in ((ONE, "none:1b"), (TWO, "far/llama3:8b")):
         with pytest.raises(ModelNotFoundError):
@@ -80,6 +89,14 @@ def test_a_request_stays_within_one_ollama() -> None:
     with pytest.raises(OrchError, match="within one Ollama") as refused:
         TWO.beside("far/both:1b", "near")
     assert refused.value.hint == "orch models pull both:1b --provider near fetches it there"
+
+
+def test_a_header_and_a_name_must_agree() -> None:
+    stores = TWO._replace(named="far")
+    with pytest.raises(OrchError, match="near/new:1b is for near, and x-orch") as refused:
+        stores.new("near/new:1b")
+    assert refused.value.code == "bad_input"
+    assert stores.new("far/new:1b") == Target("far", "new:1b")
 
 
 def test_a_header_must_name_an_ollama() -> None:
