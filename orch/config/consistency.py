@@ -15,7 +15,7 @@ from orch.text.lines import is_one_line
 from orch.text.model_names import comparison_key, full_name
 from orch.text.redact import is_retired_pattern
 from orch.text.redact.vendor_keys import FORM_NAMES
-from orch.text.requested_model import AUTO_NAMES, is_auto_key
+from orch.text.requested_model import AUTO_NAMES, ModelNames, is_auto_key
 from orch.text.suggestion import did_you_mean
 
 MAX_NAME_CHARS = 300
@@ -330,11 +330,11 @@ def unknown_preferences(
 def unknown_targets(models: spec.Models, document: YamlDocument) -> list[Problem]:
     """Aliases for models that models.yaml lacks. Only warnings: an installed model need not be
     listed."""
-    listed = _listed_keys(models)
+    listed, names = _listed_keys(models), ModelNames(providers=models.providers)
     return [
         document.problem(("aliases", alias), f"models.yaml has no model {target!r}")
         for alias, target in models.aliases.items()
-        if not is_auto_key(comparison_key(target)) and comparison_key(target) not in listed
+        if not names.is_auto(target) and comparison_key(target) not in listed
     ]
 
 

@@ -55,7 +55,7 @@ class ModelNames:
         key = self._without_prefix(comparison_key(name))
         if key in self._targets:
             name = self._targets[key]
-            key = comparison_key(name)
+            key = self._without_prefix(comparison_key(name))
         if key == "auto:latest":
             return RequestedModel()
         return _variant(name, key) if key.startswith("auto:") else RequestedModel(model=name)
@@ -92,7 +92,7 @@ def is_auto_key(key: str) -> bool:
 
 
 def _variant(name: str, key: str) -> RequestedModel:
-    kind = key.removeprefix("auto:")
+    kind = key.removeprefix("auto:").removesuffix(":latest")
     if kind in PROFILES:
         return RequestedModel(profile=kind)
     if kind == LOADED:

@@ -203,6 +203,7 @@ def test_an_alias_for_a_model_that_is_not_listed_is_a_warning() -> None:
             "b": "home/qwen3:8b",
             "c": "qwen 3",
             "d": "auto:coding",
+            "e": "orch/auto:coding",
             "gpt-4o": "gone:1b",
         },
     )

@@ -29,6 +29,12 @@ def test_a_variant_of_auto_is_understood_in_any_case() -> None:
     assert PLAIN.is_auto("Auto:Coding")
 
 
+@pytest.mark.parametrize("target", ["orch/auto:coding", "auto:coding:latest", "AUTO:Coding"])
+def test_an_alias_may_stand_for_auto_in_any_spelling(target: str) -> None:
+    assert ModelNames({"gpt-4o": target}).parse("gpt-4o").task_type is TaskType.CODING
+    assert PLAIN.parse(target).task_type is TaskType.CODING
+
+
 @pytest.mark.parametrize("task_type", TaskType)
 def test_a_task_type_can_be_requested(task_type: TaskType) -> None:
     assert PLAIN.parse(f"auto:{task_type}") == RequestedModel(task_type=task_type)
