@@ -4,7 +4,9 @@ written there (pure)."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from io import StringIO
 
 from orch.cli.clients.endpoint import KEY_VARIABLE, ClientModel, Endpoint
 
@@ -56,9 +58,10 @@ def merged(existing: str, own: Mapping[str, str]) -> str:
     import tomllib  # 4 ms that no other command needs
 
     head, tables = _split(existing)
-    others = [line for line in head if line.partition("=")[0].strip() not in OWN_KEYS]
-    taken = {line.strip() for line in tables}
-    free = {key: value for key, value in own.items() if f"[{key.partition('.')[0]}]" not in taken}
+    others = [line for line in head if _key(line) not in OWN_KEYS]
+    taken = {match[2] for line in tables if (match := _HEADER.fullmatch(line))}
+    taken |= set(map(_key, others))  # a table on one line
+    free = {key: value for key, value in own.items() if key.partition(".")[0] not in taken}
     if "model_providers.orch" not in free:
         raise ValueError("a table of all providers")
     whole = text(free) + "".join((*others, *tables))
@@ -77,16 +80,21 @@ OWN_KEYS = frozenset(
     )
 )
 """Every key that orch may write: a line with one of them is orch's."""
+_HEADER = re.compile(r"""\s*\[\s*(["']?)([\w-]+)\1\s*\]\s*(?:#.*)?\s*""")
+
+
+def _key(line: str) -> str:
+    return line.partition("=")[0].strip()
 
 
 def _split(existing: str) -> tuple[list[str], list[str]]:
     """The lines before the first table, and the rest."""
-    lines = existing.splitlines(keepends=True)
+    lines = list(StringIO(existing))  # str.splitlines also splits within values
     headers = (at for at, line in enumerate(lines) if line.lstrip().startswith("["))
     first = next(headers, len(lines))
     return lines[:first], lines[first:]
 
 
 def _toml(value: str) -> str:
-    """A basic string: TOML's escapes are those of JSON."""
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    """A basic string: TOML's escapes are those of JSON, except for pairs of surrogates."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

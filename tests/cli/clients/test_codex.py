@@ -56,8 +56,16 @@ def test_what_codex_and_its_user_wrote_stays_and_orchs_own_lines_are_replaced() 
     assert codex.merged(merged, codex.settings(SERVED, AUTO)) == merged
 
 
-def test_a_table_of_the_users_is_left_to_them() -> None:
-    theirs = "[features]\ngoals = true\n"
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "[features]\ngoals = true\n",
+        "[features] # mine\ngoals = true\n",
+        '[ "features" ]\ngoals = true\n',
+        "features = {goals = true}\n",
+    ],
+)
+def test_a_table_of_the_users_is_left_to_them(theirs: str) -> None:
     read = tomllib.loads(codex.merged(theirs, codex.settings(SERVED, AUTO) | codex.QUIET))
     assert read["features"] == {"goals": True}
     assert read["analytics"] == {"enabled": False}
@@ -77,7 +85,10 @@ def test_a_file_that_can_not_be_merged_is_refused(existing: str) -> None:
         codex.merged(existing, codex.settings(SERVED, AUTO) | codex.QUIET)
 
 
-def test_a_name_with_quotes_stays_one_value() -> None:
-    name = 'a"\nmodel_provider = "b\x7f'
-    read = tomllib.loads(codex.text(codex.settings(SERVED, ClientModel(name))))
+@pytest.mark.parametrize(
+    "name", ['a"\nmodel_provider = "b\x7f', "rocket-\U0001f680", "two\u2028lines"]
+)
+def test_a_name_stays_one_value(name: str) -> None:
+    own = codex.settings(SERVED, ClientModel(name))
+    read = tomllib.loads(codex.merged(codex.text(own), own))
     assert (read["model"], read["model_provider"]) == (name, "orch")
