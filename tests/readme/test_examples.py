@@ -35,6 +35,11 @@ def test_the_models_own_words_are_not_compared() -> None:
     )
 
 
+def test_that_an_answer_was_shortened_is_not_compared() -> None:
+    cut = "! a warning\nWords\n! the answer was cut at 8 tokens, a limit of the model's server\n→ S"
+    assert stable("orch run x", cut) == stable("orch run x", "! a warning\nWords.\n→ S")
+
+
 def test_another_text_of_the_program_is_seen() -> None:
     assert stable("orch rate last good", "was good (n=1)") != stable(
         "orch rate last good", "was rated good (n=1)"
