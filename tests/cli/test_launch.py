@@ -97,6 +97,7 @@ def test_claude_code_asks_the_model_that_was_named_and_nobody_else(
     assert begun.returncode == CODE, begun.stderr
     environment = client.environment
     assert client.words == ["-p", "hi"]
+    assert environment["no_proxy"].endswith("127.0.0.1,localhost,::1,[::1]")
     assert environment["ANTHROPIC_BASE_URL"] == server.url
     assert environment["ANTHROPIC_MODEL"] == "agent:8b"
     assert environment["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "65536"
@@ -118,16 +119,28 @@ def test_opencode_lists_the_models_that_are_there(
     assert {"auto", "auto:loaded", CODER} <= {*block["models"]}
 
 
+@pytest.mark.parametrize("name", ["auto:writing", "AGENT:8B"])
+def test_opencode_lists_the_model_as_it_was_named(
+    client: Client, server: Served, home: Path, name: str
+) -> None:
+    """OpenCode 1.18.33 ends with an error where it is not listed."""
+    assert orch("launch", "opencode", "--model", name).returncode == CODE
+    written = json.loads((home / "clients" / "opencode" / "opencode.json").read_text())
+    assert written["model"] == f"orch/{name}"
+    assert written["provider"]["orch"]["models"][name]["limit"]["context"] == 65_536
+
+
+@pytest.mark.parametrize("content", [b"// mine\n{}", b"\xff\xfe{"])
 def test_a_file_that_can_not_be_read_is_kept_beside_the_new_one(
-    client: Client, server: Served, home: Path
+    client: Client, server: Served, home: Path, content: bytes
 ) -> None:
     path = home / "clients" / "opencode" / "opencode.json"
     path.parent.mkdir(parents=True)
-    path.write_text("// mine\n{}")
+    path.write_bytes(content)
     begun = orch("launch", "opencode")
     assert begun.returncode == CODE
     assert b"is now opencode.json.bak" in begun.stderr
-    assert path.with_name("opencode.json.bak").read_text() == "// mine\n{}"
+    assert path.with_name("opencode.json.bak").read_bytes() == content
     assert json.loads(path.read_text())["model"] == "orch/auto"
 
 
@@ -143,16 +156,35 @@ def test_a_server_is_started_where_none_runs_and_stays(client: Client, ollama: F
 
 
 def test_print_starts_nothing_and_writes_nothing(
-    client: Client, ollama: FakeOllama, home: Path
+    client: Client, ollama: FakeOllama, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "corp")
     printed = orch("launch", "claude", "--print", "--", "-p", "a b")
     assert printed.returncode == 0, printed.stderr
     lines = printed.stdout.decode().splitlines()
     assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:11435" in lines
+    for name in ("NO_PROXY", "no_proxy"):
+        assert f"export {name}='corp,127.0.0.1,localhost,::1,[::1]'" in lines
     assert lines[-1] == "claude -p 'a b'"
     assert serve.server_info() is None
     assert not (home / "clients").exists()
     assert not (client.folder / "words").exists()
+
+
+def test_print_knows_aliases_without_a_server(ollama: FakeOllama, own: Write) -> None:
+    ollama.add(FakeModel("agent:8b", capabilities=["completion", "tools"], context_length=65_536))
+    own(f"""
+version: 1
+aliases: {{gpt-4o: agent:8b, any: "auto:coding"}}
+providers:
+  ollama: {{kind: ollama, base_url: "{ollama.url}"}}
+models: []
+""")
+    for name in ("GPT-4o", "any"):
+        printed = orch("launch", "claude", "--print", "--model", name)
+        assert printed.returncode == 0, printed.stderr
+        assert f"export ANTHROPIC_MODEL={name}".encode() in printed.stdout
 
 
 def test_a_key_goes_by_the_environment_and_is_never_shown_or_written(
@@ -187,12 +219,35 @@ def test_an_unknown_client_is_told_which_there_are() -> None:
     assert b"one of: claude, codex, opencode" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["nobody:7b", "auto:nonsense"])
-def test_an_unknown_model_starts_nothing(client: Client, server: Served, name: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("claude -p hi", "claude -- -p hi"),
+        ("-m auto codex exec hi --json", "-m auto codex exec hi -- --json"),
+    ],
+)
+def test_an_option_of_the_client_is_told_to_follow_two_dashes(words: str, hint: str) -> None:
+    refused = orch("launch", *words.split())
+    assert refused.returncode == 2
+    assert f"orch launch {hint}" in refused.stderr.decode()
+
+
+def test_an_option_without_a_client_is_unknown() -> None:
+    refused = orch("launch", "-p", "hi")
+    assert refused.returncode == 2
+    assert b"No such option: -p" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "others"), [("nobody:7b", b"agent:8b"), ("auto:nonsense", b"auto:coding")]
+)
+def test_an_unknown_model_starts_nothing(
+    client: Client, server: Served, name: str, others: bytes
+) -> None:
     refused = orch("launch", "codex", "--model", name)
     assert refused.returncode == 4, refused.stderr
     assert name.encode() in refused.stderr
-    assert b"agent:8b" in refused.stderr
+    assert others in refused.stderr
     assert not (client.folder / "words").exists()
 
 
@@ -214,9 +269,13 @@ models: []
     assert client.environment["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "65536"
 
 
-def test_a_model_without_tools_is_warned_of(client: Client, server: Served) -> None:
-    begun = orch("launch", "codex", "--model", CODER)
-    assert b"can't call tools" in begun.stderr
+@pytest.mark.parametrize("name", [CODER, "autocoder:7b"])
+def test_a_model_without_tools_is_warned_of(
+    client: Client, server: Served, ollama: FakeOllama, name: str
+) -> None:
+    ollama.add(FakeModel("autocoder:7b", capabilities=["completion"], context_length=65_536))
+    begun = orch("launch", "codex", "--model", name)
+    assert f"{name} can't call tools".encode() in begun.stderr
     assert begun.returncode == CODE
 
 
@@ -255,6 +314,18 @@ def test_config_client_without_a_server_tells_what_would_be_served(ollama: FakeO
     assert CODER.encode() in printed.stdout
     assert b"http://127.0.0.1:11435/v1" in printed.stdout
     assert serve.server_info() is None
+
+
+def test_a_running_server_with_another_configuration_is_told(
+    client: Client, server: Served, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "routing.yaml").write_text("version: 1\n")
+    begun = orch("--config", str(other), "launch", "codex")
+    assert b"does not have the configuration in" in begun.stderr
+    assert begun.returncode == CODE
+    assert b"configuration" not in orch("launch", "codex").stderr
 
 
 def test_config_client_of_an_unknown_client() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orch.text.model_names import comparison_key
-from orch.text.requested_model import is_auto_key
+from orch.text.requested_model import ModelNames
 
 AUTO = "auto"
 LOADED = "auto:loaded"
@@ -34,16 +34,19 @@ class ClientModel:
     def answer(self) -> int:
         """The longest answer, in tokens, that leaves the context to the conversation; 0 where the
         context is unknown."""
-        return min(max(self.context // 8, MIN_ANSWER), MAX_ANSWER) if self.context else 0
+        usual = min(max(self.context // 8, MIN_ANSWER), MAX_ANSWER)
+        return min(usual, self.context // 2)  # half of a very small one
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server and its models, those that let orch choose first."""
+    """A server and its models, those that let orch choose first. `names` knows the aliases where no
+    server runs that could be asked."""
 
     url: str
     models: tuple[ClientModel, ...] = ()
     needs_key: bool = False
+    names: ModelNames = field(default_factory=ModelNames, compare=False)
 
     @property
     def openai_url(self) -> str:
@@ -56,14 +59,10 @@ class Endpoint:
         return tuple(model for model in self.models if model.name not in OFFERED)
 
     def find(self, name: str) -> ClientModel | None:
-        """The model of that name, in any spelling; any variant of `auto` is like `auto`."""
-        key = comparison_key(name)
-        for model in self.models:
-            if comparison_key(model.name) == key:
-                return model
-        return next(
-            (model for model in self.models if model.name == AUTO and is_auto_key(key)), None
-        )
+        """The model of that name, in any spelling; any variant of `auto` is like `auto`. Raises
+        OrchError (`model_not_found`) for a variant that there is not."""
+        key = comparison_key(self.names.parse(name).model or AUTO)
+        return next((model for model in self.models if comparison_key(model.name) == key), None)
 
 
 def models_of(descriptions: Iterable[Mapping[str, Any]]) -> tuple[ClientModel, ...]:
@@ -72,10 +71,12 @@ def models_of(descriptions: Iterable[Mapping[str, Any]]) -> tuple[ClientModel, .
     usable = [each for each in descriptions if _chats(each)]
     fitting = [each for each in usable if each["selectable"]]
     able = [each for each in fitting if not each["last_resort"]] or fitting
-    installed = [_model(each) for each in usable]
+    installed: dict[str, ClientModel] = {}
+    for each in usable:  # of a name that several providers have, the first is the one that is asked
+        installed.setdefault(each["id"], _model(each))
     auto = _auto([_model(each) for each in able])
     named = [ClientModel(name, auto.context, auto.tools, auto.images) for name in OFFERED]
-    return (*named, *installed)
+    return (*named, *installed.values())
 
 
 def _chats(description: Mapping[str, Any]) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from orch.cli.clients import codex, opencode
-from orch.cli.clients.endpoint import AUTO, KEY_VARIABLE, LOADED, NO_KEY, ClientModel, Endpoint
+from orch.cli.clients.endpoint import KEY_VARIABLE, LOADED, NO_KEY, ClientModel, Endpoint
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+"""As programs compare hosts: with brackets or without."""
 KEY_REFERENCE = f"${KEY_VARIABLE}"
 """A value of the environment that stands for the key: it is filled in as the client starts."""
 Merge = Callable[[str], str]
@@ -47,24 +50,28 @@ class LaunchableClient:
 def environment_of(
     inherited: Mapping[str, str], client: LaunchableClient, launch: Launch, key: str
 ) -> dict[str, str]:
-    """The environment of the client: what it inherits without `dropped`, loopback past any proxy,
-    and its own variables with the key filled in."""
+    """The environment of the client: what it inherits without `dropped`, and its own variables with
+    the key filled in."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(client.dropped)}
-    direct = {name: _with_loopback(kept.get(name, "")) for name in ("NO_PROXY", "no_proxy")}
     own = {
         name: key if value == KEY_REFERENCE else value for name, value in launch.environment.items()
     }
-    return {**kept, **direct, **own}
+    return {**kept, **own}
 
 
-def _with_loopback(hosts: str) -> str:
-    listed = [host for host in hosts.split(",") if host.strip()]
-    return ",".join([*listed, *(host for host in ("127.0.0.1", "localhost") if host not in listed)])
+def past_proxies(inherited: Mapping[str, str], url: str) -> dict[str, str]:
+    """The variables of what goes past a proxy, with loopback and the server's `url`; by both of
+    their names, as which one counts depends on the program."""
+    hosts = (inherited.get("no_proxy") or inherited.get("NO_PROXY", "")).split(",")
+    listed = [host.strip() for host in hosts if host.strip()]
+    if "*" not in listed:  # which many programs take only where it stands alone
+        listed = [*dict.fromkeys((*listed, *_LOOPBACK, urlsplit(url).hostname or ""))]
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(listed))
 
 
-def _chores(model: ClientModel) -> str:
+def _chores(endpoint: Endpoint, model: ClientModel) -> str:
     """The model for titles and summaries: one that is loaded, or the one that was named."""
-    return LOADED if model.name.partition(":")[0] == AUTO else model.name
+    return LOADED if endpoint.names.is_auto(model.name) else model.name
 
 
 # ---------------------------------------------------------------- Claude Code
@@ -91,8 +98,8 @@ def claude_settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
         **({} if endpoint.needs_key else {"ANTHROPIC_AUTH_TOKEN": NO_KEY}),
         "ANTHROPIC_MODEL": model.name,
         **{f"ANTHROPIC_DEFAULT_{tier}_MODEL": model.name for tier in tiers},
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": _chores(model),
-        "ANTHROPIC_SMALL_FAST_MODEL": _chores(model),
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": _chores(endpoint, model),
+        "ANTHROPIC_SMALL_FAST_MODEL": _chores(endpoint, model),
         **(window if model.context else {}),
         # updates, telemetry, error reports, feedback, surveys: all that is not the conversation
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -150,7 +157,7 @@ def _opencode(endpoint: Endpoint, model: ClientModel, folder: Path) -> Launch:
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         **key,
     }
-    settings = opencode.settings(endpoint, model.name, _chores(model))
+    settings = opencode.settings(endpoint, model.name, _chores(endpoint, model))
     return Launch(
         environment, {opencode.FILE: lambda existing: opencode.merged(existing, settings)}
     )

@@ -19,6 +19,7 @@ from orch.cli.clients.endpoint import (
 )
 from orch.errors import ModelNotFoundError, OrchError, UsageError
 from orch.server.local_client import NoServerError, request_json
+from orch.text.requested_model import ModelNames
 
 if TYPE_CHECKING:
     import typer
@@ -37,7 +38,20 @@ def current_endpoint(ctx: typer.Context) -> Endpoint:
     info = serve.checked_info()
     if info and "stuck" in info:
         raise OrchError("the server does not answer", "orch serve stop ends it")
+    _warn_of_other_config(ctx, info)
     return endpoint_of_server(info) if info else endpoint_of_inventory(ctx)
+
+
+def _warn_of_other_config(ctx: typer.Context, info: dict[str, Any] | None) -> None:
+    from orch.cli import render
+    from orch.cli.via_server import local_fingerprint
+
+    named = context.chosen_config_dir(ctx)
+    if named and info and info.get("fingerprint") != local_fingerprint(named):
+        render.print_warning(
+            f"the running server does not have the configuration in {named}, and is used as it is;"
+            " orch serve stop ends it"
+        )
 
 
 def endpoint_of_server(info: dict[str, Any]) -> Endpoint:
@@ -67,7 +81,8 @@ def _asks_for_key(url: str) -> bool:
         parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S
     )
     try:
-        connection.request("GET", "/v1/models/auto")
+        # nothing that waits for a provider, which may hang
+        connection.request("HEAD", "/api/hello")
         return connection.getresponse().status == UNAUTHORIZED
     except (OSError, http.client.HTTPException) as error:
         raise OrchError(f"{url} does not answer: {error}", "orch serve status") from None
@@ -80,17 +95,18 @@ def endpoint_of_inventory(ctx: typer.Context) -> Endpoint:
 
     Raises ConfigError.
     """
-    models = models_of(asyncio.run(_described(ctx)))
-    return Endpoint(DEFAULT_URL, models, bool(os.environ.get(KEY_VARIABLE)))
+    described, names = asyncio.run(_described(ctx))
+    return Endpoint(DEFAULT_URL, models_of(described), bool(os.environ.get(KEY_VARIABLE)), names)
 
 
-async def _described(ctx: typer.Context) -> list[dict[str, Any]]:
+async def _described(ctx: typer.Context) -> tuple[list[dict[str, Any]], ModelNames]:
     from orch.server.api.abilities import described_with_room
 
     async with context.open_orchestrator(ctx) as orchestrator:
         registry = orchestrator.runtime.registry
         everything = await registry.snapshot(with_unlisted=True)
-        return described_with_room(everything, await registry.snapshot())
+        described = described_with_room(everything, await registry.snapshot())
+        return described, registry.names
 
 
 def chosen_model(endpoint: Endpoint, name: str) -> ClientModel:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from orch.cli.options import ModelOption
 from orch.errors import OrchError, UsageError
@@ -57,7 +58,27 @@ PrintOption = Annotated[
 ]
 
 
-@app.command()
+class LaunchCommand(TyperCommand):
+    """A command that names `--` where it is given an option of the client's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises UsageError for an option that it does not know."""
+        given = list(args)  # Typer empties it
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # its classes are Typer's own
+            option = getattr(error, "option_name", "")
+            at = next((at for at, word in enumerate(given) if word.startswith(option)), 0)
+            if type(error).__name__ != "NoSuchOption" or not {*given[:at]} & {*NAMES}:
+                raise
+        words = shlex.join([*given[:at], "--", *given[at:]])
+        raise UsageError(
+            f"orch launch has no option {option}; options of the client follow --",
+            f"orch launch {words}",
+        )
+
+
+@app.command(cls=LaunchCommand)
 def launch_command(
     ctx: typer.Context,
     name: NameArgument,
@@ -74,10 +95,10 @@ def launch_command(
     program = _program(client, required=not show)
     endpoint = _endpoint(ctx, start=not show)
     chosen = chosen_model(endpoint, model or AUTO)
-    if endpoint.find(chosen.name) is None:  # an alias
+    if chosen.name not in [each.name for each in endpoint.models]:  # an alias, another spelling
         endpoint = replace(endpoint, models=(*endpoint.models, chosen))
     folder = paths.data_dir() / "clients" / name
-    launch = client.prepare(endpoint, chosen, folder)
+    launch = _prepared(client, endpoint, chosen, folder)
     if show:
         _print(client, launch, folder, args)
         return
@@ -148,6 +169,16 @@ def _free_port() -> int:
     return 0
 
 
+def _prepared(
+    client: LaunchableClient, endpoint: Endpoint, model: ClientModel, folder: Path
+) -> Launch:
+    from orch.cli.clients.launchable import past_proxies
+
+    launch = client.prepare(endpoint, model, folder)
+    direct = past_proxies(os.environ, endpoint.url)
+    return replace(launch, environment={**direct, **launch.environment})
+
+
 def _warn(client: LaunchableClient, endpoint: Endpoint, model: ClientModel) -> None:
     from orch.cli import render
 
@@ -157,7 +188,7 @@ def _warn(client: LaunchableClient, endpoint: Endpoint, model: ClientModel) -> N
         render.print_warning(
             f"no model can call tools, so {client.title} can't read or change files;"
             " orch setup finds one that can"
-            if model.name.startswith("auto")
+            if endpoint.names.is_auto(model.name)
             else f"{model.name} can't call tools, so {client.title} can't read or change files"
         )
     if 0 < model.context < client.least_context:
@@ -190,13 +221,13 @@ def _write_files(folder: Path, files: Mapping[str, Merge]) -> None:
     try:
         for name, merge in files.items():
             path = folder / name
-            existing = path.read_text(encoding="utf-8") if path.exists() else ""
             try:
+                existing = path.read_text(encoding="utf-8") if path.exists() else ""
                 text = merge(existing)
-            except ValueError:
+            except ValueError:  # also of bytes that are no text
                 path.replace(path.with_name(f"{name}.bak"))
                 render.print_warning(f"{path} could not be read, and is now {name}.bak")
-                text = merge("")
+                existing, text = "", merge("")
             if text != existing:
                 paths.write_private(path, text)
     except (OSError, UnicodeError) as error:

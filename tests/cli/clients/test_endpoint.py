@@ -6,6 +6,7 @@ import pytest
 
 from orch.cli.clients import endpoint
 from orch.cli.clients.endpoint import ClientModel, Endpoint, models_of
+from orch.errors import OrchError
 from orch.server.http.keys import ENV_VARIABLE
 from orch.text.requested_model import AUTO_NAMES
 from tests.cli.clients.descriptions import described
@@ -31,6 +32,13 @@ def test_auto_holds_what_the_longest_model_with_tools_holds() -> None:
     assert models["auto"] == ClientModel("auto", 32_768, tools=True, images=True)
     assert models["auto:coding"].context == 32_768
     assert models["novelist"] == ClientModel("novelist", 131_072)
+
+
+def test_a_model_of_several_providers_is_named_once() -> None:
+    models = models_of([described("m:8b", 8_192, *TOOLS), described("m:8b", 4_096, *TOOLS)])
+    assert [model for model in models if model.name == "m:8b"] == [
+        ClientModel("m:8b", 8_192, tools=True)
+    ]
 
 
 def test_without_a_model_that_has_tools_auto_holds_what_the_longest_holds() -> None:
@@ -64,7 +72,15 @@ def test_the_last_resort_counts_for_auto_only_where_it_is_alone() -> None:
 
 @pytest.mark.parametrize(
     ("context", "answer"),
-    [(0, 0), (4_096, 1_024), (32_768, 4_096), (131_072, 16_384), (1_000_000, 32_000)],
+    [
+        (0, 0),
+        (512, 256),
+        (2_048, 1_024),
+        (4_096, 1_024),
+        (32_768, 4_096),
+        (131_072, 16_384),
+        (1_000_000, 32_000),
+    ],
 )
 def test_an_answer_leaves_the_context_to_the_conversation(context: int, answer: int) -> None:
     assert ClientModel("a", context).answer == answer
@@ -74,8 +90,10 @@ def test_a_model_is_found_in_any_spelling_and_every_variant_of_auto() -> None:
     served = Endpoint("http://h:1", models_of([described("Coder:7b", 32_768, *TOOLS)]))
     assert served.openai_url == "http://h:1/v1"
     assert [model.name for model in served.installed] == ["Coder:7b"]
-    found = [served.find(name) for name in ("coder:7b", "auto:research", "else")]
-    assert [each and each.name for each in found] == ["Coder:7b", "auto", None]
+    found = [served.find(name) for name in ("coder:7b", "auto:research", "orch/auto", "else")]
+    assert [each and each.name for each in found] == ["Coder:7b", "auto", "auto", None]
+    with pytest.raises(OrchError, match="auto:nonsense"):
+        served.find("auto:nonsense")
 
 
 def test_names_and_numbers_are_those_of_the_server() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orch.cli.clients.endpoint import ClientModel, Endpoint
-from orch.cli.clients.launchable import LAUNCHABLE, Launch, environment_of
+from orch.cli.clients.launchable import LAUNCHABLE, Launch, environment_of, past_proxies
 from orch.cli.commands.launch import NAMES
 
 AUTO = ClientModel("auto", 65_536, tools=True)
@@ -38,7 +38,8 @@ def test_an_unknown_context_is_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "chores"), [("auto", "auto:loaded"), ("auto:coding", "auto:loaded"), ("m:7b", "m:7b")]
+    ("model", "chores"),
+    [("auto", "auto:loaded"), ("Auto:coding", "auto:loaded"), ("autocoder:7b", "autocoder:7b")],
 )
 def test_chores_load_no_model_of_their_own(model: str, chores: str) -> None:
     claude = prepared("claude", model=ClientModel(model, 1)).environment
@@ -111,15 +112,17 @@ def test_what_names_other_servers_is_not_inherited(name: str, variable: str) -> 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", "127.0.0.1,localhost"),
-        ("corp.example,localhost", "corp.example,localhost,127.0.0.1"),
+        ("", "127.0.0.1,localhost,::1,[::1],10.0.0.7"),
+        ("corp.example,localhost", "corp.example,localhost,127.0.0.1,::1,[::1],10.0.0.7"),
+        ("*", "*"),
     ],
 )
-def test_loopback_never_goes_through_a_proxy(before: str, after: str) -> None:
-    inherited = {"NO_PROXY": before, "HTTPS_PROXY": "http://proxy:1"}
-    environment = environment_of(inherited, LAUNCHABLE["codex"], prepared("codex"), "")
-    assert environment["NO_PROXY"] == after
-    assert environment["HTTPS_PROXY"] == "http://proxy:1"
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_the_server_is_never_asked_through_a_proxy(variable: str, before: str, after: str) -> None:
+    """Also one that listens at an address of the network."""
+    inherited = {variable: before, "HTTPS_PROXY": "http://proxy:1"}
+    direct = past_proxies(inherited, "http://10.0.0.7:11435")
+    assert direct == {"NO_PROXY": after, "no_proxy": after}
 
 
 def test_shell_completion_knows_every_client() -> None:

@@ -3,12 +3,17 @@ environment."""
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
 import pytest
 
 from orch.cli.clients import source
 from orch.cli.clients.endpoint import ClientModel, Endpoint
 from orch.errors import ModelNotFoundError, OrchError, UsageError
 from orch.server.local_client import NoServerError
+from tests.support.orch_process import serving
+from tests.support.own_models import Write
 
 KEY = "a-key-that-nobody-else-has"
 SERVED = Endpoint("http://127.0.0.1:11435", (ClientModel("auto", 8_192), ClientModel("coder:7b")))
@@ -47,6 +52,21 @@ def test_a_key_that_is_not_set_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UsageError, match="ORCH_API_KEY is not set") as refused:
         source.key_of_environment()
     assert "read -rs ORCH_API_KEY" in refused.value.hint
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_provider_that_hangs_does_not_delay_the_question_for_a_key(
+    home: Path, own: Write, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("ORCH_API_KEY", key)
+    monkeypatch.setattr(source, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(source, "request_json", lambda *_: (200, {"models": []}))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        providers = f"{{slow: {{kind: ollama, base_url: '{address}'}}}}"
+        own(f"version: 1\nproviders: {providers}\nmodels: []\n")
+        with serving() as served:
+            assert source.endpoint_of_server({"url": served.url}).needs_key == bool(key)
 
 
 def test_a_model_keeps_the_name_that_it_was_asked_for() -> None:
