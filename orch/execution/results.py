@@ -183,10 +183,10 @@ def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
         return "--continue-partial lets another model go on from here"
     if code == "model_not_found":
         return f"orch models pull {last.model}"
-    if last.code == "denied":  # the list of models needs no key at many servers
-        from orch.providers.hints import DENIED_HINT  # only where a run failed
+    if last.code in ("denied", "rejected"):  # the list of models needs no key at many servers
+        from orch.providers.hints import refusal_hint  # only where a run failed
 
-        return DENIED_HINT
+        return refusal_hint(last.code, last.message)
     if last.code == "bad_input":
         return "send each image as a data: URL with base64, and everything else as text"
     if last.code == "empty":

@@ -49,6 +49,8 @@ _BASE_URL, _CONFIG = "base_url in models.yaml", "orch config path shows the file
 DENIED_HINT = (
     f'check api_key of the provider in models.yaml, such as api_key: "${{NAME}}"; {_CONFIG}'
 )
+_CANNOT_INSERT = ("not support insert", "infill is not supported")
+"""How Ollama and llama.cpp's server refuse to fill a gap, in lower case."""
 _LATER = "orch health shows when it answers"
 _HINTS: Mapping[str, str] = {
     "denied": DENIED_HINT,
@@ -150,6 +152,15 @@ def hint_for(
     cause = _SAME.get(cause, cause)
     hint = _OWN_HINTS.get((kind, cause)) or _HINTS.get(cause, "orch health shows what is wrong")
     return hint.replace("{address}", _address(urls[0]))
+
+
+def refusal_hint(code: str, message: str) -> str:
+    """What to do about a request that was denied or rejected, by what the server says."""
+    if code == "denied":
+        return DENIED_HINT
+    if any(words in message.lower() for words in _CANNOT_INSERT):
+        return "name auto, which chooses a model that can insert; orch models shows which can"
+    return "orch health shows what is wrong"
 
 
 def cause_of(failure: ProviderError, url: str) -> str:

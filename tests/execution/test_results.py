@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,14 @@ def test_after_visible_text_the_code_is_all_failed(code: str) -> None:
 )
 def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
     assert all_failed_error(failed(code), "", has_more=True).hint == hint
+
+
+@pytest.mark.parametrize(
+    "message", ["x/llama3 does not support insert", "Infill is not supported by this model"]
+)
+def test_a_model_that_fills_no_gaps_gets_a_hint_at_those_that_do(message: str) -> None:
+    attempt = replace(failed("rejected")[0], message=message)
+    assert "orch models shows which can" in all_failed_error([attempt], "", has_more=False).hint
 
 
 @pytest.mark.parametrize(
