@@ -25,6 +25,16 @@ def unloads_after_answer(keep_alive: object) -> bool:
     return is_duration and _ZERO_DURATION.fullmatch(str(keep_alive)) is not None
 
 
+def asks_to_unload(fields: Mapping[str, object]) -> bool:
+    """Whether a client's fields say so."""
+    return any(is_keep_alive(name) and unloads_after_answer(fields[name]) for name in fields)
+
+
+def is_keep_alive(name: str) -> bool:
+    """Whether a field is keep_alive for Ollama, which reads fields in any case."""
+    return name.casefold() == "keep_alive"
+
+
 class ModelLoader(NamedTuple):
     """Finds a model by name, loads it into memory or unloads it."""
 

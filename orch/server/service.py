@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from orch.config.fingerprint import fingerprint
 from orch.config.load import Config, load_config
 from orch.errors import OrchError, ProviderError
-from orch.execution.lifecycle import unloads_after_answer
+from orch.execution.lifecycle import asks_to_unload, is_keep_alive
 from orch.execution.run import OnPartial, Run
 from orch.execution.runtime import Runtime
 from orch.memory.resident import ResidentMemory
@@ -112,9 +112,7 @@ class Service:
         """Starts a run on the current configuration, which stays open until `finish_run`."""
         generation, current = self.generation, asyncio.current_task()
         assert current is not None
-        unloads_model = any(
-            unloads_after_answer(fields.get("keep_alive")) for fields in (task.extra, task.options)
-        )
+        unloads_model = asks_to_unload(task.extra) or asks_to_unload(task.options)
         if unloads_model:
             # the provider would unload it even if other requests are waiting for it
             extra, options = without_keep_alive(task.extra), without_keep_alive(task.options)
@@ -244,4 +242,4 @@ class Service:
 
 def without_keep_alive(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields without `keep_alive`."""
-    return {name: value for name, value in fields.items() if name != "keep_alive"}
+    return {name: value for name, value in fields.items() if not is_keep_alive(name)}

