@@ -103,6 +103,16 @@ def test_a_limit_of_zero_or_less_sets_none(
     assert ollama.chats()[-1].body["options"]["num_predict"] > 1_000
 
 
+@pytest.mark.parametrize(
+    ("path", "field"), [(path, field) for path, fields in LIMITS.items() for field in fields]
+)
+def test_a_boolean_is_no_limit(url: str, ollama: FakeOllama, path: str, field: str) -> None:
+    for limit in (True, False):
+        answer = asked(url, path, CODER, **{field: limit})
+        assert (answer.status_code, f"{field}: must be a number" in answer.text) == (400, True)
+    assert not ollama.chats()
+
+
 @pytest.mark.parametrize("limit", [0, -1, -2])
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
 def test_ollamas_own_limit_of_zero_or_less_sets_none(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from orch.server.api.openai.schemas import MAX_MESSAGES
+from orch.server.api.openai.schemas import MAX_MESSAGES, TokenLimit
 
 Block = dict[str, Any]
 MAX_TOOLS = 1_024
@@ -46,7 +46,7 @@ class CountTokensRequest(RequestPart):
 class MessagesRequest(CountTokensRequest):
     """`POST /v1/messages`."""
 
-    max_tokens: Annotated[int, Field(ge=-1, lt=2**31)] | None = Field(
+    max_tokens: Annotated[TokenLimit, Field(ge=-1)] | None = Field(
         None, description="A cap; without it, or with 0 or -1, the model's own limit counts."
     )
     stream: StrictBool | None = None

@@ -10,9 +10,18 @@ from pydantic_core import PydanticCustomError
 MAX_MESSAGES = 4_096
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
-TokenLimit = Annotated[int, Field(gt=-(2**31), lt=2**31)]
-"""The most tokens of an answer; 0 and less set no limit, as at Ollama and LM Studio."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+def _number(value: Any) -> Any:
+    """Anything but a boolean, which would count as 1 or 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not a boolean")
+    return value
+
+
+TokenLimit = Annotated[int, Field(gt=-(2**31), lt=2**31), BeforeValidator(_number)]
+"""The most tokens of an answer; 0 and less set no limit, as at Ollama and LM Studio."""
 
 
 def _texts(value: Any) -> list[str]:
@@ -49,12 +58,12 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _not_in_chat(value: Any) -> Any:
+def _not_echoed(value: Any) -> Any:
     """Accepts an empty value, which Ollama's own clients send."""
     if value:
         raise PydanticCustomError(
-            "chat",
-            "orch sends every prompt as a chat, which does not support this: leave it out,"
+            "echo",
+            "orch returns what a model writes, without the prompt before it: leave this out,"
             " or use the model's own server",
         )
     return value
@@ -62,8 +71,8 @@ def _not_in_chat(value: Any) -> Any:
 
 Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
-UnsupportedInChat = Annotated[
-    Any, BeforeValidator(_not_in_chat, json_schema_input_type=Literal["", False] | None)
+NoEcho = Annotated[
+    Any, BeforeValidator(_not_echoed, json_schema_input_type=Literal["", False] | None)
 ]
 OllamaOptions = Annotated[
     dict[str, Any] | None,
@@ -140,7 +149,7 @@ class CompletionRequest(PassthroughModel):
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     prompt: Prompt
     suffix: str | None = None
-    echo: UnsupportedInChat = None
+    echo: NoEcho = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: TokenLimit | None = None

@@ -50,10 +50,8 @@ def test_a_prompts_settings_reach_the_model(client: openai.OpenAI, ollama: FakeO
     ) == (["END"], 7, "me", set())
 
 
-def test_a_field_without_an_equivalent_in_a_chat_is_rejected(
-    client: openai.OpenAI, ollama: FakeOllama
-) -> None:
-    with pytest.raises(openai.BadRequestError, match="echo: orch sends every prompt as a chat"):
+def test_a_prompt_is_not_echoed(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    with pytest.raises(openai.BadRequestError, match="echo: orch returns what a model writes"):
         client.completions.create(model=LLAMA, prompt="hello", echo=True)
     assert not ollama.chats()
 
