@@ -302,12 +302,13 @@ def build_record(
 
 def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, str, list[Message]]:
     """The task, its text and its messages as they are recorded: without images, and without earlier
-    turns, which have records of their own. A long task without an answer is shortened."""
+    turns, which have records of their own. A long task without an answer is shortened. A run
+    without a plan, as of a cached answer, has messages only where its client may continue them."""
     task, prepared = state.task, state.prepared
     if not has_answer and text_size(task) > MAX_UNANSWERED_CHARS:
         task, prepared = _shortened(task), None
     text = prepared.text if prepared else text_to_classify(task)
-    if not state.plan:
+    if not state.plan and task.stored_response is None:
         return task, text, []
     messages = prepared.own_messages if prepared else build_messages(task)
     return task, text, _without_images(messages)

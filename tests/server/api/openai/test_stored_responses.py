@@ -62,6 +62,17 @@ def test_a_conversation_continues_by_the_id_of_its_last_response(
     assert (first.to_dict()["store"], second.previous_response_id) == (True, first.id)
 
 
+def test_a_cached_answer_is_continued_with_the_question_before_it(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    wish: Any = {"model": CODER, "input": TASK, "temperature": 0}
+    client.responses.create(**wish)
+    cached = client.responses.with_raw_response.create(**wish)
+    assert cached.headers["x-orch-cache"] == "hit"
+    client.responses.create(model=CODER, input="Why?", previous_response_id=cached.parse().id)
+    assert [text for _, text in sent_to(ollama)] == [TASK, "def f(): pass", "Why?"]
+
+
 def test_instructions_among_the_items_stay_in_the_conversation(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
