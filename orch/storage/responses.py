@@ -3,6 +3,8 @@ which is JSON of what the other columns lack (previous_response_id, metadata, to
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orch.storage.database import Database
 from orch.storage.history import Row, decode_run
 
@@ -15,6 +17,16 @@ def find_response(database: Database, run_id: str, client: str) -> Row | None:
     )
     rows = database.rows(query, (run_id, client))
     return decode_run(rows[0]) if rows else None
+
+
+def find_answers(database: Database, run_ids: Collection[str], client: str) -> list[Row]:
+    """Those of the runs that that client may refer to: run_id, answer, response, redacted."""
+    marks = ",".join("?" * len(run_ids))
+    query = (
+        "SELECT run_id, answer, response, redacted FROM runs WHERE client = ? AND status = 'ok'"
+        f" AND response IS NOT NULL AND run_id IN ({marks})"
+    )
+    return [decode_run(row) for row in database.rows(query, (client, *run_ids))]
 
 
 def drop_response(database: Database, run_id: str) -> None:

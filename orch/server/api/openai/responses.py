@@ -32,6 +32,7 @@ from orch.server.api.openai.chat import (
     openai_error,
     sampling_options,
 )
+from orch.server.api.openai.item_references import resolve_references
 from orch.server.api.openai.response_fields import final_fields, initial_response
 from orch.server.api.openai.responses_input import (
     NO_LOGPROBS,
@@ -78,6 +79,8 @@ async def responses(request: Request) -> Response:
     body = await parse_body(request, ResponsesRequest)
     tools = tools_from_responses(body.tools or ())
     before = await previous_conversation(request, body.previous_response_id)
+    body.input, missing = await resolve_references(request, body.input)
+    before = before._replace(warnings=(*before.warnings, *missing))
     task = build_request_task(request, responses_params(body, tools, before))
     task = replace(task, stored_response=fields_to_store(request, body))
 

@@ -75,6 +75,11 @@ async def previous_conversation(request: Request, response_id: str | None) -> St
     return conversation
 
 
+def is_kept(request: Request) -> bool:
+    """Whether the client of this request may refer to what was stored for it."""
+    return not _why_nothing_is_kept(request)
+
+
 def _why_nothing_is_kept(request: Request) -> str:
     """Why no response is stored for the client of this request; empty if it is."""
     mode = service_of(request).orchestrator.runtime.journal.mode

@@ -115,6 +115,51 @@ def test_the_result_of_a_call_is_all_that_is_sent(
     assert [each["content"] for each in results] == ["0", "1"]
 
 
+def test_items_that_a_client_refers_to_are_read_from_the_journal(
+    client: openai.OpenAI, url: str, ollama: FakeOllama
+) -> None:
+    ollama.add(
+        FakeModel(
+            "caller",
+            reply=["I add"],
+            thinking=["hm"],
+            capabilities=["completion", "tools", "thinking"],
+            tool_calls=[CALL],
+        )
+    )
+    made = client.responses.create(model="caller", input=TASK, tools=TOOLS)
+    references = [{"type": "item_reference", "id": item.id} for item in made.output]
+    call: Any = made.output[-1]
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "3"}
+    again = httpx.post(
+        f"{url}/v1/responses",
+        json={"model": CODER, "input": [{"role": "user", "content": TASK}, *references, output]},
+    )
+    user, assistant, tool = ollama.chats()[-1].body["messages"]
+    assert [each["role"] for each in (user, assistant, tool)] == ["user", "assistant", "tool"]
+    assert (assistant["content"], tool["content"]) == ("I add", "3")
+    assert assistant["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
+    assert not [each for each in warnings_of(again) if "item_reference" in each]
+
+
+def test_an_item_of_another_client_is_left_out_with_a_warning(
+    ollama: FakeOllama, write_routing: Any
+) -> None:
+    write_routing("")
+    uids = Uids(os.geteuid())
+    with served(Rules(uid_of=uids)) as url:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as owner:
+            made = owner.responses.create(model=CODER, input=TASK)
+        uids.uid = os.geteuid() + 1
+        items = [
+            {"type": "item_reference", "id": made.output[0].id},
+            {"role": "user", "content": "?"},
+        ]
+        other = httpx.post(f"{url}/v1/responses", json={"model": CODER, "input": items})
+    assert warnings_of(other) == ["an input item of the type item_reference was left out"]
+    assert sent_to(ollama) == [("user", "?")]
+
+
 def test_images_of_earlier_turns_are_said_to_be_missing(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].capabilities = ["completion", "vision"]
     image = {"type": "input_image", "image_url": "data:image/png;base64,QUJD"}
