@@ -9,7 +9,11 @@ from itertools import count
 from typing import Any
 
 from orch.errors import ProviderError
+from orch.providers.streams.values import parse_text
 from orch.types import Message
+
+MAX_DEPTH = 100
+"""Levels of a call's arguments that are parsed: what writes the answer refuses some 250."""
 
 
 def to_openai_calls(
@@ -46,12 +50,39 @@ def to_ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _ollama_function(function: dict[str, Any]) -> dict[str, Any]:
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        try:
-            value = json.loads(arguments or "{}")
-        except ValueError:
-            value = arguments
+        value = parse_arguments(arguments)
         function["arguments"] = value if isinstance(value, dict) else {"arguments": value}
     return function
+
+
+def parse_arguments(text: str) -> Any:
+    """The arguments of a call from their JSON, with halves of surrogate pairs replaced, which no
+    UTF-8 has. What is no JSON, or nested too deeply, stays a text."""
+    try:
+        value = json.loads(text if text.strip() else "{}", parse_constant=_refuse_constant)
+        if "\\u" in text:
+            value = json.loads(parse_text(json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        return text
+    return text if _is_too_deep(value) else value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_too_deep(value: Any) -> bool:
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        if not layer:
+            return False
+        containers = (each for each in layer if isinstance(each, dict | list))
+        layer = [
+            inner
+            for each in containers
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(layer)
 
 
 # ---------------------------------------------------------------- whole conversations

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from orch.errors import ProviderError
-from orch.providers.message_formats import to_ollama_messages, to_openai_messages
+from orch.providers.message_formats import (
+    parse_arguments,
+    to_ollama_messages,
+    to_openai_messages,
+)
 
 PIXEL = "iVBORw0KGgo="
 OPENAI_CALL = {"id": "c9", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
@@ -65,6 +69,18 @@ def test_arguments_become_an_object_and_a_result_gets_its_tools_name() -> None:
         OLLAMA_CALL["function"],
     )
     assert (tool["tool_name"], tool["tool_call_id"]) == ("add", "c9")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "\\ud83d\\ude00 \\ud83d"}', {"a": "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}"}),
+        (" ", {}),
+        *((text, text) for text in ('{"a": NaN}', "[" * 9_999, "[" * 300 + "]" * 300, "{")),
+    ],
+)
+def test_arguments_that_no_answer_can_hold_stay_a_text(text: str, value: Any) -> None:
+    assert parse_arguments(text) == value
 
 
 @pytest.mark.parametrize(

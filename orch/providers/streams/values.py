@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,12 +91,19 @@ def _text_of(value: Any, keys: tuple[str, ...], depth: int = 0) -> str:
 
 
 def parse_objects(value: Any) -> tuple[dict[str, Any], ...]:
-    """Returns a list of objects (tool calls), empty for None. Raises TypeError."""
-    if isinstance(value, dict):
-        return (value,)
-    if not all(isinstance(each, dict) for each in value or ()):
+    """Returns a list of objects (tool calls), empty for None; surrogates are replaced. Raises
+    TypeError and RecursionError."""
+    if not value:
+        return ()
+    objects = [value] if isinstance(value, dict) else value
+    if not all(isinstance(each, dict) for each in objects):
         raise TypeError("not a list of objects")
-    return tuple(value or ())
+    text = json.dumps(objects, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        objects = json.loads(parse_text(text))
+    return tuple(objects)
 
 
 def parse_logprobs(value: Any) -> tuple[dict[str, Any], ...]:

@@ -22,6 +22,7 @@ from orch.providers.streams.values import (
     parse_content,
     parse_count,
     parse_logprobs,
+    parse_objects,
     parse_text,
     parse_thinking,
 )
@@ -200,3 +201,10 @@ def test_a_structure_that_is_too_deep_is_a_bad_response() -> None:
     answer.add_all([{"error": value}])
     with pytest.raises(ProviderError, match="unexpected structure"):
         answer.raise_failure(load_stream_error)
+
+
+def test_halves_of_surrogate_pairs_in_a_call_are_replaced() -> None:
+    call = {"function": {"name": "a\ud83d", "arguments": {"b": ["\ude00"], "c": 1}}}
+    ((name, arguments),) = (each["function"].values() for each in parse_objects([call]))
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert (name, arguments) == (f"a{mark}", {"b": [mark], "c": 1})

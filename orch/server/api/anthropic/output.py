@@ -8,6 +8,7 @@ from typing import Any
 
 from orch.errors import OrchError
 from orch.execution.events import Content, Fallback, RunEvent, Thinking, ToolCall
+from orch.providers.message_formats import parse_arguments
 from orch.types import RunResult, Usage
 
 Event = dict[str, Any]
@@ -102,20 +103,13 @@ def tool_use(call: dict[str, Any], run_id: str, number: int) -> Block:
     function = call.get("function") or {}
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        arguments = _parsed(arguments)
+        arguments = parse_arguments(arguments)
     return {
         "type": "tool_use",
         "id": call.get("id") or f"toolu_{run_id}_{number}",
         "name": str(function.get("name") or ""),
         "input": arguments if isinstance(arguments, dict) else {"arguments": arguments},
     }
-
-
-def _parsed(arguments: str) -> Any:
-    try:
-        return json.loads(arguments) if arguments.strip() else {}
-    except ValueError:
-        return arguments
 
 
 def end_of(result: RunResult, stop_sequences: Collection[str]) -> dict[str, Any]:

@@ -468,3 +468,15 @@ def test_without_max_tokens_the_models_own_limit_counts(tokens: int | None) -> N
 def test_an_unknown_kind_of_thinking_is_refused() -> None:
     with pytest.raises(OrchError, match=r"thinking\.type"):
         thinking_fields({"type": "deep"})
+
+
+@pytest.mark.parametrize("arguments", ['{"a": "\\ud83d"}', "[" * 300 + "]" * 300, "[" * 9_999])
+def test_a_call_with_arguments_that_are_no_json_is_still_a_call(
+    claude: anthropic.Anthropic, caller: FakeModel, arguments: str
+) -> None:
+    caller.tool_calls = [{"function": {"name": "add", "arguments": arguments}}]
+    fields: Any = {"model": CALLER, "max_tokens": 99, "messages": ASKED, "tools": [TOOL]}
+    whole = claude.messages.create(**fields)
+    with claude.messages.stream(**fields) as stream:
+        streamed = stream.get_final_message()
+    assert (whole.content[-1].type, streamed.content[-1].type) == ("tool_use", "tool_use")
