@@ -3,6 +3,7 @@ one that its client knows (pure)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -125,7 +126,7 @@ def _check_parameters(tool: Item, place: str) -> None:
 def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     """Small models call a function by its bare name, or with a dot: accepted if it is
     unambiguous."""
-    often = [name for _, name in pairs]
+    often = Counter(name for _, name in pairs)
     known: dict[str, tuple[str, str]] = {}
     for namespace, name in pairs:
         if namespace:
@@ -133,7 +134,7 @@ def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
                 namespaced_name(namespace, name): (namespace, name),
                 f"{namespace}.{name}": (namespace, name),
             }
-            known |= {name: (namespace, name)} if often.count(name) == 1 else {}
+            known |= {name: (namespace, name)} if often[name] == 1 else {}
     return known
 
 
@@ -152,22 +153,31 @@ def _called(tool: Item) -> str:
     return " ".join(str(each) for each in (kind, name) if each) or "without a type"
 
 
-def parse_tool_choice(choice: str | Item | None, names: Collection[str]) -> ToolChoice:
+def parse_tool_choice(choice: Any, names: Collection[str]) -> ToolChoice:
     """`tool_choice` for the functions of these names; if it refers to an ignored tool, the model
-    chooses."""
+    chooses. Raises OrchError (`bad_input`) for one that is malformed."""
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        choice = str(
-            choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto"
-        )
+        mode = choice.get("mode") or _object(choice, "allowed_tools").get("mode")
+        choice = mode if isinstance(mode, str) and mode else "auto"
     if isinstance(choice, str):
         return ToolChoice(choice) if names else ToolChoice(warnings=_ignored(choice))
     if not choice:
         return ToolChoice()
-    name = choice.get("name") or (choice.get("function") or {}).get("name")
+    if not isinstance(choice, dict):
+        raise field_error("tool_choice", "must be a text or an object")
+    name = choice.get("name") or _object(choice, "function").get("name")
     called = namespaced_name(str(choice.get("namespace") or ""), str(name))
     if choice.get("type") != "function" or called not in names:
         return ToolChoice(warnings=_ignored(str(name or choice.get("type"))))
     return ToolChoice({"type": "function", "function": {"name": called}})
+
+
+def _object(choice: Item, field: str) -> Item:
+    """An object within a choice. Raises OrchError (`bad_input`) for anything else."""
+    inner = choice.get(field) or {}
+    if not isinstance(inner, dict):
+        raise field_error(f"tool_choice.{field}", "must be an object")
+    return inner
 
 
 def _ignored(choice: str) -> tuple[str, ...]:

@@ -94,6 +94,23 @@ def test_a_bare_name_matches_a_namespaced_function_only_if_unambiguous() -> None
     ) == ({"name": "spawn"}, "agents")
 
 
+def test_the_members_of_a_namespace_are_compared_by_their_hashes() -> None:
+    compared: list[object] = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    members = [{"type": "function", "name": Name(number)} for number in range(200)]
+    tools_from_responses([{"type": "namespace", "name": "n", "tools": members}])
+    assert len(compared) < 2_000
+
+
 @pytest.mark.parametrize(
     ("choice", "value"),
     [
@@ -113,6 +130,20 @@ def test_a_tool_choice_is_passed_on_if_its_function_exists(choice: Any, value: s
         parsed.value["function"]["name"] if isinstance(parsed.value, dict) else parsed.value
     ) == value
     assert bool(parsed.warnings) == (value is None and choice is not None)
+
+
+@pytest.mark.parametrize(
+    ("choice", "place"),
+    [
+        (5, "tool_choice"),
+        ({"type": "function", "function": "add"}, "tool_choice.function"),
+        ({"type": "allowed_tools", "allowed_tools": ["add"]}, "tool_choice.allowed_tools"),
+    ],
+)
+def test_a_malformed_tool_choice_is_refused(choice: Any, place: str) -> None:
+    with pytest.raises(OrchError) as caught:
+        parse_tool_choice(choice, {"add"})
+    assert (caught.value.code, caught.value.param) == ("bad_input", place)
 
 
 @pytest.mark.parametrize(("choice", "count"), [("auto", 0), ("none", 0), ("required", 1)])
