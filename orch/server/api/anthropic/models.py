@@ -105,17 +105,21 @@ def _entry(name: str, label: str, created: float, context: int) -> dict[str, Any
 
 
 def _page(entries: list[dict[str, Any]], request: Request) -> tuple[list[dict[str, Any]], bool]:
-    """The requested part of the list, and whether there is more behind it. Raises OrchError."""
+    """The requested part of the list, and whether there is more beyond it: before it, where what
+    comes before an entry is asked for. Raises OrchError."""
     query, ids = request.query_params, [entry["id"] for entry in entries]
     limit = _limit(query.get("limit", str(MAX_PAGE)))
     if (after := query.get("after_id")) in ids:
         entries = entries[ids.index(after) + 1 :]
     elif (before := query.get("before_id")) in ids:
-        entries = entries[max(ids.index(before) - limit, 0) : ids.index(before)]
+        end = ids.index(before)
+        start = max(end - limit, 0)
+        return entries[start:end], start > 0
     return entries[:limit], len(entries) > limit
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
+    # int() refuses a number of thousands of digits
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MAX_PAGE:
         raise OrchError(f"limit: must be from 1 to {MAX_PAGE}", code="bad_input")
     return int(text)

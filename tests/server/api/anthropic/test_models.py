@@ -22,6 +22,7 @@ def test_pages_follow_one_another(claude: anthropic.Anthropic) -> None:
     assert names == [model.id for model in claude.models.list(limit=1_000)]
     before = claude.models.list(limit=2, before_id=names[5])
     assert [model.id for model in before.data] == names[3:5]
+    assert [model.id for model in before] == [*names[3:5], *names[1:3], names[0]]
 
 
 def test_a_model_is_retrieved_under_the_name_that_was_asked_for(
@@ -48,9 +49,10 @@ def test_other_clients_get_openais_form(client: openai.OpenAI) -> None:
     assert client.models.retrieve(CODER).object == "model"
 
 
-def test_a_page_of_no_size_is_refused(url: str, ollama: FakeOllama) -> None:
+@pytest.mark.parametrize("limit", ["0", "9" * 5_000])
+def test_a_page_of_no_possible_size_is_refused(url: str, ollama: FakeOllama, limit: str) -> None:
     headers = {"anthropic-version": "2023-06-01"}
-    response = httpx.get(f"{url}/v1/models?limit=0", headers=headers)
+    response = httpx.get(f"{url}/v1/models?limit={limit}", headers=headers)
     assert (response.status_code, response.json()["error"]["type"]) == (
         400,
         "invalid_request_error",
