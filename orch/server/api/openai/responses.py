@@ -60,6 +60,7 @@ HANDLED_FIELDS = frozenset(
         *("metadata", "store", "include", "max_tool_calls", "options", "context_management"),
         *("parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "client_metadata"),
         *("prompt_cache_options", "safety_identifier", "user", "service_tier", "moderation"),
+        "top_logprobs",
         *UNSUPPORTED_FIELDS,
     )
 )
@@ -150,8 +151,10 @@ def _check_supported(fields: dict[str, Any]) -> None:
     for name, instead in UNSUPPORTED_FIELDS.items():
         if fields.get(name):
             raise field_error(name, instead)
-    if fields.get("top_logprobs") or LOGPROBS_INCLUDE in str(fields.get("include")):
-        raise field_error("include" if fields.get("include") else "top_logprobs", NO_LOGPROBS)
+    if fields.get("top_logprobs"):
+        raise field_error("top_logprobs", NO_LOGPROBS)
+    if LOGPROBS_INCLUDE in str(fields.get("include")):
+        raise field_error("include", NO_LOGPROBS)
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:

@@ -9,6 +9,11 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from orch.errors import OrchError
+from orch.server.api.openai.responses import responses_params
+from orch.server.api.openai.schemas import ResponsesRequest
+from orch.server.api.openai.tools import tools_from_responses
+from orch.server.api.request_task import ChatParams
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.faults import FAULTS, NAMES
@@ -398,3 +403,14 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.responses.create(model="llama3.1:8b-instruct-q4_K_X", input=TASK)
     assert caught.value.code == "model_not_found"
+
+
+def test_logprobs_that_are_not_asked_for_are_no_fault_and_not_passed_on() -> None:
+    def params(**fields: Any) -> ChatParams:
+        body = ResponsesRequest.model_validate({"input": "hi", **fields})
+        return responses_params(body, tools_from_responses(()))
+
+    assert params(top_logprobs=0).extra == {}
+    with pytest.raises(OrchError) as caught:
+        params(top_logprobs=5, include=["reasoning.encrypted_content"])
+    assert caught.value.param == "top_logprobs"
