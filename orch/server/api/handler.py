@@ -46,6 +46,8 @@ VISIBLE_EVENTS = (Content, Thinking, ToolCall, Done)
 MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
 """Size of a body that is parsed on the event loop, and values allowed in a larger one: so many take
 the parser about 80 ms."""
+MAX_FAULTS = 20
+"""Faults of a body that its error lists: each item of a long list has two or more."""
 MAX_WARNING_HEADERS, MAX_WARNING_CHARS = 16, 500
 """Warnings in response headers: proxies reject headers of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
@@ -63,7 +65,7 @@ def service_of(request: Request) -> Service:
 
 
 async def parse_body(request: Request, schema: type[_Body]) -> _Body:
-    """The request's validated body. Raises OrchError (`bad_input`) that lists every fault and names
+    """The request's validated body. Raises OrchError (`bad_input`) that lists its faults and names
     the first field."""
     body = await request.body() or b"{}"
     if len(body) <= MAX_INLINE_BODY_BYTES:
@@ -72,7 +74,7 @@ async def parse_body(request: Request, schema: type[_Body]) -> _Body:
 
 
 def validate_body(schema: type[_Body], body: bytes) -> _Body:
-    """Parses and validates a body. Raises OrchError (`bad_input`) that lists every fault; a body
+    """Parses and validates a body. Raises OrchError (`bad_input`) that lists its faults; a body
     with very many values is not parsed at all."""
     if len(body) > MAX_INLINE_BODY_BYTES and has_more_values(body, MAX_JSON_VALUES):
         raise OrchError(
@@ -85,7 +87,9 @@ def validate_body(schema: type[_Body], body: bytes) -> _Body:
     except pydantic.ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         path = field_path(faults[0]["loc"])
-        message = "; ".join(map(_describe_fault, faults))
+        message = "; ".join(map(_describe_fault, faults[:MAX_FAULTS]))
+        if len(faults) > MAX_FAULTS:
+            message += f"; and {len(faults) - MAX_FAULTS:,} more"
         raise OrchError(message, code="bad_input", param=path) from None
 
 

@@ -166,6 +166,13 @@ def test_every_fault_of_a_body_is_named_with_its_place() -> None:
     ]
 
 
+def test_the_error_for_a_body_of_many_faults_is_short() -> None:
+    with pytest.raises(OrchError) as caught:
+        validate_body(Body, b'{"number": 1, "names": [' + b"5," * 99_999 + b"5]}")
+    assert len(caught.value.message) < 2_000
+    assert caught.value.message.endswith("; and 99,980 more")
+
+
 def test_an_error_has_the_status_of_its_code_and_the_apis_format() -> None:
     response = error_response(OrchError("gone", code="model_not_found"), envelope)
     assert (response.status_code, response.body) == (404, b'{"message":"gone"}')
