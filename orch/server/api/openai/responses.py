@@ -213,6 +213,7 @@ def _event(number: int, event: dict[str, Any]) -> bytes:
 def _failed(error: OrchError) -> dict[str, Any]:
     return {
         "status": "failed",
+        "store": False,
         "error": {
             "code": FAILURE_CODES.get(error.code, "server_error"),
             "message": responses_error(error)["error"]["message"],

@@ -42,12 +42,21 @@ def conversation_of(row: Mapping[str, Any]) -> StoredConversation:
     (`bad_input`) for one that is too long."""
     stored = row["messages"] or []
     messages = [_without_placeholders(message) for message in stored]
-    messages.append(answer_of(row))
-    _check_size(messages)
     warnings = ((REDACTED_WARNING,) if row["redacted"] else ()) + (
-        (IMAGES_WARNING,) if messages[:-1] != stored else ()
+        (IMAGES_WARNING,) if messages != stored else ()
     )
+    messages = _with_answer(messages, answer_of(row))
+    _check_size(messages)
     return StoredConversation(messages, warnings)
+
+
+def _with_answer(messages: list[Message], answer: Message) -> list[Message]:
+    """The messages and the answer, which goes on from the text of an assistant at the end."""
+    last = messages[-1] if messages else {}
+    begun = last.get("content")
+    if last.get("role") != "assistant" or last.get("tool_calls") or not isinstance(begun, str):
+        return [*messages, answer]
+    return [*messages[:-1], {**answer, "content": begun + (answer["content"] or "")}]
 
 
 def answer_of(row: Mapping[str, Any]) -> Message:

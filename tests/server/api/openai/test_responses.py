@@ -283,6 +283,7 @@ def test_an_interrupted_answer_fails_with_its_partial_text(
         "incomplete",
     )
     assert last.response.error is not None
+    assert last.response.to_dict()["store"] is False
     assert CODER in last.response.error.message
     assert not {"response.completed", "response.incomplete", "response.output_text.done"} & {
         event.type for event in events

@@ -34,6 +34,12 @@ def test_the_answer_ends_the_conversation() -> None:
     assert NOTHING_BEFORE == ([], ())
 
 
+def test_an_answer_that_was_begun_for_the_model_is_one_message() -> None:
+    begun = {"role": "assistant", "content": "Oh "}
+    whole = {"role": "assistant", "content": "Oh yes"}
+    assert conversation_of(row(messages=[HI, begun])).messages == [HI, whole]
+
+
 def test_calls_have_the_ids_that_the_client_was_given() -> None:
     calls = [CALL, {"id": "its own", **CALL}]
     answer = answer_of(row(answer="", response={"tool_calls": calls}))
