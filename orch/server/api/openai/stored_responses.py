@@ -106,6 +106,8 @@ def _run_id(response_id: str) -> str:
 @with_error_envelope(openai_error)
 async def get_response(request: Request) -> Response:
     """`GET /v1/responses/{response_id}`: a stored response, without its reasoning."""
+    if request.query_params.get("stream", "false").lower() != "false":
+        raise field_error("stream", "a stored response is not streamed: leave it out")
     return json_response(_stored_response(await _stored_row(request)))
 
 

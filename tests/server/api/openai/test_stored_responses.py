@@ -206,6 +206,13 @@ def test_a_stored_response_is_retrieved_with_its_calls(
     assert (found.metadata, found.to_dict()["store"]) == ({"a": "b"}, True)
 
 
+def test_a_stored_response_is_not_streamed(client: openai.OpenAI) -> None:
+    made = client.responses.create(model=CODER, input=TASK)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.retrieve(made.id, stream=True)
+    assert caught.value.param == "stream"
+
+
 def test_a_cut_response_is_retrieved_as_incomplete(client: openai.OpenAI) -> None:
     made = client.responses.create(model=CODER, input=TASK, max_output_tokens=1)
     assert client.responses.retrieve(made.id).status == "incomplete"
