@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from orch.server.api.anthropic.documents import replace_documents
 from orch.server.api.anthropic.schemas import Block, MessageInput
 from orch.server.api.anthropic.tools import field_error
 from orch.text.prompt import fenced_block
@@ -37,6 +38,7 @@ def to_conversation(
     """The conversation. Raises OrchError (`bad_input`) for a block without an equivalent."""
     found: list[Message] = []
     ignored: dict[str, None] = {}
+    messages, warnings = replace_documents(messages)
     if text := _system_text(system, "system"):
         found.append({"role": "system", "content": text})
     for number, message in enumerate(messages):
@@ -48,7 +50,7 @@ def to_conversation(
         else:
             found += _turn(message.content, place)
     names = (f"a block of type {kind} was left out: this API has no such tool" for kind in ignored)
-    return Conversation(found, tuple(names))
+    return Conversation(found, (*warnings, *names))
 
 
 def _system_text(system: str | Sequence[Block] | None, place: str) -> str:
