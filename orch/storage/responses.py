@@ -1,5 +1,6 @@
 """Answers that a client may refer to by the id of their run: the rows of `runs` with a `response`,
-which is JSON of what the other columns lack (previous_response_id, metadata, tool_calls)."""
+which is JSON of what the other columns lack (previous_response_id, metadata, namespaced,
+tool_calls)."""
 
 from __future__ import annotations
 

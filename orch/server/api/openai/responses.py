@@ -83,7 +83,7 @@ async def responses(request: Request) -> Response:
     body.input, missing = await resolve_references(request, body.input)
     before = before._replace(warnings=(*before.warnings, *missing))
     task = build_request_task(request, responses_params(body, tools, before))
-    task = replace(task, stored_response=fields_to_store(request, body))
+    task = replace(task, stored_response=fields_to_store(request, body, tools.members))
 
     is_stored = task.stored_response is not None
 

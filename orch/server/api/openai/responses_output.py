@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
 from orch.execution.events import Content, Fallback, RunEvent, Thinking, ToolCall
 from orch.providers.message_formats import to_openai_calls
-from orch.server.api.openai.tools import original_name
+from orch.server.api.openai.tools import members_of, original_name
 from orch.types import RunResult
 
 Event = dict[str, Any]
@@ -168,9 +168,14 @@ def output_items(result: RunResult, members: dict[str, tuple[str, str]]) -> list
     )
 
 
-def stored_items(run_id: str, content: str, calls: Sequence[Item], *, is_cut: bool) -> list[Item]:
-    """The items of a stored answer, which has no reasoning."""
-    return _whole_items(OutputItems(run_id, {}), [], content, calls, is_cut=is_cut)
+def stored_items(
+    run_id: str, content: str, stored: Mapping[str, Any], *, is_cut: bool
+) -> list[Item]:
+    """The items of a stored answer, which has no reasoning; `stored` as `find_response` has it in
+    `response`."""
+    members = members_of([(each[0], each[1]) for each in stored.get("namespaced") or ()])
+    output, calls = OutputItems(run_id, members), stored.get("tool_calls") or []
+    return _whole_items(output, [], content, calls, is_cut=is_cut)
 
 
 def _whole_items(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -41,14 +42,17 @@ DEFAULT_ITEMS, MAX_ITEMS = 20, 100
 """Input items in a list, as in OpenAI's API."""
 
 
-def fields_to_store(request: Request, body: ResponsesRequest) -> dict[str, Any] | None:
+def fields_to_store(
+    request: Request, body: ResponsesRequest, members: Mapping[str, tuple[str, str]]
+) -> dict[str, Any] | None:
     """What the journal keeps of a response so that its client may refer to it; None if nothing is
-    kept."""
+    kept. `members` as in `FunctionTools`."""
     if body.store is False or _why_nothing_is_kept(request):
         return None
     return {
         "previous_response_id": body.previous_response_id,
         "metadata": bounded(body.metadata, {}),
+        "namespaced": bounded(list(dict.fromkeys(members.values())), []),
     }
 
 
@@ -157,9 +161,7 @@ def _stored_response(row: Row) -> dict[str, Any]:
     return {
         **initial_response(body, row["run_id"], row["model"] or "", is_stored=True, created_at=at),
         **end_fields(at + int(row["total_s"] or 0), usage, is_cut=is_cut),
-        "output": stored_items(
-            row["run_id"], row["answer"] or "", stored.get("tool_calls") or [], is_cut=is_cut
-        ),
+        "output": stored_items(row["run_id"], row["answer"] or "", stored, is_cut=is_cut),
     }
 
 

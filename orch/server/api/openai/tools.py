@@ -63,7 +63,7 @@ def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
         functions.append(
             {"type": "function", "function": {**fields, "name": namespaced_name(namespace, name)}}
         )
-    return FunctionTools(functions, _members(pairs), _warnings(left))
+    return FunctionTools(functions, members_of(pairs), _warnings(left))
 
 
 def tools_from_chat(tools: Sequence[Item]) -> FunctionTools:
@@ -123,9 +123,11 @@ def _check_parameters(tool: Item, place: str) -> None:
         raise field_error(f"{place}.properties", "must be an object")
 
 
-def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Small models call a function by its bare name, or with a dot: accepted if it is
-    unambiguous."""
+def members_of(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """`members` of `FunctionTools` from namespaces and names.
+
+    Small models call a function by its bare name, or with a dot: accepted if it is unambiguous.
+    """
     often = Counter(name for _, name in pairs)
     known: dict[str, tuple[str, str]] = {}
     for namespace, name in pairs:

@@ -65,10 +65,9 @@ def test_after_a_fallback_the_thoughts_begin_anew_and_the_text_goes_on() -> None
 
 def test_a_stored_answer_has_the_ids_of_the_one_that_was_sent() -> None:
     _, sent = built(Thinking("hm"), Content("a"), ToolCall(CALL))
-    bare = {**sent[2], "name": "agents__spawn"}
-    del bare["namespace"]
-    assert stored_items("run", "a", [CALL], is_cut=False) == [sent[1], bare]
-    assert stored_items("run", "a", [], is_cut=True)[0]["status"] == "incomplete"
+    stored = {"tool_calls": [CALL], "namespaced": [["agents", "spawn"]]}
+    assert stored_items("run", "a", stored, is_cut=False) == sent[1:]
+    assert stored_items("run", "a", {}, is_cut=True)[0]["status"] == "incomplete"
 
 
 def test_an_item_that_was_cut_is_incomplete() -> None:

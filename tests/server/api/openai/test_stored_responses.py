@@ -206,6 +206,19 @@ def test_a_stored_response_is_retrieved_with_its_calls(
     assert (found.metadata, found.to_dict()["store"]) == ({"a": "b"}, True)
 
 
+def test_a_retrieved_call_has_the_namespace_that_it_had(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    call = {"function": {**CALL["function"], "name": "sums__add"}}
+    model = FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[call])
+    ollama.add(model)
+    tools: Any = [{"type": "namespace", "name": "sums", "description": "Sums", "tools": TOOLS}]
+    made = client.responses.create(model="caller", input=TASK, tools=tools)
+    found = client.responses.retrieve(made.id).output[-1].to_dict()
+    assert found == made.output[-1].to_dict()
+    assert (found["namespace"], found["name"]) == ("sums", "add")
+
+
 def test_a_stored_response_is_not_streamed(client: openai.OpenAI) -> None:
     made = client.responses.create(model=CODER, input=TASK)
     with pytest.raises(openai.BadRequestError) as caught:
