@@ -301,9 +301,8 @@ def build_record(
 
 
 def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, str, list[Message]]:
-    """The task, its text and its messages as they are recorded: without images, and without earlier
-    turns, which have records of their own. A long task without an answer is shortened. A run
-    without a plan, as of a cached answer, has messages only where its client may continue them."""
+    """The task, its text and its messages as recorded: without images and earlier turns; a long
+    task without an answer is shortened. A cached answer has messages if it may be continued."""
     task, prepared = state.task, state.prepared
     if not has_answer and text_size(task) > MAX_UNANSWERED_CHARS:
         task, prepared = _shortened(task), None
