@@ -75,9 +75,7 @@ class ScoringContext(NamedTuple):
             shares=shares,
             named_shares=_named_shares(shares),
             floor=floor,
-            preferred=_preferred(classification.task_type, policy, shares)
-            if any([rule.prefer for rule in rules])
-            else {},
+            preferred=_preferred(classification.task_type, policy, shares),
             times=TimeContext.of(pace, need, policy, shares),
             loads_spread=not any(
                 state.resident and not is_below_floor(state, shares, floor) for state in able
@@ -120,9 +118,9 @@ def base_fit(spec: ModelSpec, shares: TypeShares) -> float:
 
 def _preferred(first: TaskType, policy: Policy, shares: TypeShares) -> dict[str, tuple[float, int]]:
     preferred: dict[str, tuple[float, int]] = {}
-    for each, share in shares:
-        places = policy.preference_ranks(each)
-        most = len(policy.rule(each).prefer) if places else 0
+    for (each, share), rule in zip(shares, policy.rules_of(shares), strict=True):
+        most = len(rule.prefer)
+        places = policy.preference_ranks(each) if most else {}
         for name, place in places.items():
             bonus, at_first = preferred.get(name, (0.0, 0))
             preferred[name] = (

@@ -79,7 +79,7 @@ def _choice_event(choice: dict[str, Any], event: Mapping[str, Any]) -> NormalEve
     body = delta or choice.get("message") or {}
     content, thinking = body.get("content"), body.get("reasoning_content") or body.get("reasoning")
     finish_reason, logprobs = choice.get("finish_reason"), choice.get("logprobs")
-    is_usual = delta and _has_only_content(body)
+    is_usual = delta and (len(body) == 1 or _has_only_content(body))
     is_more = thinking or finish_reason or logprobs or choice.get("error")
     if isinstance(content, str) and is_usual and not is_more:
         # a token; everything else takes the long way

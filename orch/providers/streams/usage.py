@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from orch.providers.chat import Completion
@@ -18,6 +18,7 @@ _COMPLETION = (
     *("candidatesTokenCount", "candidates_token_count"),
 )
 _PLACES = ("timings", "usage", "usage_metadata", "usageMetadata", "token_usage")
+_PLACE_NAMES = frozenset(_PLACES)
 _SECONDS = {
     "load_s": (("load_duration", 1e9),),
     "prefill_s": (("prompt_eval_duration", 1e9), ("prompt_ms", 1e3)),
@@ -90,13 +91,13 @@ def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
     return None
 
 
-def _places(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The objects that may hold counts, the most specific last."""
     choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else choices
     inner = choice.get("delta") or choice.get("message") if isinstance(choice, dict) else None
-    yield event
+    found = [event]
     for owner in (event, choice, inner, *event.values()):
-        if isinstance(owner, dict):
-            places = (owner.get(key) for key in _PLACES)
-            yield from (place for place in places if isinstance(place, dict))
+        if isinstance(owner, dict) and not _PLACE_NAMES.isdisjoint(owner):
+            found += [place for key in _PLACES if isinstance(place := owner.get(key), dict)]
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import wraps
 from itertools import islice
@@ -172,9 +172,11 @@ class PendingResponse:
 
 def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
     """The `x-orch-…` headers; a model name that is not valid in a header is percent-encoded."""
-    from urllib.parse import quote
+    name = model
+    if not (model.isascii() and model.isprintable()):
+        from urllib.parse import quote
 
-    name = model if model.isascii() and model.isprintable() else quote(model)
+        name = quote(model)
     return {
         names.MODEL: name,
         names.TASK_TYPE: task_type,
@@ -183,9 +185,11 @@ def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) ->
     }
 
 
-def with_warning_headers(response: Response, warnings: Iterable[str]) -> Response:
+def with_warning_headers(response: Response, warnings: Collection[str]) -> Response:
     """Adds an `x-orch-warning` header for each warning known before the first byte: UTF-8,
     percent-encoded (RFC 3986)."""
+    if not warnings:
+        return response
     from urllib.parse import quote
 
     for warning in islice(dict.fromkeys(warnings), MAX_WARNING_HEADERS):
