@@ -167,7 +167,7 @@ def counting_calls() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
-MAX_CALLS = 900
+MAX_CALLS = 850
 """Calls of orch's own functions for one request with a model named, below the API. More are a
 step back: docs/benchmarks.md."""
 
