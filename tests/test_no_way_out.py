@@ -81,6 +81,8 @@ CALLS: dict[str, list[list[str]]] = {
     "config schema": [["models"]],
     "config path": [[]],
     "config init": [["--to", "made"]],
+    "config client": [["codex"], ["aider"], ["open-webui"]],
+    "launch": [["claude", "--print"], ["codex", "--print"], ["opencode", "--print"]],
 }
 """The arguments of each command, for one or several calls. `{run}` and `{answer}` are ids of an
 earlier run, `{backup}` the journal with it."""

@@ -93,7 +93,8 @@ class ValueCodec:
             return ["complex", value.real, value.imag]
         if value is NotImplemented or value is Ellipsis:
             return ["constant", str(value)]
-        place = (kind.__module__, kind.__qualname__)
+        # Python 3.13 defines the classes of pathlib in pathlib._local
+        place = (kind.__module__.removesuffix("._local"), kind.__qualname__)
         if (
             place in _STANDARD_TYPES
             and getattr(sys.modules.get(place[0]), place[1], None) is kind
