@@ -40,9 +40,6 @@ class Wiring:
     """Builds a Runtime from a Config. A server overrides the parts that it needs differently."""
 
     offload: Offload = staticmethod(run_inline)
-    ranks_all = True
-    """Whether a decision tells of every model, also where the task names the only one that may
-    answer."""
 
     def __init__(self, admission: Admission | None = None) -> None:
         self.admission: Admission = admission or NoQueue()
@@ -84,7 +81,6 @@ class Wiring:
             config_hash=config.hash,
             shipped_prefer=config.shipped_prefer,
             offload=self.offload,
-            ranks_all=self.ranks_all,
         )
         return Runtime(
             config=config,

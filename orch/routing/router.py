@@ -87,8 +87,7 @@ class Router:
     shipped one, which counts only while every available model is a shipped one. `feedback` holds
     the user's corrections of task types; the journal tells a session's previous turn and which
     models answered lately. `offload` runs what computes or reads the journal, so that a server
-    keeps its event loop free. `ranks_all` False leaves out of a decision the models that can't take
-    a task because it names another one; ranking them would only show them.
+    keeps its event loop free.
     """
 
     routing: Routing
@@ -103,7 +102,6 @@ class Router:
     config_hash: str
     shipped_prefer: frozenset[TaskType]
     offload: Offload = run_inline
-    ranks_all: bool = True
     _steady: SteadyStates = field(default_factory=SteadyStates)
 
     def with_weights(self, weights: Weights) -> Router:
@@ -279,7 +277,7 @@ class Router:
 
     def _named_alone(self, task: Task, states: Iterable[ModelState]) -> ModelKey | None:
         """The one model that can take the task, if it names one and the others aren't shown."""
-        if self.ranks_all or task.model is None or task.may_fall_back:
+        if task.shows_candidates or task.model is None or task.may_fall_back:
             return None
         named = models_named(task.model, states)
         return named[0].key if len(named) == 1 else None

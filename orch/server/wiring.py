@@ -37,8 +37,6 @@ class ServerWiring(Wiring):
     """Builds a runtime for each configuration; a provider whose settings did not change is
     reused."""
 
-    ranks_all = False
-
     def __init__(self, admission: Admission, on_run: RunCallback) -> None:
         super().__init__(admission)
         self._on_run, self._pending, self.threads = on_run, PendingRuns(), WorkerThreads()

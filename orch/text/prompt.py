@@ -138,6 +138,9 @@ class Task:
     """Whether it may wait behind interactive tasks."""
     loaded: bool = False
     """Whether only loaded models may answer, if one can."""
+    shows_candidates: bool = True
+    """Whether the decision tells of every model, also where the task names the only one that may
+    answer: ranking the others would only show them."""
     allows_empty: bool = False
     """Whether an answer that the caller's own limit of tokens cut before its first word is
     returned as is, as model servers do, where no other model is left to be called."""

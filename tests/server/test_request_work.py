@@ -70,7 +70,8 @@ async def service(
 
 async def answer(service: Service, text: str, **wishes: Any) -> None:
     """One answered request, as the APIs start it."""
-    task = Task(text="", messages=({"role": "user", "content": text},), fresh=True, **wishes)
+    messages = ({"role": "user", "content": text},)
+    task = Task(text="", messages=messages, fresh=True, shows_candidates=False, **wishes)
     run = service.start_run(task, "restart", "openai")
     async for _ in run.events():
         pass
@@ -125,14 +126,19 @@ async def test_what_was_rated_is_not_read_for_a_named_model(
 
 async def test_only_the_model_that_may_answer_is_ranked(service: Service) -> None:
     plan = service.orchestrator.runtime.router.plan
-    named, backed, routed = [
+    named, backed, routed, shown = [
         (await plan(Task(text="Sort a list", **wishes))).decision
-        for wishes in ({"model": CODER}, {"model": CODER, "fallback": True}, {})
+        for wishes in (
+            {"model": CODER, "shows_candidates": False},
+            {"model": CODER, "fallback": True, "shows_candidates": False},
+            {"shows_candidates": False},
+            {"model": CODER},
+        )
     ]
     (candidate,) = named.candidates
     assert (named.model_id, candidate.model_id, candidate.eliminated) == (CODER, CODER, None)
     assert (named.task_type, named.confidence) == (routed.task_type, routed.confidence)
-    assert len(backed.candidates) == len(routed.candidates) > 1
+    assert len(backed.candidates) == len(routed.candidates) == len(shown.candidates) > 1
 
 
 async def test_a_correction_counts_for_the_next_request(service: Service) -> None:

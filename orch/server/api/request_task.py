@@ -59,6 +59,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         response_format=params.response_format,
         raw=params.raw if choice.model or not params.raw else params.raw.for_any_model(),
         allows_empty=True,
+        shows_candidates=False,
         warnings=(
             *params.warnings,
             *((CACHE_DENIED_WARNING,) if wants_cache and not is_cached else ()),

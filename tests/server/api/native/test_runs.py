@@ -30,6 +30,16 @@ def test_a_route_is_a_decision_and_runs_no_model(url: str, ollama: FakeOllama) -
     assert not ollama.chats()
 
 
+def test_orchs_own_api_shows_every_candidate_of_a_named_model(url: str) -> None:
+    lines = httpx.post(
+        f"{url}/orch/run",
+        json={**TASK, "model": CODER},
+        headers={"accept": "application/x-ndjson"},
+    ).text.splitlines()
+    candidates = json.loads(lines[-1])["result"]["decision"]["candidates"]
+    assert {CODER, LLAMA} <= {each["model_id"] for each in candidates}
+
+
 def test_a_session_is_continued(url: str, ollama: FakeOllama) -> None:
     for fields in ({"text": "my name is Ada"}, {"text": "what is my name?", "carry_on": True}):
         body = {"model": LLAMA, **fields} | ({} if "carry_on" in fields else {"session": "s"})
