@@ -168,7 +168,7 @@ class Candidate:
     reason: str = ""
     expected_s: float = 0.0
     provenance: dict[str, str] = field(default_factory=dict)
-    resident: bool = False
+    resident: bool | None = False
     unlisted: bool = False
     num_ctx: int | None = None
     remote_host: str = ""

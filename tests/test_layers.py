@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1] / "orch"
 RANKS = (
     "types",
     "errors",
+    "hardware",
     "text",
     "config",
     "providers",

@@ -72,7 +72,7 @@ class ModelLoader(NamedTuple):
         provider = self.providers[state.spec.provider]
         if not isinstance(provider, Loads):
             raise _unsupported(state)
-        if not state.resident:
+        if state.resident is False:
             return f"{state.spec.id} is not loaded"
         try:
             await provider.unload(state.spec.id)

@@ -10,7 +10,7 @@ from orch.providers.chat import ChatRequest, Delta
 from orch.providers.installed_models import InstalledModel, ModelInfo
 
 if TYPE_CHECKING:
-    from orch.providers.ollama_management import OllamaManagement
+    from orch.providers.ollama.management import OllamaManagement
 
 
 class ProviderClient(Protocol):

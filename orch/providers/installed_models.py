@@ -6,21 +6,34 @@ from typing import NamedTuple
 
 
 class InstalledModel(NamedTuple):
-    """A model that a provider has. `resident_ctx` is the context length that it is loaded with,
-    None if it is not loaded."""
+    """A model that a provider has, with what it tells of it: what is unknown is None, or empty."""
 
     name: str
     digest: str = ""
     size_bytes: int = 0
     family: str = ""
     parameter_size: str = ""
-    resident: bool = False
+    resident: bool | None = False
+    """Whether it is loaded; None if the server does not say."""
     resident_ctx: int | None = None
+    """The context length that it is loaded with; None if it is not loaded, or not known."""
     resident_bytes: int = 0
     capabilities: tuple[str, ...] | None = None
     """Set by providers without digests, whose `info` can't be cached."""
     remote_host: str = ""
     """The machine on which its server runs it, if that is another one."""
+    vram_bytes: int | None = None
+    """How much of `resident_bytes` is in the memory of GPUs."""
+    context_window: int | None = None
+    parameters_b: float | None = None
+    active_b: float | None = None
+    """Billions of active parameters a token, for a mixture of experts."""
+    kv_bytes_per_token: int | None = None
+    slots: int | None = None
+    """How many requests it answers at once."""
+    free_slots: int | None = None
+    status: str = ""
+    """The server's word: loaded, loading, sleeping, downloading, unloaded or failed."""
 
 
 class ModelInfo(NamedTuple):

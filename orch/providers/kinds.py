@@ -32,7 +32,7 @@ class ProviderKind(NamedTuple):
 
 KINDS: Mapping[str, ProviderKind] = {
     "ollama": ProviderKind(
-        module="orch.providers.ollama",
+        module="orch.providers.ollama.client",
         client="OllamaClient",
         label="Ollama",
         slots=4,

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from orch.config.spec import Models, ModelSpec, Provider
 from orch.errors import ProviderError
+from orch.hardware.devices import core_count
 from orch.providers.chat import ChatRequest, Delta
-from orch.providers.hardware import core_count
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.openai_compatible import OpenAIClient
 

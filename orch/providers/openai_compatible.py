@@ -143,11 +143,11 @@ class OpenAIClient:
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
 
     async def installed(self) -> list[InstalledModel]:
-        """Reads `/v1/models`. All models count as loaded: such servers keep them in memory."""
+        """Reads `/v1/models`, which does not say what is loaded."""
         answer = await self._http.json("GET", "models")
         with validating():
             models = [
-                InstalledModel(name=entry["id"], resident=True, remote_host=remote_host_of(entry))
+                InstalledModel(name=entry["id"], resident=None, remote_host=remote_host_of(entry))
                 for entry in model_entries(answer.get("data"), "id")
             ]
         return self._remote.update_list(models)

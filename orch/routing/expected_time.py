@@ -212,9 +212,12 @@ def _shrunk(usual: float, n: int, total: float) -> float:
 
 
 def load_seconds(state: ModelState, num_ctx: int, pace: float = 1.0) -> float:
-    """Seconds of a cold load; 0 for a model that is loaded with that context."""
-    if state.remote_host or (
-        state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx)
+    """Seconds of a cold load; 0 for a model that is loaded with that context, and where it is
+    not known whether it is loaded."""
+    if (
+        state.remote_host
+        or state.resident is None
+        or (state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx))
     ):
         return 0.0
     return reload_seconds(state, pace)
@@ -256,7 +259,7 @@ def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     """How many models the provider evicts to load this one: for lack of memory, or because it keeps
     no more loaded."""
     beside = times.pace.loaded.get(state.spec.provider)
-    if beside is None or state.resident or not state.local:
+    if beside is None or state.resident is not False or not state.local:
         return 0
     over = 0
     if times.policy.memory_bytes is not None:

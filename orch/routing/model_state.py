@@ -34,7 +34,9 @@ class ModelState(NamedTuple):
     spec: ModelSpec
     unavailable: Elimination | None = None
     local: bool = True
-    resident: bool = False
+    resident: bool | None = False
+    """Whether it is loaded; None if its server does not say: then no load is expected, and it does
+    not count as loaded."""
     resident_ctx: int | None = None
     resident_bytes: int = 0
     size_bytes: int = 0

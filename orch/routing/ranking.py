@@ -133,7 +133,7 @@ def _missing_capabilities(state: ModelState, need: Need) -> list[str]:
 
 
 def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> Elimination | None:
-    if policy.memory_bytes is None or state.resident or not state.local:
+    if policy.memory_bytes is None or state.resident is not False or not state.local:
         return None
     needed = required_memory(state, num_ctx)
     if needed <= policy.memory_bytes:
@@ -168,10 +168,14 @@ def explain(scored: TermInput) -> list[Reason]:
     return [*reasons, *_placement(state)]
 
 
+RESIDENCY = {True: "loaded", False: "not_loaded", None: "load_unknown"}
+"""The reason for each state of a model, which its server may not tell."""
+
+
 def _placement(state: ModelState) -> list[Reason]:
     """Where the model runs, and whether it is loaded and listed."""
     remote = remote_reasons(state.remote_host)
-    reasons = remote or [Reason("loaded" if state.resident else "not_loaded")]
+    reasons = remote or [Reason(RESIDENCY[state.resident])]
     return [*reasons, Reason("unlisted")] if state.unlisted else reasons
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 
 from orch.config.spec import Models, ModelSpec
 from orch.errors import ProviderError
-from orch.providers import ProviderClient, hardware
+from orch.hardware import devices
+from orch.providers import ProviderClient
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
@@ -276,7 +277,7 @@ class Registry:
         only if that is not enough."""
         if self._budget_gb != "auto":
             return int(self._budget_gb * 1e9)
-        free = hardware.free_memory_bytes()
+        free = devices.free_memory_bytes()
         if free is None:
             return None
         # names that share a digest are one model in memory
@@ -285,9 +286,9 @@ class Registry:
         needs = [
             required_memory(s, s.num_ctx)
             for s in states
-            if s.local and not s.resident and not s.unavailable
+            if s.local and s.resident is False and not s.unavailable
         ]
-        return budget + hardware.gpu_memory_bytes() if max(needs, default=0) > budget else budget
+        return budget + devices.gpu_memory_bytes() if max(needs, default=0) > budget else budget
 
 
 def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:

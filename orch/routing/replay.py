@@ -178,9 +178,10 @@ class DecisionReplayer:
 
 def _loaded_as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelState:
     """The model, loaded or not as it was; its context was not recorded."""
-    if state.resident == (state.key in loaded):
+    was_loaded = state.key in loaded
+    if bool(state.resident) == was_loaded:
         return state
-    return state._replace(resident=not state.resident, resident_ctx=None, resident_bytes=0)
+    return state._replace(resident=was_loaded, resident_ctx=None, resident_bytes=0)
 
 
 # ---------------------------------------------------------------- comparing

@@ -21,6 +21,7 @@ REASONS = {
     "remote": "remote, {host}",
     "loaded": "loaded",
     "not_loaded": "not loaded",
+    "load_unknown": "not known whether it is loaded",
     "unlisted": "unlisted",
     "named": "named by you",
     "session": "stays with this conversation; {model} is better by less than {margin}",

@@ -8,7 +8,7 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.config.spec import Models, Provider
 from orch.providers import ProviderClient
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault

@@ -14,7 +14,7 @@ import respx
 from orch import Orchestrator
 from orch.config.spec import ModelSpec, Provider
 from orch.providers.installed_models import InstalledModel
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.types import ModelKey
@@ -93,8 +93,8 @@ def test_a_model_loaded_under_another_name_is_not_a_cold_load(aliases: FakeOllam
 async def test_a_models_memory_is_released_once(
     aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 0)
-    monkeypatch.setattr("orch.providers.hardware.gpu_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.hardware.devices.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.hardware.devices.gpu_memory_bytes", lambda: 0)
     aliases.resident[FULL] = 8_192
     async with Orchestrator() as orchestrator:
         seen = await orchestrator.runtime.registry.snapshot()

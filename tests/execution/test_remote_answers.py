@@ -14,7 +14,7 @@ from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.server.scheduling.scheduler import Scheduler
 from orch.server.wiring import ServerWiring

@@ -12,7 +12,7 @@ from orch.config.spec import Models, ModelSpec, Provider
 from orch.providers import BalancesLoad, Lists, Loads, Pulls
 from orch.providers.kinds import KINDS, is_server, open_client
 from orch.providers.llamacpp import LlamaCppClient
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 
 PROVIDERS = {

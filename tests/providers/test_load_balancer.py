@@ -14,7 +14,7 @@ from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
 from orch.providers.load_balancer import MAX_COOLDOWN_S, MAX_RETRY_AFTER_S, LoadBalancer
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 A, B, C = "http://a", "http://b", "http://c"

@@ -324,3 +324,12 @@ async def test_a_template_is_refused_by_name(wire: respx.MockRouter) -> None:
     with pytest.raises(OrchError, match=r"template: .* does not take it") as refused:
         await completed(wire, "/v1/completions", RawPrompt("a", "", {"template": "x"}))
     assert refused.value.code == "bad_input"
+
+
+async def test_a_list_that_does_not_say_what_is_loaded_makes_nothing_loaded(
+    wire: respx.MockRouter,
+) -> None:
+    say(wire, piece(content="yes"), piece("stop"))
+    chosen = (await answer(UNREACHABLE)).decision.candidates[0]
+    assert chosen.resident is None
+    assert "loaded" not in chosen.reason.replace("not known whether it is loaded", "")

@@ -21,7 +21,7 @@ from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
 from orch.providers import read_limits
 from orch.providers.chat import ChatRequest, Delta
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.streams.lines import MAX_LINE_BYTES, LineSplitter
 from tests.support.orch_command import orch

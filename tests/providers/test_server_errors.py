@@ -206,7 +206,7 @@ def test_nested_errors_are_read_to_a_limit() -> None:
 
 def test_a_run_without_errors_does_not_import_the_phrases() -> None:
     check = (
-        "import sys, orch.providers.ollama, orch.providers.openai_compatible;"
+        "import sys, orch.providers.ollama.client, orch.providers.openai_compatible;"
         "names = ('server_errors', 'error_reports', 'context_overflow');"
         "print([m for m in sys.modules if m.rpartition('.')[2] in names])"
     )

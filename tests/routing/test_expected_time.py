@@ -289,3 +289,18 @@ def test_eviction_enters_the_speed_term_alone() -> None:
     assert replace(crowded, terms={}, score=0.0, seconds={}, evicts=0) == replace(
         roomy, terms={}, score=0.0, seconds={}, evicts=0
     )
+
+
+def test_where_nobody_says_whether_a_model_is_loaded_no_load_is_expected_and_nothing_evicted() -> (
+    None
+):
+    unknown, resident = sized("unknown", resident=None), sized("loaded", resident=True)
+    each = ranked(unknown, resident, memory_bytes=7 * GB)["unknown"]
+    assert (each.resident, each.seconds["load"], each.evicts) == (None, 0.0, 0)
+    assert "not known whether it is loaded" in each.reason
+
+
+def test_a_model_of_unknown_residency_is_not_out_for_its_size() -> None:
+    chosen = ranked(sized("unknown", resident=None), sized("cold"), memory_bytes=GB)
+    assert not chosen["unknown"].eliminated
+    assert chosen["cold"].eliminated

@@ -16,7 +16,7 @@ from orch import Orchestrator
 from orch.config.discovery import packaged_file
 from orch.config.load import config_from_data, load_config
 from orch.config.spec import ModelSpec, Provider
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.routing.known_models import estimate
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.model_list import KnownModels

@@ -13,7 +13,7 @@ import pytest
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 
 Client = OllamaClient | OpenAIClient

@@ -15,7 +15,7 @@ import pytest
 from orch.config import paths, spec
 from orch.memory.journal_source import JournalSource
 from orch.memory.resident import ResidentMemory
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor

@@ -80,6 +80,6 @@ def usable_context(state: ModelState, memory_bytes: int | None) -> int:
 
 def _fits(state: ModelState, num_ctx: int, memory_bytes: int | None) -> bool:
     """Whether the router takes a model with that context for one that fits."""
-    if memory_bytes is None or state.resident or not state.local:
+    if memory_bytes is None or state.resident is not False or not state.local:
         return True
     return required_memory(state, num_ctx) <= memory_bytes

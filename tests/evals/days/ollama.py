@@ -11,7 +11,7 @@ from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Completion, Delta
 from orch.providers.client import HttpClient
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.text.model_names import full_name
 from orch.text.prompt import estimate_tokens
 from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model

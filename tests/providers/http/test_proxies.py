@@ -9,7 +9,7 @@ from orch.cli.commands.setup.model_library import find_artifact
 from orch.config.spec import Provider
 from orch.errors import OrchError, ProviderError
 from orch.providers.http.proxies import Proxy, proxy_for
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from tests.support.http_server import served
 from tests.support.orch_command import orch
 

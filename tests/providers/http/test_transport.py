@@ -12,7 +12,7 @@ import pytest
 from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.raw_server import raw_server

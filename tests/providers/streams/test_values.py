@@ -15,7 +15,7 @@ from orch.errors import ProviderError
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.client import load_stream_error
-from orch.providers.ollama import OllamaClient
+from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.values import (

@@ -15,7 +15,7 @@ from orch.config.edit import models as edit_models
 from orch.errors import OrchError
 from orch.execution.pulling import pull_model
 from orch.execution.runtime import Runtime
-from orch.providers.hardware import free_memory_bytes
+from orch.hardware.devices import free_memory_bytes
 
 ShowStep = Callable[[str, int | None, int | None], None]
 """Called with a step, and the bytes so far and in total, if known."""

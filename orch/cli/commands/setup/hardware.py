@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orch.providers import hardware
+from orch.hardware import devices
 
 CORE_BYTES_PER_S = 6e9
 """Bytes of 4-bit weights that a core processes per second: SmolLM2 135M (98 MB) gives 130 tokens/s
@@ -34,11 +34,11 @@ class Machine:
 
 def measure_machine() -> Machine:
     """This machine. Copies some memory to see how fast that goes: a twentieth of a second."""
-    cores = hardware.core_count()
+    cores = devices.core_count()
     return Machine(
-        hardware.total_memory_bytes(),
-        hardware.free_memory_bytes(),
-        hardware.gpus(),
+        devices.total_memory_bytes(),
+        devices.free_memory_bytes(),
+        devices.gpus(),
         cores,
         min(_copy_rate(), cores * CORE_BYTES_PER_S),
     )

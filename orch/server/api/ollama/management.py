@@ -15,7 +15,7 @@ from starlette.responses import Response
 from orch.errors import RUN_CODES, ModelNotFoundError, OrchError, ProviderError
 from orch.execution.pulling import progress_line, pull_lines
 from orch.providers import Lists, Manages
-from orch.providers.ollama_management import OllamaManagement
+from orch.providers.ollama.management import OllamaManagement
 from orch.providers.remote_models import is_allowed, is_cloud_name, remote_not_allowed
 from orch.server.api.handler import StreamedResponse, json_response, parse_body, service_of
 from orch.server.api.ollama import schemas as forms

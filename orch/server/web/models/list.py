@@ -165,7 +165,7 @@ class ModelList:
 
     async def move(self, state: ModelState) -> None:
         """Loads the model, or unloads it if it is loaded."""
-        await self._move("/".join(state.key), out=state.resident)
+        await self._move("/".join(state.key), out=bool(state.resident))
 
     def download(self, state: ModelState) -> None:
         """Starts to download the model."""

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from orch.providers import hardware
+from orch.hardware import devices
 
 
 def test_free_memory_is_not_more_than_all_memory() -> None:
-    free, total = hardware.free_memory_bytes(), hardware.total_memory_bytes()
+    free, total = devices.free_memory_bytes(), devices.total_memory_bytes()
     assert free is not None
     assert total is not None
     assert 0 < free <= total
 
 
 def test_there_is_a_core() -> None:
-    assert hardware.core_count() >= 1
+    assert devices.core_count() >= 1
 
 
 def test_gpus_are_those_that_nvidia_smi_lists(
@@ -27,8 +27,8 @@ def test_gpus_are_those_that_nvidia_smi_lists(
     command.write_text("#!/bin/sh\necho 'RTX, 4090, 24564'\necho\n")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert ("RTX, 4090", 24_564 * 1024**2) in hardware.gpus()
-    assert hardware.gpu_memory_bytes() >= 24_564 * 1024**2
+    assert ("RTX, 4090", 24_564 * 1024**2) in devices.gpus()
+    assert devices.gpu_memory_bytes() >= 24_564 * 1024**2
 
 
 @pytest.mark.parametrize("script", ["exit 9", "echo nothing", "echo 'RTX, many'"])
@@ -39,4 +39,4 @@ def test_an_nvidia_smi_that_fails_has_no_gpus(
     command.write_text(f"#!/bin/sh\n{script}\n")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert not any("RTX" in name for name, _ in hardware.gpus())
+    assert not any("RTX" in name for name, _ in devices.gpus())

@@ -9,8 +9,8 @@ import pytest
 
 from orch.config.spec import Provider
 from orch.errors import ProviderError
-from orch.providers.ollama import OllamaClient
-from orch.providers.ollama_management import OllamaManagement
+from orch.providers.ollama.client import OllamaClient
+from orch.providers.ollama.management import OllamaManagement
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 

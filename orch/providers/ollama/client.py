@@ -19,7 +19,7 @@ from orch.providers.client import (
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_ollama_messages
-from orch.providers.ollama_metadata import (
+from orch.providers.ollama.metadata import (
     LoadedModels,
     digest_of,
     parse_installed,
@@ -40,7 +40,7 @@ from orch.providers.thinking_effort import (
 )
 
 if TYPE_CHECKING:
-    from orch.providers.ollama_management import OllamaManagement
+    from orch.providers.ollama.management import OllamaManagement
 
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
@@ -199,7 +199,7 @@ class OllamaClient:
 
     def management(self) -> OllamaManagement:
         """What else the server does with its models."""
-        from orch.providers.ollama_management import OllamaManagement  # few runs need it
+        from orch.providers.ollama.management import OllamaManagement  # few runs need it
 
         return OllamaManagement(self._http)
 

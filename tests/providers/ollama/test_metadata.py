@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orch.providers.ollama_metadata import LoadedModels, parse_installed, parse_model_info
+from orch.providers.ollama.metadata import LoadedModels, parse_installed, parse_model_info
 
 DENSE: dict[str, Any] = {
     "general.architecture": "llama",

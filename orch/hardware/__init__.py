@@ -1,0 +1,1 @@
+"""The hardware of this machine: cores, main memory and GPUs; knows nothing of models."""
