@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
@@ -90,3 +92,10 @@ def test_an_unknown_argument_is_a_type_error() -> None:
     call: Any = Orchestrator().decide
     with pytest.raises(TypeError, match="sytem_prompt"):
         call(QUESTION, sytem_prompt="Be brief")
+
+
+@pytest.mark.parametrize("call", ["decide('Why?')", "get_stats()"])
+def test_a_script_that_closes_nothing_is_warned_of_nothing(ollama: FakeOllama, call: str) -> None:
+    script = f"import orch\norchestrator = orch.get_orchestrator()\norchestrator.{call}"
+    done = subprocess.run([sys.executable, "-W", "default", "-c", script], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")

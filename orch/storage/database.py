@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from orch.errors import JournalError
 from orch.storage.sqlite_file import SQLiteConnection, SQLiteFile, is_corrupt
@@ -28,8 +28,11 @@ class Database:
 
     Each use borrows a connection of its own, so that threads neither wait for each other nor meet
     each other's transactions. `run_or_default` and `rows` never fail: `warnings` says what is wrong
-    with the file. Made by `database_at`, one for each file in a process.
+    with the file. Made by `database_at`, one for each file in a process. A database that is never
+    closed closes its idle connections when it is collected and at exit.
     """
+
+    _finalizer: finalize[..., Database] | None = None
 
     def __init__(
         self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False
@@ -40,6 +43,9 @@ class Database:
     def _reset(self) -> None:
         self._lock, self._idle = threading.Lock(), list[SQLiteConnection]()
         self._generation, self._process = 0, os.getpid()
+        if self._finalizer:
+            self._finalizer.detach()
+        self._finalizer = finalize(self, _close_own, self._idle, self._process)
         self._open_error: tuple[float, JournalError] | None = None
         self._failures: list[str] = []
 
@@ -109,7 +115,8 @@ class Database:
         opens the file again."""
         with self._lock:
             self._generation, self._open_error = self._generation + 1, None
-            idle, self._idle = self._idle, []
+            idle = self._idle.copy()
+            self._idle.clear()
         for connection in idle:
             connection.close()
 
@@ -171,6 +178,16 @@ _INHERITED: list[list[SQLiteConnection]] = []
 """Connections of a parent process, kept so that they are never closed."""
 _DATABASES: WeakValueDictionary[tuple[Path, int], Database] = WeakValueDictionary()
 _DATABASES_LOCK = threading.Lock()
+
+
+def _close_own(idle: list[SQLiteConnection], process: int) -> None:
+    """Closes the idle connections of a database that nobody closed: from Python 3.13 on, each that
+    is collected open is a ResourceWarning (https://docs.python.org/3/whatsnew/3.13.html#sqlite3)."""
+    if process != os.getpid():
+        _INHERITED.append(idle)
+        return
+    for connection in idle:
+        connection.close()
 
 
 def database_at(

@@ -4,8 +4,10 @@ moved away or locked lose nothing."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sqlite3
+import subprocess
 import sys
 import threading
 import warnings
@@ -151,15 +153,18 @@ def test_an_open_transaction_is_rolled_back_when_its_connection_is_given_back(
     assert (numbers(database), add(database, 2)) == ([], True)
 
 
+def fork() -> int:
+    """As os.fork, without Python 3.12's warning of threads, which this process has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def test_a_forked_process_opens_its_own_connections(database: Database) -> None:
     add(database, 1)
     with database.connection() as mine:
         pass
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # Python 3.12 warns of threads, which this process has
-        child = os.fork()
+    child = fork()
     if child == 0:
         with database.connection() as theirs:
             os._exit(int(theirs is mine or not add(database, 2)))
@@ -198,3 +203,67 @@ def test_only_the_warnings_of_failed_queries_are_cleared(
     assert len(database.warnings) == 2
     database.clear_warnings()
     assert database.warnings == ["it was corrupt"]
+
+
+def used_connection(database: Database) -> sqlite3.Connection:
+    """A connection that a database keeps for its next use."""
+    with database.connection() as connection:
+        return connection
+
+
+def test_a_database_that_nobody_closed_closes_its_connections_when_it_is_collected(
+    tmp_path: Path,
+) -> None:
+    connection = used_connection(Database(tmp_path / "rows.sqlite3", TABLE, "the file"))
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+def test_a_database_that_was_closed_and_used_again_closes_those_connections_too(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "rows.sqlite3", TABLE, "the file")
+    used_connection(database)
+    database.close()
+    connection = used_connection(database)
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+def test_a_forked_process_leaves_the_connections_of_its_parent_open(tmp_path: Path) -> None:
+    database = Database(tmp_path / "rows.sqlite3", TABLE, "the file")
+    connection = used_connection(database)
+    child = fork()
+    if child == 0:
+        del database
+        gc.collect()
+        with contextlib.suppress(sqlite3.ProgrammingError):
+            connection.execute("SELECT 1")
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    database.close()
+
+
+def test_a_database_that_nobody_closed_closes_its_connections_at_exit(tmp_path: Path) -> None:
+    script = f"""
+import atexit, sqlite3
+from pathlib import Path
+from orch.storage.database import Database
+
+@atexit.register  # runs after what is registered later
+def look():
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError as error:
+        print(error)
+
+database = Database(Path({str(tmp_path / "rows.sqlite3")!r}), {TABLE}, "the file")
+with database.connection() as connection:
+    pass
+"""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"Cannot operate on a closed database.\n", b"")
