@@ -36,7 +36,7 @@ class _Tokens(NamedTuple):
     def are_in(self, text: str) -> bool:
         """Whether a prompt is made of them. Those without a middle are words of prose, too: the
         text behind the gap comes first."""
-        is_whole = self.middle in text if self.middle else text.startswith(self.suffix)
+        is_whole = self.middle in text if self.middle else text.lstrip().startswith(self.suffix)
         return is_whole and self.prefix in text and self.suffix in text
 
 
@@ -45,32 +45,50 @@ _FAMILIES = (
     _Tokens("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),  # StarCoder, Granite
     _Tokens("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),  # SantaCoder
     _Tokens(*map("<\uff5cfim\u2581{}\uff5c>".format, ("begin", "hole", "end"))),
-    _Tokens("<PRE> ", " <SUF>", " <MID>"),  # Code Llama
+    # Code Llama, with the text behind the gap first, and last
+    _Tokens(" <MID> ", "<PRE> <SUF>"),
+    _Tokens(" <MID>", "<PRE> <SUF>"),
+    _Tokens("<PRE> ", " <SUF>", " <MID>"),
     _Tokens("<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"),  # GLM
     _Tokens("[PREFIX]", "[SUFFIX]"),  # Codestral
 )
-"""Of the models' cards; the fourth is DeepSeek Coder's."""
+"""Of the models' cards; the fourth is DeepSeek Coder's. Code Llama's tokenizer writes both orders
+(`suffix_first` of transformers' tokenization_code_llama.py)."""
+_BEGINNINGS = ("<s>", "<\uff5cbegin\u2581of\u2581sentence\uff5c>")
+"""Tokens at the beginning of a prompt, which each server puts in by itself: Mistral's and Llama's,
+DeepSeek's."""
 
 
 def has_fill_in_middle(text: str) -> bool:
     """Whether a prompt holds the tokens by which a family of models fills a gap."""
-    return any(each.are_in(text) for each in _FAMILIES)
+    return _family(_without_beginning(text)) is not None
+
+
+def _family(text: str) -> _Tokens | None:
+    return next((each for each in _FAMILIES if each.are_in(text)), None)
+
+
+def _without_beginning(text: str) -> str:
+    for token in _BEGINNINGS:
+        text = text.removeprefix(token)
+    return text
 
 
 def split_fill_in_middle(text: str) -> tuple[str, str] | None:
     """The text before the gap and the text behind it; None if it holds no such tokens."""
-    for tokens in _FAMILIES:
-        if tokens.are_in(text):
-            # behind the gap stands what the model is to go on from
-            text, begun = _halves(text, tokens.middle)
-            before, _, rest = text.partition(tokens.prefix)
-            if tokens.suffix in rest:
-                prefix, _, suffix = rest.partition(tokens.suffix)
-            else:  # the text behind the gap comes first
-                before, _, suffix = before.partition(tokens.suffix)
-                prefix = rest
-            return before + prefix + begun, suffix
-    return None
+    text = _without_beginning(text)
+    tokens = _family(text)
+    if tokens is None:
+        return None
+    # behind the gap stands what the model is to go on from
+    text, begun = _halves(text, tokens.middle)
+    before, _, rest = text.partition(tokens.prefix)
+    if tokens.suffix in rest:
+        prefix, _, suffix = rest.partition(tokens.suffix)
+    else:  # the text behind the gap comes first
+        before, _, suffix = before.partition(tokens.suffix)
+        prefix = rest
+    return (before if tokens.middle else "") + prefix + begun, suffix
 
 
 def _halves(text: str, token: str) -> tuple[str, str]:

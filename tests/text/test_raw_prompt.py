@@ -17,6 +17,11 @@ SAMPLES = [
     f"<{BAR}fim{LOW}begin{BAR}>def f(<{BAR}fim{LOW}hole{BAR}>return 1<{BAR}fim{LOW}end{BAR}>",
     "<|code_prefix|>def f(<|code_suffix|>return 1<|code_middle|>",
     "[SUFFIX]return 1[PREFIX]def f(",
+    "<s>[SUFFIX]return 1[PREFIX]def f(",
+    "<PRE> <SUF>return 1 <MID>def f(",
+    "<s> <PRE> <SUF>return 1 <MID> def f(",
+    "<s><PRE> def f( <SUF>return 1 <MID>",
+    f"<{BAR}begin{LOW}of{LOW}sentence{BAR}><fim_prefix>def f(<fim_suffix>return 1<fim_middle>",
 ]
 
 
@@ -43,6 +48,7 @@ def test_what_stands_behind_the_gap_was_begun(prompt: str) -> None:
     [
         *("", "def f():", "<|fim_prefix|>x", "a [SUFFIX] of it", "<PRE>"),
         *("Name files [PREFIX]-[SUFFIX]", "What are <fim_prefix> and <fim_suffix>?"),
+        *("<s>", "<s>Name files [PREFIX]-[SUFFIX]", "What is <PRE> <SUF>?"),
     ],
 )
 def test_half_a_pair_is_text(text: str) -> None:
