@@ -34,7 +34,7 @@ from orch.execution.run import OnPartial
 from orch.server.api.field_path import field_path
 from orch.server.http import response_headers as names
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
-from orch.server.http.errors import error_location, http_error
+from orch.server.http.errors import error_location, failure_headers, http_error
 from orch.server.http.json_limits import has_more_values
 from orch.server.service import Service
 from orch.text.prompt import Task
@@ -330,9 +330,11 @@ def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     if is_limited:
         headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
     asks_too_much = error.code == "no_provider" and bool(error.param)
-    row = http_error("busy" if is_limited else "unable" if asks_too_much else error.code)
-    headers |= {name.decode(): value.decode() for name, value in row.headers}
-    return with_warning_headers(json_response(envelope(error), headers, row.status), error.warnings)
+    code = "busy" if is_limited else "unable" if asks_too_much else error.code
+    response = json_response(
+        envelope(error), headers | failure_headers(code, codes), http_error(code).status
+    )
+    return with_warning_headers(response, error.warnings)
 
 
 def error_headers(error: OrchError) -> dict[str, str]:

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,9 @@ _RETRY_SOON: _Headers = ((b"retry-after", b"1"),)
 _NO_RETRY: _Headers = ((b"x-should-retry", b"false"),)
 """For what does not go away by itself: OpenAI's and Anthropic's clients would ask again in silence
 at any 409 and 5xx."""
+_LASTING = frozenset({"empty", "denied", "content_filter", "remote_answer"})
+"""Codes of attempts that the same request would meet again: an answer without text, a key that is
+refused, a filter, a machine beyond this one."""
 
 ERRORS = {
     # a run or a request that failed: `error.code` of an OrchError
@@ -122,6 +126,14 @@ ERRORS = {
 def http_error(code: str) -> HttpError:
     """The row of a code."""
     return ERRORS.get(code, UNKNOWN)
+
+
+def failure_headers(code: str, attempts: Collection[str]) -> dict[str, str]:
+    """The headers of a run's error by its code and the codes of its attempts."""
+    headers = http_error(code).headers
+    if code == "all_failed" and attempts and _LASTING.issuperset(attempts):
+        headers = (*headers, *_NO_RETRY)
+    return {name.decode(): value.decode() for name, value in headers}
 
 
 def openai_body(code: str, message: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from orch.providers.thinking_effort import CANNOT_THINK
@@ -162,6 +163,16 @@ def test_what_does_not_go_away_by_itself_is_not_asked_again(own: Write) -> None:
     with served() as url:
         answer = httpx.post(f"{url}/v1/chat/completions", json={"messages": MESSAGES})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
+
+
+def test_an_empty_answer_is_not_asked_for_again(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply = []
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.with_options(max_retries=2).chat.completions.create(
+            model=CODER, messages=[{"role": "user", "content": "hi"}]
+        )
+    headers = caught.value.response.headers
+    assert (headers["x-should-retry"], len(ollama.chats())) == ("false", 1)
 
 
 def test_more_than_the_reachable_models_have_is_a_fault_of_the_request(own: Write) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from orch.server.http.errors import ERRORS, UNKNOWN, error_body, error_location, http_error
+from orch.server.http.errors import (
+    ERRORS,
+    UNKNOWN,
+    error_body,
+    error_location,
+    failure_headers,
+    http_error,
+)
 
 SERVER = Path(__file__).parents[3] / "orch" / "server"
 
@@ -65,6 +72,20 @@ def test_statuses_of_errors_are_in_the_table_only() -> None:
         if isinstance(value, ast.Constant) and value.value in statuses
     ]
     assert places == []
+
+
+@pytest.mark.parametrize(
+    ("attempts", "retried"),
+    [
+        *(({"empty"}, False), ({"empty", "denied"}, False), ({"content_filter"}, False)),
+        *(({"empty", "server_error"}, True), ({"cut"}, True), (set[str](), True)),
+    ],
+)
+def test_a_failure_is_retried_unless_every_attempt_would_fail_again(
+    attempts: set[str], retried: bool
+) -> None:
+    headers = failure_headers("all_failed", attempts)
+    assert headers == ({} if retried else {"x-should-retry": "false"})
 
 
 def test_an_errors_location_does_not_quote_its_message() -> None:
