@@ -34,7 +34,19 @@ class OllamaMessage(PassthroughModel):
     tool_call_id: str | None = None
 
 
-class _RequestBase(PassthroughModel):
+class _Request(PassthroughModel):
+    """A body whose fields are read without regard to case, as Ollama reads them: what passed as
+    unknown here, it would take."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_names(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {name.casefold(): value for name, value in body.items()}
+
+
+class _AnswerRequest(_Request):
     model: str = ModelName
     stream: StrictBool | None = None
     format: str | dict[str, Any] | None = None
@@ -42,14 +54,14 @@ class _RequestBase(PassthroughModel):
     keep_alive: str | float | None = None
 
 
-class OllamaChatRequest(_RequestBase):
+class OllamaChatRequest(_AnswerRequest):
     """`POST /api/chat`."""
 
     messages: list[OllamaMessage] | None = Field(None, max_length=MAX_MESSAGES)
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
 
 
-class GenerateRequest(_RequestBase):
+class GenerateRequest(_AnswerRequest):
     """`POST /api/generate`."""
 
     prompt: str | None = None
@@ -61,7 +73,7 @@ class GenerateRequest(_RequestBase):
     context: list[int] | None = Field(None, max_length=MAX_CONTEXT_TOKENS)
 
 
-class EmbedRequest(PassthroughModel):
+class EmbedRequest(_Request):
     """`POST /api/embed`."""
 
     model: str = ModelName
@@ -70,7 +82,7 @@ class EmbedRequest(PassthroughModel):
     keep_alive: str | float | None = None
 
 
-class LegacyEmbeddingsRequest(PassthroughModel):
+class LegacyEmbeddingsRequest(_Request):
     """`POST /api/embeddings`, the predecessor of `/api/embed`."""
 
     model: str = ModelName
@@ -78,7 +90,7 @@ class LegacyEmbeddingsRequest(PassthroughModel):
     keep_alive: str | float | None = None
 
 
-class ShowRequest(PassthroughModel):
+class ShowRequest(_Request):
     """`POST /api/show`."""
 
     model: str = Field("", max_length=300)
@@ -86,18 +98,10 @@ class ShowRequest(PassthroughModel):
     verbose: bool = False
 
 
-class _TransferRequest(PassthroughModel):
+class _TransferRequest(_Request):
     model: str = Field("", max_length=300, description="A model, or PROVIDER/MODEL.")
     name: str = Field("", max_length=300)
     stream: StrictBool | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_ollama_reads_it(cls, body: Any) -> Any:
-        """The fields without regard to case: what passed as unknown here, Ollama would take."""
-        if not isinstance(body, dict):
-            return body
-        return {key.casefold(): value for key, value in body.items()}
 
 
 class PullRequest(_TransferRequest):
@@ -117,14 +121,14 @@ class CreateRequest(_TransferRequest):
     remote_host: str | None = Field(None, max_length=300)
 
 
-class CopyRequest(PassthroughModel):
+class CopyRequest(_Request):
     """`POST /api/copy`."""
 
     source: str = Field(min_length=1, max_length=300)
     destination: str = Field(min_length=1, max_length=300)
 
 
-class DeleteRequest(PassthroughModel):
+class DeleteRequest(_Request):
     """`DELETE /api/delete`."""
 
     model: str = Field("", max_length=300)

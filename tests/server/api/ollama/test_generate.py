@@ -275,6 +275,19 @@ def test_empty_fields_are_ignored(url: str, ollama: FakeOllama) -> None:
     assert not empty.keys() & ollama.chats()[-1].body.keys()
 
 
+def test_names_of_fields_are_read_in_any_case(url: str, ollama: FakeOllama) -> None:
+    """As Go reads JSON."""
+    asked = {"MODEL": CODER, "Prompt": TASK, "Stream": False, "Options": {"num_predict": 9}}
+    answer = httpx.post(f"{url}/api/generate", json=asked).json()
+    assert answer["response"] == "def f(): pass"
+    assert ollama.chats()[-1].body["options"]["num_predict"] == 9
+    unload = {"model": CODER, "Keep_Alive": 0}
+    assert becomes_true(
+        lambda: httpx.post(f"{url}/api/generate", json=unload).json()["done_reason"] == "unload"
+    )
+    assert CODER not in ollama.resident
+
+
 def test_texts_are_embedded_by_a_model_that_embeds(
     client: theirs.Client, ollama: FakeOllama
 ) -> None:
