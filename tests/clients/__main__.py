@@ -1,21 +1,21 @@
 """Runs client programs from the registries against a real server in front of a scripted Ollama, and
-prints as Markdown what works, with machine and date."""
+prints as Markdown what works, with machine and date. A whole run is kept in a file after each
+client; `--resume` goes on with one that was stopped."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from orch import __version__
 from tests.bench.__main__ import machine
 from tests.clients.agents import AIDER, NPM
-from tests.clients.checks import CHECKS, NOT_RUN, Client
+from tests.clients.checks import CHECKS, Client
 from tests.clients.installation import (
     Installed,
     NotInstalledError,
@@ -24,6 +24,7 @@ from tests.clients.installation import (
     node_version,
 )
 from tests.clients.libraries import PYPI
+from tests.clients.results import KEPT, NOT_RUN, Results, Row, completed, head_lines, line
 from tests.clients.scene import scene
 from tests.clients.shapes import shape_of
 
@@ -34,22 +35,29 @@ ALL: dict[str, tuple[str | tuple[str, ...], Client]] = {
 }
 """The clients, by name: one package is npm's, several are PyPI's."""
 BODIES = Path(__file__).parent / "bodies"
+CLIENT_S = 1_200
+"""Seconds that all checks of one client may take together; it is not installed within them."""
 
 
 def checked(
     name: str, client: Client, installed: Installed, which: list[str], save: bool
-) -> Iterator[str]:
-    """The cells of a client's row."""
+) -> dict[str, str]:
+    """The result of each check."""
+    deadline = time.monotonic() + CLIENT_S
+    results = {}
     for title, check in CHECKS.items():
         if which and title.split()[0] not in which:
-            yield NOT_RUN
+            continue
+        if time.monotonic() > deadline:
+            results[title] = f"{NOT_RUN}: {CLIENT_S} s were over"
             continue
         with scene() as made:
-            made.path = installed.path
+            made.path, made.deadline = installed.path, deadline
             client.prepare(made)
-            yield check(client, made).replace("|", "/")
+            results[title] = check(client, made)
             if save and title == "file edit by tools":
                 write_shape(name, made.bodies())
+    return results
 
 
 def write_shape(name: str, bodies: list[tuple[str, object]]) -> None:
@@ -59,25 +67,58 @@ def write_shape(name: str, bodies: list[tuple[str, object]]) -> None:
     (BODIES / f"{name}.json").write_text(json.dumps(shape, indent=1) + "\n", "utf-8")
 
 
-def row(name: str, which: list[str], save: bool) -> str:
-    """A client's row of the table."""
+def row(name: str, which: list[str], save: bool) -> Row:
+    """Installs a client and runs its checks."""
     package, client = ALL[name]
+    began = time.monotonic()
     try:
         installed = (
             install_npm(package) if isinstance(package, str) else install_pypi(name, package)
         )
     except NotInstalledError as error:
-        return f"| {client.title} | {error} |" + f" {NOT_RUN} |" * len(CHECKS)
-    cells = checked(name, client, installed, which, save)
-    return " | ".join(["| " + client.title, installed.version, *cells]) + " |"
+        return Row(client.title, str(error), {})
+    results = checked(name, client, installed, which, save)
+    return Row(client.title, installed.version, results, round(time.monotonic() - began, 1))
+
+
+def new_results() -> Results:
+    """A run without rows. Raises NotInstalledError where there is no Node."""
+    return Results(__version__, machine(), node_version(), str(datetime.now(UTC).date()))
 
 
 def main() -> None:
     """Entry point."""
+    args = _arguments()
+    results, path = new_results(), args.to
+    if args.resume:
+        results.resume(path)
+    print(results.head + "\n\n" + "\n".join(head_lines(CHECKS)), flush=True)
+    whole = not args.which and not args.check
+    for done in completed(
+        results,
+        args.which or ALL,
+        lambda name: row(name, args.check, args.save_bodies),
+        lambda results: results.store(path) if whole else None,
+    ):
+        print(line(done, CHECKS), flush=True)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
-    parser.add_argument("which", nargs="*", help=f"Of {', '.join(ALL)}. Default: all.")
+    parser.add_argument(
+        "which", nargs="*", help=f"Of {', '.join(ALL)}. Default: all; part of a run is not kept."
+    )
     parser.add_argument(
         "--check", action="append", default=[], help="A check's first word. Default: all."
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=KEPT,
+        help="The file that a whole run is kept in. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="Go on with the run in that file: skip what it has."
     )
     parser.add_argument(
         "--save-bodies", action="store_true", help="Write the shapes of what each client sends."
@@ -86,13 +127,9 @@ def main() -> None:
     unknown = [name for name in args.which if name not in ALL]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(ALL)}")
-    with contextlib.suppress(NotInstalledError):
-        print(f"orch {__version__} · {machine()} · Node {node_version()} ·", end=" ")
-    print(datetime.now(UTC).date())
-    print("\n" + " | ".join(["| client", "version", *CHECKS]) + " |")
-    print("|---" * (2 + len(CHECKS)) + "|", flush=True)
-    for name in args.which or ALL:
-        print(row(name, args.check, args.save_bodies), flush=True)
+    if args.resume and (args.which or args.check):
+        parser.error("--resume is for a whole run")
+    return args
 
 
 if __name__ == "__main__":

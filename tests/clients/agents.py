@@ -55,6 +55,7 @@ def _launched(
         edit=lambda scene: Command([*launch, *edit, EDIT]),
         long=lambda scene: Command([*launch, *stdin], LONG_PROMPT),
         again=lambda text: Command([*launch, *again, *dash], text),
+        compacts=True,
         calls=calls,
     )
 
@@ -99,6 +100,7 @@ QWEN = Client(
     edit=lambda scene: Command(["qwen", "--approval-mode", "auto-edit", EDIT]),
     long=lambda scene: Command(["qwen"], LONG_PROMPT),
     again=lambda text: Command(["qwen", "--continue"], text),
+    compacts=True,
     calls=lambda scene: [
         call("write_file", file_path=str(scene.work / "made.txt"), content=MADE),
     ],
@@ -114,9 +116,11 @@ CONTINUE = Client(
     edit=lambda scene: Command(["cn", "--auto", "-p", EDIT]),
     long=lambda scene: Command(["cn", "-p"], LONG_PROMPT),
     again=lambda text: Command(["cn", "--resume", "-p"], text),
+    compacts=True,
     calls=lambda scene: [call("Write", filepath=str(scene.work / "made.txt"), content=MADE)],
 )
 _AIDER = ["aider", "--yes-always", "--message"]
+_AIDER_STDIN = ["aider", "--yes-always", "--message-file", "/dev/stdin"]
 AIDER = Client(
     "aider",
     prepare=_settings_in(".aider.conf.yml", "aider"),
@@ -126,9 +130,9 @@ AIDER = Client(
         Command([*_AIDER, SECOND, "--restore-chat-history"]),
     ],
     edit=lambda scene: Command([*_AIDER, EDIT]),
-    long=lambda scene: Command(
-        ["aider", "--yes-always", "--message-file", "/dev/stdin"], LONG_PROMPT
-    ),
+    long=lambda scene: Command(_AIDER_STDIN, LONG_PROMPT),
+    again=lambda text: Command([*_AIDER_STDIN, "--restore-chat-history"], text),
+    compacts=True,
     reply=f"made.txt\n```\n{MADE}```\n",
 )
 NPM = {

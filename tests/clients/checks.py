@@ -1,5 +1,5 @@
 """The checks of one client: question, more than one turn, a file edit by tools, cancel, and a
-prompt that no model holds. Each returns `ok`, or what went wrong."""
+prompt and a conversation that no model holds. Each returns `ok`, or what went wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.clients.scene import ANSWER, CONTEXT, Ended, Scene, until
@@ -28,11 +28,12 @@ TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 """How clients say that a prompt is too long, and how orch does."""
-OK, NOT_RUN = "ok", "not run"
+OK = "ok"
 LONG_TURNS = 14
 LONG_TURN = QUESTION + "\n" + "Words that nobody reads, line by line.\n" * (CONTEXT // 120)
-"""A twelfth of what the model holds, at four bytes a token: Codex compacts between two turns alone,
-where nine tenths are full."""
+"""A twelfth of what the model holds, at four bytes a token."""
+LEAST_ANSWERED = 3
+"""Turns that are answered before a conversation is found too long."""
 
 
 def call(name: str, **arguments: object) -> Json:
@@ -53,7 +54,8 @@ class Client:
     """A client program: how each check is put to it. `calls` are the calls by which a model would
     have it write a file, under the names of its own tools; `reply` instead, where it edits by
     text. `prepare` writes its settings. `again` goes on with a conversation by what is given on
-    stdin, where it can be long."""
+    stdin; a client without it holds a whole one in `conversation`. One that `compacts` shortens a
+    long one itself; of the others it is asked that they say what is wrong."""
 
     title: str
     question: Callable[[Scene], Command]
@@ -63,6 +65,8 @@ class Client:
     calls: Callable[[Scene], list[Json]] = lambda scene: []
     prepare: Callable[[Scene], None] = lambda scene: None
     again: Callable[[str], Command] | None = None
+    conversation: Callable[[Scene], Command] | None = None
+    compacts: bool = False
     reply: str = ""
     timeout_s: float = TIMEOUT_S
 
@@ -170,17 +174,30 @@ def check_long(client: Client, scene: Scene) -> str:
 
 
 def check_conversation(client: Client, scene: Scene) -> str:
-    """A conversation that grows beyond what the model holds goes on."""
-    if client.again is None:
-        return NOT_RUN
-    ended = _run(client, scene, client.question(scene))
-    for turn in range(LONG_TURNS):
+    """A conversation grows beyond what the model holds: it goes on, or the client says so."""
+    answered, ended = 0, Ended(0, "", "")
+    for command in _growing(client, scene):
+        ended = _run(client, scene, command)
+        answered += ended.output.count(ANSWER[0])
         if ended.code:
-            return f"turn {turn}: {_failed(ended)}"
-        ended = _run(client, scene, client.again(LONG_TURN))
-    if ended.code:
-        return f"the last turn: {_failed(ended)}"
-    return OK if ANSWER[0] in ended.output else f"no answer: {ended.last_words}"
+            break
+    if not ended.code and answered > LONG_TURNS:
+        return f"{OK}: goes on"
+    said = TOO_LONG.search(ended.output + ended.errors)
+    if said and answered >= LEAST_ANSWERED and not client.compacts:
+        return f"{OK}: says so"
+    return f"{answered} turns answered; {_failed(ended)}"
+
+
+def _growing(client: Client, scene: Scene) -> Iterator[Command]:
+    """The commands of a conversation of a short and `LONG_TURNS` long turns."""
+    if client.again is None:
+        assert client.conversation is not None, client.title
+        yield client.conversation(scene)
+        return
+    yield client.question(scene)
+    for _ in range(LONG_TURNS):
+        yield client.again(LONG_TURN)
 
 
 CHECKS: dict[str, Callable[[Client, Scene], str]] = {

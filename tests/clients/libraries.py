@@ -6,7 +6,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.clients.agents import settings_of
-from tests.clients.checks import EDIT, LONG_PROMPT, MADE, QUESTION, SECOND, Client, Command, call
+from tests.clients.checks import (
+    EDIT,
+    LONG_PROMPT,
+    LONG_TURN,
+    LONG_TURNS,
+    MADE,
+    QUESTION,
+    SECOND,
+    Client,
+    Command,
+    call,
+)
 from tests.clients.scene import Scene
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -33,6 +44,7 @@ def _library(
         turns=lambda scene: [command("turns", scene)],
         edit=lambda scene: command("edit", scene),
         long=lambda scene: command("long", scene, LONG_PROMPT),
+        conversation=lambda scene: command(f"conversation:{LONG_TURNS}", scene, LONG_TURN),
         calls=lambda scene: [] if reply else [call(tool, path="made.txt", content=MADE)],
         reply=reply,
     )
@@ -55,6 +67,7 @@ LLM = Client(
     ],
     edit=lambda scene: Command(["llm", "-m", "orch", "--functions", FUNCTIONS, EDIT]),
     long=lambda scene: Command(["llm", "-m", "orch"], LONG_PROMPT),
+    again=lambda text: Command(["llm", "-c"], text),
     calls=lambda scene: [call("write_file", path="made.txt", content=MADE)],
 )
 PYPI: dict[str, tuple[tuple[str, ...], Client]] = {

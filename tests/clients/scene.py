@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -66,6 +67,8 @@ class Scene:
     folder: Path
     url: str
     path: Sequence[Path] = ()
+    deadline: float = math.inf
+    """The time of the monotonic clock at which its programs are ended."""
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -118,7 +121,7 @@ class Scene:
         """Waits for its end, and ends it with all that it started."""
         in_time = True
         try:
-            process.wait(timeout_s)
+            process.wait(max(0, min(timeout_s, self.deadline - time.monotonic())))
         except subprocess.TimeoutExpired:
             in_time = False
         end_session(process)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +14,8 @@ from tests.clients import checks
 from tests.clients.checks import (
     EDIT,
     LONG_PROMPT,
+    LONG_TURN,
+    LONG_TURNS,
     MADE,
     OK,
     QUESTION,
@@ -20,6 +24,7 @@ from tests.clients.checks import (
     Command,
     call,
     check_cancel,
+    check_conversation,
     check_edit,
     check_long,
     check_question,
@@ -42,11 +47,31 @@ try:
 except urllib.error.HTTPError as error:
     sys.exit(error.read().decode())
 """
+TALK = """
+import json, sys, urllib.request
+url, turns, text = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
+messages = []
+for _ in range(turns):
+    messages += [{"role": "user", "content": text}]
+    body = {"model": "auto", "stream": False, "messages": messages[-int(sys.argv[3]):]}
+    request = urllib.request.Request(url + "/api/chat", json.dumps(body).encode())
+    try:
+        answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request)
+    except urllib.error.HTTPError as error:
+        sys.exit(error.read().decode())
+    messages += [json.load(answer)["message"]]
+    print(messages[-1]["content"])
+"""
 WRITE = f"open('made.txt', 'w').write({MADE!r})"
 
 
 def python(code: str, *words: str, stdin: str = "") -> Command:
     return Command([sys.executable, "-c", code, *words], stdin)
+
+
+def talk(scene: Scene, remembered: int = 1_000, turns: int = LONG_TURNS + 1) -> Command:
+    """A conversation that goes on with that many messages of what was said before."""
+    return python(TALK, scene.url, str(turns), str(remembered), stdin=LONG_TURN)
 
 
 def works(made: Scene) -> Client:
@@ -57,6 +82,7 @@ def works(made: Scene) -> Client:
         turns=lambda scene: [python(ASK, scene.url, QUESTION, ANSWER[0], SECOND)],
         edit=lambda scene: python(WRITE),
         long=lambda scene: python(ASK, scene.url, "", stdin=LONG_PROMPT),
+        conversation=lambda scene: talk(scene),
         calls=lambda scene: [call("write", path="made.txt")],
     )
 
@@ -87,3 +113,26 @@ def test_a_client_that_does_nothing_passes_none(made: Scene) -> None:
     assert check_edit(client, made).startswith("no file; tools offered: none")
     assert check_long(client, made) == "exit 1: no"
     assert check_cancel(client, made).startswith("no request: exit 0")
+
+
+def test_a_long_conversation_goes_on_where_the_client_shortens_it(made: Scene) -> None:
+    client = replace(works(made), conversation=lambda scene: talk(scene, 5), compacts=True)
+    assert check_conversation(client, made) == f"{OK}: goes on"
+
+
+def test_a_long_conversation_ends_with_a_word_why_where_the_client_does_not(made: Scene) -> None:
+    client = works(made)
+    assert check_conversation(client, made) == f"{OK}: says so"
+    said = check_conversation(replace(client, compacts=True), made)
+    assert re.match(r"\d+ turns answered; exit 1", said)
+
+
+def test_a_conversation_that_breaks_off_is_no_long_one(made: Scene) -> None:
+    client = replace(works(made), conversation=lambda scene: talk(scene, turns=2))
+    assert check_conversation(client, made).startswith("2 turns answered; exit 0")
+
+
+def test_a_client_is_ended_when_the_time_of_all_checks_is_over(made: Scene) -> None:
+    made.deadline = time.monotonic()
+    client = replace(works(made), question=lambda scene: python("import time; time.sleep(600)"))
+    assert check_question(client, made).startswith("did not end in time")

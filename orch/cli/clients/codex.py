@@ -10,6 +10,10 @@ from io import StringIO
 
 from orch.cli.clients.endpoint import KEY_VARIABLE, ClientModel, Endpoint
 
+MOST_KEPT_FREE = 20_000
+"""Tokens of the context that are left to one more turn, a quarter of the context at most: an answer
+and what a tool prints, of which Codex hands on 10,000 tokens at most."""
+
 
 def settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
     """The settings by dotted key, each value as TOML on one line
@@ -23,13 +27,21 @@ def settings(endpoint: Endpoint, model: ClientModel) -> dict[str, str]:
     return {
         "model": _toml(model.name),
         "model_provider": _toml("orch"),
-        **({"model_context_window": str(model.context)} if model.context else {}),
+        **(_window(model.context) if model.context else {}),
         "model_providers.orch": "{ "
         + ", ".join(f"{name} = {_toml(value)}" for name, value in provider.items())
         + " }",
         # a server would have to run it, and orch does not
         "web_search": _toml("disabled"),
     }
+
+
+def _window(context: int) -> dict[str, str]:
+    """The context, and the tokens from which Codex compacts, which it would do at nine tenths: a
+    turn beyond the context ends, and Codex compacts after it only where all requests of the session
+    together had fewer tokens than the context (`fill_to_context_window` in its source, 0.171.0)."""
+    limit = context - min(context // 4, MOST_KEPT_FREE)
+    return {"model_context_window": str(context), "model_auto_compact_token_limit": str(limit)}
 
 
 QUIET = {
@@ -74,6 +86,7 @@ OWN_KEYS = frozenset(
         "model",
         "model_provider",
         "model_context_window",
+        "model_auto_compact_token_limit",
         "model_providers.orch",
         "web_search",
         *QUIET,

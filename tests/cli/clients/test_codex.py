@@ -18,6 +18,7 @@ def test_codex_asks_orch_by_responses_with_the_context_that_is_there_and_reports
         "model": "auto",
         "model_provider": "orch",
         "model_context_window": 65_536,
+        "model_auto_compact_token_limit": 49_152,
         "model_providers": {
             "orch": {
                 "name": "orch",
@@ -39,7 +40,15 @@ def test_a_key_is_named_by_its_variable_and_an_unknown_context_is_left_out() -> 
     served = Endpoint(SERVED.url, needs_key=True)
     written = tomllib.loads(codex.text(codex.settings(served, ClientModel("auto"))))
     assert written["model_providers"]["orch"]["env_key"] == "ORCH_API_KEY"
-    assert "model_context_window" not in written
+    assert not [key for key in written if key.startswith(("model_context", "model_auto"))]
+
+
+@pytest.mark.parametrize(
+    ("context", "limit"), [(16_384, 12_288), (65_536, 49_152), (131_072, 111_072)]
+)
+def test_codex_compacts_a_turn_before_the_context_is_full(context: int, limit: int) -> None:
+    settings = codex.settings(SERVED, ClientModel("auto", context))
+    assert settings["model_auto_compact_token_limit"] == str(limit)
 
 
 def test_every_key_that_may_be_written_is_known_as_orchs() -> None:

@@ -40,12 +40,16 @@ def run(stream: Callable[[Messages], Iterable[str]], edit: Callable[[str], objec
     if CHECK == "edit":
         edit(EDIT)
         return
-    question = sys.stdin.read() if CHECK == "long" else QUESTION
+    check, _, turns = CHECK.partition(":")
+    long = sys.stdin.read()
+    question = long if check == "long" else QUESTION
+    later = {"turns": [SECOND], "conversation": [long] * int(turns or 0)}.get(check, [])
     messages = [{"role": "user", "content": question}]
     answer = show(stream(messages))
-    if CHECK == "turns":
+    for text in later:
         said = {"role": "assistant", "content": answer}
-        show(stream([*messages, said, {"role": "user", "content": SECOND}]))
+        messages = [*messages, said, {"role": "user", "content": text}]
+        answer = show(stream(messages))
 
 
 def show(pieces: Iterable[str]) -> str:
