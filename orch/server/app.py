@@ -18,6 +18,7 @@ from orch.config.version import VERSION
 from orch.server.api.documentation import openapi_document
 from orch.server.api.missing_routes import missing_route_message
 from orch.server.api.ollama.models import get_root
+from orch.server.api.openai.codex_compaction import AskedWindows
 from orch.server.api.routes import ROUTES
 from orch.server.http.errors import error_body, error_content_type
 from orch.server.http.origins import accepts_html, is_root_text
@@ -38,6 +39,7 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     )
     app.add_exception_handler(HTTPException, _http_exception)
     app.state.service = service
+    app.state.codex_windows = AskedWindows()
     # `GET /` answers HEAD too, and with the page it is the page's; `front` calls both
     elsewhere = [("HEAD", "/"), *([("GET", "/")] if with_page else [])]
     app.router.routes += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,7 @@ from orch.server.api.openai.chat import (
     openai_error,
     sampling_options,
 )
+from orch.server.api.openai.codex_compaction import AskedWindows, unended_turn, window_to_compact
 from orch.server.api.openai.item_references import resolve_references
 from orch.server.api.openai.response_fields import final_fields, initial_response
 from orch.server.api.openai.responses_input import (
@@ -69,8 +71,7 @@ completions: some mean something to OpenAI alone, and a strict server refuses th
 LOGPROBS_INCLUDE = "message.output_text.logprobs"
 """Its name in `include`."""
 FAILURE_CODES = {"busy": "rate_limit_exceeded", "context_overflow": "context_length_exceeded"}
-"""orch's codes to those of a failed response; server_error for the others. Codex starts to compact
-its conversation at `context_length_exceeded` of a `response.failed`."""
+"""orch's codes to those of a failed response; server_error for the others."""
 responses_error = partial(openai_error, prompt_field="input")
 
 
@@ -112,7 +113,7 @@ async def responses(request: Request) -> Response:
     except OrchError as error:
         if not body.stream or error.code != "context_overflow":
             raise
-        return _overflow_stream(body, error)
+        return _overflow_stream(body, error, request.app.state.codex_windows)
 
 
 def responses_params(
@@ -221,14 +222,20 @@ def _failed(error: OrchError) -> dict[str, Any]:
     }
 
 
-def _overflow_stream(body: ResponsesRequest, error: OrchError) -> Response:
+def _overflow_stream(body: ResponsesRequest, error: OrchError, asked: AskedWindows) -> Response:
     """Too long a prompt as a stream that fails, as OpenAI answers it: of an error with status 400
-    Codex shows the text and ends."""
+    Codex shows the text and ends. A turn of Codex that its compaction helps does not fail."""
     response = initial_response(body, error.run_id, body.model, is_stored=False)
+    window = window_to_compact(body)
+    unended = unended_turn(error, int(time.time())) if window else None
+    if unended is not None and asked.add(window):
+        end, fields = "completed", unended
+    else:
+        end, fields = "failed", _failed(error)
     events = (
         {"type": "response.created", "response": response},
         {"type": "response.in_progress", "response": response},
-        {"type": "response.failed", "response": {**response, **_failed(error)}},
+        {"type": f"response.{end}", "response": {**response, **fields}},
     )
     content = b"".join(_event(number, event) for number, event in enumerate(events))
     headers = {"cache-control": "no-store", "content-type": EVENT_STREAM, **error_headers(error)}
