@@ -1,12 +1,13 @@
-"""Cores and memory of this machine: main memory within the container's limit, and GPUs; knows
-nothing of models."""
+"""Cores and memory of this machine, of every kind of device: what a decision or a report needs to
+know. Nothing is kept: each call reads again."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 
-_NVIDIA_SMI_TIMEOUT_S = 3.0
+from orch.hardware.device import Devices, Gpu, MainMemory
+from orch.hardware.main_memory import read_main_memory
 
 
 def core_count() -> int:
@@ -17,75 +18,49 @@ def core_count() -> int:
         return os.cpu_count() or 1
 
 
+def main_memory() -> MainMemory:
+    """Main memory within the container's limit. Reads some files at most."""
+    return read_main_memory()
+
+
+def read_gpus(env: Mapping[str, str] = os.environ) -> tuple[Gpu, ...]:
+    """The GPUs that the environment leaves. May run a command of the system (nvidia-smi, sysctl),
+    so call it only where they matter, and not on an event loop."""
+    # imported here: most runs need main memory alone
+    from orch.hardware import amd, apple, intel, nvidia, visible
+
+    return (
+        *visible.visible_gpus(nvidia.read_nvidia(), env, visible.NVIDIA),
+        *visible.visible_gpus(amd.read_amd(), env, visible.AMD),
+        *intel.read_intel(),
+        *apple.read_apple(),
+    )
+
+
+def read_devices(env: Mapping[str, str] = os.environ) -> Devices:
+    """Main memory and the GPUs; as slow as `read_gpus`."""
+    return Devices(main_memory(), read_gpus(env))
+
+
 def free_memory_bytes() -> int | None:
-    """Main memory that is still available, within the container's limit; None if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        available = next(line for line in lines if line.startswith("MemAvailable:"))
-        free = int(available.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        # macOS compresses and swaps freely: only the total is a limit
-        return _physical_bytes()
-    limit = _container_free_bytes()
-    return min(free, limit) if limit is not None else free
+    """Main memory that is still available, within the container's limit; all of it where the
+    system does not tell, None if that is unknown as well."""
+    memory = main_memory()
+    # macOS compresses and swaps freely: only the total is a limit
+    return memory.total_bytes if memory.free_bytes is None else memory.free_bytes
 
 
 def total_memory_bytes() -> int | None:
     """All main memory, within the container's limit; None if unknown."""
-    physical = _physical_bytes()
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):
-        return physical
-    return min(physical, limit) if physical else limit
-
-
-def _physical_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _container_free_bytes() -> int | None:
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
-        return max(int(limit) - int(used), 0)
-    except (OSError, ValueError):
-        return None
+    return main_memory().total_bytes
 
 
 def gpu_memory_bytes() -> int:
-    """Memory of all GPUs; 0 if there are none. Runs nvidia-smi if installed, so call it only when
-    main memory is not enough."""
+    """Memory of all GPUs that have their own; 0 if there are none. As slow as `read_gpus`."""
     return sum(size for _, size in gpus())
 
 
 def gpus() -> tuple[tuple[str, int], ...]:
-    """Name and bytes of each GPU with its own memory. Runs nvidia-smi if installed."""
-    amd = []
-    for file in sorted(Path("/sys/class/drm").glob("card*/device/mem_info_vram_total")):
-        try:
-            amd.append(("AMD GPU", int(file.read_text())))
-        except (OSError, ValueError):
-            continue
-    return (*amd, *_nvidia())
-
-
-def _nvidia() -> list[tuple[str, int]]:
-    import shutil
-    import subprocess
-
-    command = shutil.which("nvidia-smi")
-    if not command:
-        return []
-    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        output = subprocess.run(
-            query, capture_output=True, text=True, timeout=_NVIDIA_SMI_TIMEOUT_S, check=True
-        ).stdout
-        rows = (line.rpartition(",") for line in output.splitlines() if line.strip())
-        return [(name.strip(), int(size) * 1024**2) for name, _, size in rows]
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return []
+    """Name and bytes of each GPU with its own memory. As slow as `read_gpus`."""
+    own = (gpu for gpu in read_gpus() if not gpu.shared)
+    return tuple((gpu.name, gpu.total_bytes) for gpu in own if gpu.total_bytes)

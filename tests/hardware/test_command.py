@@ -1,0 +1,32 @@
+"""Commands of the system that report about devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orch.hardware import command
+from orch.hardware.command import command_output
+
+
+def put(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    file = folder / "reports"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
+def test_its_output_comes_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, monkeypatch, 'echo "$1 é"; printf "\\377"; echo hidden >&2')
+    assert command_output("reports", "two words") == "two words é\n\ufffd"
+
+
+def test_one_that_is_not_installed_says_nothing() -> None:
+    assert command_output("no-such-command-of-orch") == ""
+
+
+def test_one_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "TIMEOUT_S", 0.05)
+    put(tmp_path, monkeypatch, "exec sleep 60")
+    assert command_output("reports") == ""
