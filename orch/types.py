@@ -227,6 +227,8 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int | None = None
+    """Of the prompt, what the server had in its cache; None if it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,11 @@ class Attempt:
     prefill_s: float | None = None
     decode_s: float | None = None
     estimated_tokens: int = 0
+    cached_tokens: int | None = None
+    """Of the prompt, those that the server had in its cache; None if it does not say."""
+    draft_tokens: int | None = None
+    """What a draft proposed, of which `draft_accepted` tokens stand in the answer."""
+    draft_accepted: int | None = None
 
     @property
     def key(self) -> ModelKey:
@@ -320,6 +327,8 @@ class SpeedStats:
     answers: dict[TaskType, tuple[int, float]] = field(default_factory=dict)
     """By task type: the number of recent answers and their mean length in tokens, with
     thinking."""
+    draft_acceptance: float | None = None
+    """The share of a draft's tokens that stood in the answers, 0 to 1; None without a draft."""
     recounts: tuple[tuple[int, int], ...] = ()
     """Prompts that were longer than estimated, newest first: tokens estimated and counted."""
 

@@ -280,6 +280,9 @@ class ModelCall:
             prefill_s=completion.prefill_s,
             decode_s=decode_s,
             estimated_tokens=self._estimate,
+            cached_tokens=completion.cached_tokens,
+            draft_tokens=completion.draft_tokens,
+            draft_accepted=completion.draft_accepted,
         )
 
 

@@ -141,7 +141,7 @@ def build_result(state: RunState) -> RunResult:
 def _response(text: str, call: ModelCall, attempt: Attempt) -> Response:
     return Response(
         content=text,
-        usage=Usage(attempt.prompt_tokens, attempt.completion_tokens),
+        usage=Usage(attempt.prompt_tokens, attempt.completion_tokens, attempt.cached_tokens),
         thinking=call.thinking,
         tool_calls=tuple(call.tool_calls),
         finish_reason=call.completion.finish_reason if call.completion else "stop",

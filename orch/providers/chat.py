@@ -21,6 +21,12 @@ class Completion(NamedTuple):
     decode_s: float | None = None
     stop_sequence: str = ""
     """The stop sequence that ended the answer, where the server says so."""
+    cached_tokens: int | None = None
+    """Of `prompt_tokens`, those that the server had in its cache and did not read again."""
+    draft_tokens: int | None = None
+    """Tokens that a draft proposed (speculative decoding), of which `draft_accepted` stand in the
+    answer."""
+    draft_accepted: int | None = None
 
 
 class Delta(NamedTuple):

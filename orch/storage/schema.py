@@ -73,4 +73,10 @@ MIGRATIONS = (
     """,
     # of an answer that its client may refer to by its id: JSON, without what other columns have
     "ALTER TABLE runs ADD COLUMN response TEXT;",
+    # of prompt_tokens, those that the server had cached; what a draft proposed, and what was taken
+    """
+    ALTER TABLE attempts ADD COLUMN cached_tokens INTEGER;
+    ALTER TABLE attempts ADD COLUMN draft_tokens INTEGER;
+    ALTER TABLE attempts ADD COLUMN draft_accepted INTEGER;
+    """,
 )

@@ -24,14 +24,18 @@ HALF_LIFE_S = 14 * 86_400
 MIN_COMPARED_TOKENS = 200
 """Estimated tokens from which the server's count corrects estimates: below, most tokens are the
 model's template."""
+MIN_READ_TOKENS = 32
+"""Tokens that a server read of a prompt, from which its speed is computed."""
 _TYPES = frozenset(TaskType)
 _MODEL = "model = :model AND provider = :provider"
 _ANSWERS = f"""
     SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens,
-                          estimated_tokens FROM attempts
+                          estimated_tokens, cached_tokens, draft_tokens, draft_accepted
+                   FROM attempts
                    WHERE {_MODEL} AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
     UNION ALL
-    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, NULL
+    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens,
+                          NULL, NULL, NULL, NULL
                    FROM speeds
                    WHERE {_MODEL} AND concurrency = 1 AND error IS NULL
                    ORDER BY id DESC LIMIT :most)
@@ -104,6 +108,14 @@ class _Answer(NamedTuple):
     prompt_tokens: int | None
     completion_tokens: int | None
     estimated_tokens: int | None
+    cached_tokens: int | None
+    draft_tokens: int | None
+    draft_accepted: int | None
+
+    @property
+    def read_tokens(self) -> int:
+        """The tokens of the prompt that the server read: what it had cached took no time."""
+        return (self.prompt_tokens or 0) - (self.cached_tokens or 0)
 
 
 class TimingStore:
@@ -199,15 +211,23 @@ def _read_stats(connection: sqlite3.Connection, provider: str, model: str) -> Sp
         decode_tps=_weighted_median(_decode_rates(answers), newest),
         token_ratio=_weighted_median(_token_ratios(answers, recounts), newest),
         answers=_lengths(read(_LENGTHS, RECENT_LENGTHS)),
+        draft_acceptance=_draft_acceptance(answers),
         recounts=recounts,
     )
 
 
+def _draft_acceptance(answers: Sequence[_Answer]) -> float | None:
+    """The share of the drafts' tokens that the answers took."""
+    drafts = [each for each in answers if each.draft_tokens and each.draft_accepted is not None]
+    proposed = sum(each.draft_tokens or 0 for each in drafts)
+    return sum(each.draft_accepted or 0 for each in drafts) / proposed if proposed else None
+
+
 def _prefill_rates(answers: Sequence[_Answer]) -> list[tuple[float, float]]:
     return [
-        ((each.prompt_tokens or 0) / each.prefill_s, each.at)
+        (each.read_tokens / each.prefill_s, each.at)
         for each in answers
-        if each.prefill_s and (each.prompt_tokens or 0) >= 32
+        if each.prefill_s and each.read_tokens >= MIN_READ_TOKENS
     ]
 
 

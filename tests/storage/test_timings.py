@@ -86,3 +86,19 @@ def test_decode_rates_are_by_model_and_known_task_type(journal: Journal) -> None
     record(journal, ANSWER, ANSWER)
     record(journal, replace(ANSWER, decode_s=0.0))
     assert journal.timings.decode_rates(1) == {(KEY, TaskType.CODING): [20.0]}
+
+
+def test_what_the_server_had_cached_took_no_time_to_read(journal: Journal) -> None:
+    record(journal, replace(ANSWER, cached_tokens=300), replace(ANSWER, cached_tokens=400))
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 50
+
+
+def test_the_acceptance_of_drafts_is_their_tokens_in_the_answers(journal: Journal) -> None:
+    most = replace(ANSWER, draft_tokens=30, draft_accepted=20)
+    record(journal, ANSWER, most, replace(ANSWER, draft_tokens=10, draft_accepted=10))
+    assert journal.timings.speed_stats([KEY])[KEY].draft_acceptance == 0.75
+
+
+def test_a_model_without_a_draft_has_no_acceptance(journal: Journal) -> None:
+    record(journal, ANSWER)
+    assert journal.timings.speed_stats([KEY])[KEY].draft_acceptance is None

@@ -17,6 +17,11 @@ _COMPLETION = (
     *("tokens_predicted", "predicted_n", "completionTokens", "outputTokens"),
     *("candidatesTokenCount", "candidates_token_count"),
 )
+_CACHED = ("cached_tokens", "cache_n", "prompt_cache_hit_tokens")
+"""Tokens of the prompt that were not read again: OpenAI and vLLM (in the details of the prompt),
+llama.cpp, DeepSeek."""
+_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+_DRAFT = {"draft": "draft_n", "accepted": "draft_n_accepted"}
 _PLACES = ("timings", "usage", "usage_metadata", "usageMetadata", "token_usage")
 _PLACE_NAMES = frozenset(_PLACES)
 _SECONDS = {
@@ -29,7 +34,7 @@ _FIELDS = frozenset(
     (
         *_PROMPT,
         *_COMPLETION,
-        "total_tokens",
+        *("total_tokens", *_CACHED, *_DETAILS, *_DRAFT.values()),
         *(key for each in _SECONDS.values() for key, _ in each),
     )
 )
@@ -53,9 +58,11 @@ class ReportedUsage:
 
     def _add_counts(self, fields: Mapping[str, Any]) -> None:
         counts = {
-            "prompt": _first(fields, _PROMPT),
+            "prompt": _prompt(fields),
             "completion": _first(fields, _COMPLETION),
             "total": parse_count(fields.get("total_tokens")),
+            "cached": _cached(fields),
+            **{name: parse_count(fields.get(key)) for name, key in _DRAFT.items()},
         }
         self._counts |= {
             name: count
@@ -81,7 +88,31 @@ class ReportedUsage:
             load_s=seconds.get("load_s"),
             prefill_s=seconds.get("prefill_s"),
             decode_s=seconds.get("decode_s"),
+            cached_tokens=_at_most(counts.get("cached"), counts.get("prompt")),
+            draft_tokens=counts.get("draft"),
+            draft_accepted=_at_most(counts.get("accepted"), counts.get("draft")),
         )
+
+
+def _at_most(count: int | None, whole: int | None) -> int | None:
+    """A part of a whole; None where either is unknown, or where it is larger than the whole."""
+    return count if count is not None and whole is not None and count <= whole else None
+
+
+def _prompt(fields: Mapping[str, Any]) -> int | None:
+    """The tokens of the whole prompt. llama.cpp's `prompt_n` counts those that were read: what its
+    cache held (`cache_n`) stands beside them."""
+    count = _first(fields, _PROMPT)
+    if "prompt_n" in fields and count is not None:
+        return count + (parse_count(fields.get("cache_n")) or 0)
+    return count
+
+
+def _cached(fields: Mapping[str, Any]) -> int | None:
+    """The tokens of the prompt that the server had in its cache."""
+    details = next((each for key in _DETAILS if isinstance(each := fields.get(key), dict)), None)
+    inner = None if details is None else _first(details, _CACHED)
+    return _first(fields, _CACHED) if inner is None else inner
 
 
 def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:

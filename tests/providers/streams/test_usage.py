@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orch.providers.chat import Completion
 from orch.providers.streams.usage import ReportedUsage
 
 COUNTS = {"prompt_tokens": 7, "completion_tokens": 2}
@@ -64,3 +65,51 @@ def test_timings_are_seconds() -> None:
     completion = usage.completion("length")
     assert (completion.load_s, completion.prefill_s, completion.decode_s) == (2.0, 0.25, 0.5)
     assert completion.finish_reason == "length"
+
+
+# ---------------------------------------------------------------- what was cached, and drafts
+
+
+def ended(*events: dict[str, Any]) -> Completion:
+    usage = ReportedUsage()
+    for event in events:
+        usage.add(event)
+    return usage.completion("stop")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"usage": {**COUNTS, "prompt_tokens_details": {"cached_tokens": 5}}},
+        {"usage": {**COUNTS, "prompt_cache_hit_tokens": 5}},
+        {"timings": {"prompt_n": 2, "cache_n": 5, "predicted_n": 2}},
+        {"timings": {"prompt_n": 2, "cache_n": 5}, "usage": COUNTS},
+        {"usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": "5"}}},
+    ],
+    ids=str,
+)
+def test_cached_tokens_are_part_of_the_prompt(event: dict[str, Any]) -> None:
+    completion = ended(event)
+    assert (completion.prompt_tokens, completion.cached_tokens) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        COUNTS,
+        {**COUNTS, "prompt_tokens_details": None},
+        {**COUNTS, "prompt_tokens_details": {"cached_tokens": "many"}},
+        {**COUNTS, "prompt_tokens_details": {"cached_tokens": 900}},
+        {"prompt_tokens_details": {"cached_tokens": 5}},
+    ],
+    ids=str,
+)
+def test_what_no_prompt_can_have_cached_is_unknown(usage: dict[str, Any]) -> None:
+    assert ended({"usage": usage}).cached_tokens is None
+
+
+def test_the_acceptance_of_a_draft_is_read_from_llama_cpps_timings() -> None:
+    drafted = ended({"timings": {"prompt_n": 7, "draft_n": 12, "draft_n_accepted": 9}})
+    assert (drafted.draft_tokens, drafted.draft_accepted) == (12, 9)
+    lie = ended({"timings": {"prompt_n": 7, "draft_n": 12, "draft_n_accepted": 90}})
+    assert lie.draft_accepted is None

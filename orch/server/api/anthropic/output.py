@@ -147,9 +147,12 @@ def usage_of(counted: Usage, estimated_tokens: int) -> dict[str, Any]:
 
 
 def delta_usage(counted: Usage, estimated_tokens: int) -> dict[str, Any]:
-    """Token counts as they stand in the last event of a stream."""
+    """Token counts as they stand in the last event of a stream: `input_tokens` are those that the
+    server had not cached."""
+    cached, estimate = counted.cached_tokens or 0, max(estimated_tokens, 1)
     return {
-        "input_tokens": counted.prompt_tokens or max(estimated_tokens, 1),
+        "input_tokens": counted.prompt_tokens - cached if counted.prompt_tokens else estimate,
         "output_tokens": counted.completion_tokens,
         **_CACHE,
+        "cache_read_input_tokens": cached,
     }

@@ -161,13 +161,16 @@ def finish_reason_of(result: RunResult) -> str:
     return "tool_calls" if result.response.tool_calls else "stop"
 
 
-def chat_usage(counted: Usage) -> dict[str, int]:
-    """Token counts as OpenAI's API names them."""
-    return {
+def chat_usage(counted: Usage) -> dict[str, Any]:
+    """Token counts as OpenAI's API names them; those of the cache where the server tells them."""
+    usage: dict[str, Any] = {
         "prompt_tokens": counted.prompt_tokens,
         "completion_tokens": counted.completion_tokens,
         "total_tokens": counted.prompt_tokens + counted.completion_tokens,
     }
+    if counted.cached_tokens is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": counted.cached_tokens}
+    return usage
 
 
 def _head(run_id: str, kind: str, model: str) -> dict[str, Any]:

@@ -94,11 +94,14 @@ def end_fields(at: int, usage: dict[str, Any], *, is_cut: bool) -> dict[str, Any
 
 
 def responses_usage(counted: Usage) -> dict[str, Any]:
-    """Token counts as Responses names them; the details must be numbers, and no server reports
-    them."""
+    """Token counts as Responses names them; the details must be numbers, also where the server
+    does not report them."""
     return {
         "input_tokens": counted.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": counted.cached_tokens or 0,
+            "cache_write_tokens": 0,
+        },
         "output_tokens": counted.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": counted.prompt_tokens + counted.completion_tokens,

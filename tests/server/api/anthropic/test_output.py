@@ -119,3 +119,8 @@ def test_a_prompt_that_was_not_counted_is_estimated_and_never_zero() -> None:
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
     }
+
+
+def test_what_was_cached_is_no_input_but_read_from_the_cache() -> None:
+    usage = delta_usage(Usage(900, 5, cached_tokens=860), 12)
+    assert (usage["input_tokens"], usage["cache_read_input_tokens"]) == (40, 860)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from openai.types.responses import Response
 
+from orch.server.api.openai.chat import chat_usage
 from orch.server.api.openai.response_fields import (
     MAX_ECHO_BYTES,
     bounded,
@@ -48,3 +49,13 @@ def test_a_cut_response_is_incomplete_and_says_why() -> None:
     fields = end_fields(7, {}, is_cut=True)
     assert (fields["status"], fields["completed_at"]) == ("incomplete", None)
     assert fields["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_cached_tokens_stand_in_the_usage_of_both_apis() -> None:
+    counted = Usage(900, 5, cached_tokens=860)
+    assert chat_usage(counted)["prompt_tokens_details"] == {"cached_tokens": 860}
+    assert responses_usage(counted)["input_tokens_details"]["cached_tokens"] == 860
+
+
+def test_a_server_that_does_not_tell_what_it_cached_is_not_said_to_have_cached_nothing() -> None:
+    assert "prompt_tokens_details" not in chat_usage(Usage(900, 5))
