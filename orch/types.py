@@ -331,27 +331,3 @@ class SpeedStats:
     """The share of a draft's tokens that stood in the answers, 0 to 1; None without a draft."""
     recounts: tuple[tuple[int, int], ...] = ()
     """Prompts that were longer than estimated, newest first: tokens estimated and counted."""
-
-
-def decision_to_dict(decision: Decision) -> dict[str, Any]:
-    """A decision as JSON-able values: what dataclasses.asdict gives, at a tenth of its cost."""
-    values = {name: getattr(decision, name) for name in Decision.__slots__}
-    values["reasons"] = _reasons_to_dicts(decision.reasons)
-    values["candidates"] = [_candidate_to_dict(candidate) for candidate in decision.candidates]
-    return values
-
-
-def _candidate_to_dict(candidate: Candidate) -> dict[str, Any]:
-    values = {name: getattr(candidate, name) for name in Candidate.__slots__}
-    values["reasons"] = _reasons_to_dicts(candidate.reasons)
-    if candidate.elimination is not None:
-        values["elimination"] = _to_dict(candidate.elimination)
-    return values
-
-
-def _reasons_to_dicts(reasons: tuple[Reason, ...]) -> tuple[dict[str, Any], ...]:
-    return tuple(_to_dict(reason) for reason in reasons)
-
-
-def _to_dict(value: Reason | Elimination) -> dict[str, Any]:
-    return {"code": value.code, "params": value.params}

@@ -11,7 +11,7 @@ from orch.config.spec import ModelSpec
 from orch.errors import OrchError, run_code
 from orch.execution.attempt import ModelCall
 from orch.execution.events import RunWarning
-from orch.execution.serialize import stored_response
+from orch.execution.serialize import decision_to_dict, stored_response
 from orch.routing.router import Plan
 from orch.routing.wording import reason_text
 from orch.storage.journal import RunRecord
@@ -25,7 +25,6 @@ from orch.types import (
     RunResult,
     Timing,
     Usage,
-    decision_to_dict,
     display_names,
 )
 

@@ -9,8 +9,9 @@ from dataclasses import asdict
 import pytest
 
 from orch import Orchestrator
+from orch.execution.serialize import decision_to_dict
 from orch.routing.wording import ELIMINATIONS, REASONS, elimination_text, reason_text, templates
-from orch.types import Elimination, Reason, decision_to_dict
+from orch.types import Elimination, Reason
 from tests.support.fake_ollama import FakeOllama
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from orch.execution.serialize import decision_to_dict
 from orch.server.web.activity.history import duration_text, local_datetime, outcome_text
 from orch.server.web.activity.queries import Row, read_history
 from orch.server.web.components.decision import candidate_list
@@ -26,7 +27,6 @@ from orch.server.web.components.reasons import chosen_because
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.tables import disclosure, fact_list, text_element
 from orch.storage.history import RunDetail
-from orch.types import decision_to_dict
 
 RATING_KINDS = {
     "word": N_("your rating"),

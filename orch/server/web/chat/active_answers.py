@@ -12,11 +12,11 @@ from starlette.requests import Request
 from orch.errors import OrchError
 from orch.execution.events import Metadata
 from orch.execution.run import Run
+from orch.execution.serialize import decision_to_dict
 from orch.server.http.errors import error_location
 from orch.server.service import Service
 from orch.server.web.chat.answer_state import ChatAnswer, Watcher
 from orch.text.prompt import Task
-from orch.types import decision_to_dict
 
 UNWATCHED_TIMEOUT_S = 120.0
 """An answer that no page has watched for this long is ended; enough to reload the page, or to look

@@ -19,8 +19,9 @@ from orch.execution.events import (
     Thinking,
     ToolCall,
 )
+from orch.execution.serialize import decision_to_dict
 from orch.text.prompt import Task
-from orch.types import ModelKey, decision_to_dict
+from orch.types import ModelKey
 
 Watcher = Callable[[], None]
 ChatNote = RunWarning | Fallback | ToolCall
