@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,6 +152,19 @@ def test_a_server_is_started_where_none_runs_and_stays(client: Client, ollama: F
         assert info, begun.stderr
         assert f"started a server at {info['url']}".encode() in begun.stderr
         assert begun.returncode == CODE
+    finally:
+        orch("serve", "stop")
+
+
+def test_two_launches_at_once_share_the_server_that_one_of_them_starts(
+    client: Client, ollama: FakeOllama
+) -> None:
+    try:
+        with ThreadPoolExecutor() as pool:
+            begun = list(pool.map(lambda name: orch("launch", name), ("claude", "codex")))
+        assert [each.returncode for each in begun] == [CODE, CODE], begun
+        said = b"".join(each.stderr for each in begun)
+        assert said.count(b"started a server") == 1
     finally:
         orch("serve", "stop")
 

@@ -23,7 +23,7 @@ from tests.clients.installation import (
     install_pypi,
     node_version,
 )
-from tests.clients.libraries import PYPI
+from tests.clients.libraries import HEAVY, PYPI
 from tests.clients.results import KEPT, NOT_RUN, Results, Row, completed, head_lines, line
 from tests.clients.scene import scene
 from tests.clients.shapes import shape_of
@@ -96,7 +96,7 @@ def main() -> None:
     whole = not args.which and not args.check
     for done in completed(
         results,
-        args.which or ALL,
+        args.which or [name for name in ALL if args.heavy or name not in HEAVY],
         lambda name: row(name, args.check, args.save_bodies),
         lambda results: results.store(path) if whole else None,
     ):
@@ -119,6 +119,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--resume", action="store_true", help="Go on with the run in that file: skip what it has."
+    )
+    parser.add_argument(
+        "--heavy", action="store_true", help=f"Also {', '.join(HEAVY)}, which takes 7 GB."
     )
     parser.add_argument(
         "--save-bodies", action="store_true", help="Write the shapes of what each client sends."

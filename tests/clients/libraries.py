@@ -3,6 +3,7 @@ its own; `llm` is a command."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.clients.agents import settings_of
@@ -70,6 +71,17 @@ LLM = Client(
     again=lambda text: Command(["llm", "-c"], text),
     calls=lambda scene: [call("write_file", path="made.txt", content=MADE)],
 )
+
+
+def _prepare_open_webui(scene: Scene) -> None:
+    lines = settings_of(scene, "open-webui").splitlines()
+    parts = (line.partition("=") for line in lines)
+    scene.variables.update({name: value for name, _, value in parts})
+
+
+OPEN_WEBUI = replace(
+    _library("Open WebUI", "open_webui"), prepare=_prepare_open_webui, timeout_s=300
+)
 PYPI: dict[str, tuple[tuple[str, ...], Client]] = {
     "anthropic": (("anthropic",), _library("anthropic", "anthropic_messages")),
     "openai": (("openai",), _library("openai, chat", "openai_chat")),
@@ -96,5 +108,8 @@ PYPI: dict[str, tuple[tuple[str, ...], Client]] = {
         ("litellm",),
         _library("LiteLLM, ollama_chat", "litellm_completion", "ollama"),
     ),
+    "open-webui": (("open-webui",), OPEN_WEBUI),
 }
 """By the name on the command line: the packages of PyPI's, and the client."""
+HEAVY = frozenset(("open-webui",))
+"""Those that are installed only when they are asked for: it takes 7 GB."""

@@ -165,13 +165,21 @@ def _continue_model(endpoint: Endpoint, model: ClientModel) -> dict[str, Any]:
 
 def _open_webui(endpoint: Endpoint) -> str:
     """By Ollama's API, or where a key is needed by OpenAI's, for which it has a variable
-    (https://docs.openwebui.com/getting-started/env-configuration)."""
-    if endpoint.needs_key:
-        return (
-            f"OPENAI_API_BASE_URL={endpoint.openai_url}\n"
-            f"OPENAI_API_KEY=${{{KEY_VARIABLE}}}\nENABLE_OLLAMA_API=false"
-        )
-    return f"OLLAMA_BASE_URL={endpoint.url}\nENABLE_OPENAI_API=false"
+    (https://docs.openwebui.com/getting-started/env-configuration). Titles, tags and the like have a
+    variable for each kind of connection."""
+    address = (
+        ("OLLAMA_BASE_URL", endpoint.url),
+        ("ENABLE_OPENAI_API", "false"),
+        ("TASK_MODEL", LOADED),
+    )
+    with_key = (
+        ("OPENAI_API_BASE_URL", endpoint.openai_url),
+        ("OPENAI_API_KEY", f"${{{KEY_VARIABLE}}}"),
+        ("ENABLE_OLLAMA_API", "false"),
+        ("TASK_MODEL_EXTERNAL", LOADED),
+    )
+    lines = with_key if endpoint.needs_key else address
+    return "\n".join(f"{name}={value}" for name, value in lines)
 
 
 def _zed(endpoint: Endpoint) -> str:

@@ -149,7 +149,13 @@ def _start_server(ctx: typer.Context) -> dict[str, Any]:
     serve.check_packages(*serve.PAGE_PACKAGES)
     chosen = context.chosen_config_dir(ctx)
     config = ["--config", str(chosen)] if chosen else []
-    info = serve.start_in_background([*config, "serve", "--port", str(_free_port())])
+    try:
+        info = serve.start_in_background([*config, "serve", "--port", str(_free_port())])
+    except OrchError:
+        other = serve.starting_server()  # another terminal's, at the same moment
+        if other is None:
+            raise
+        return other
     render.print_stderr(
         f"started a server at {info['url']} (process {info['pid']}); orch serve stop ends it"
     )

@@ -176,6 +176,16 @@ def start_in_background(words: list[str]) -> dict[str, Any]:
     return info
 
 
+def starting_server() -> dict[str, Any] | None:
+    """The description of a server that another process has begun to start, once it answers; None
+    where none is, or where it ends before."""
+    from orch.server.instance_lock import lock_holder
+
+    _wait_until(lambda: "url" in (server_info() or {}) or lock_holder() is None, START_TIMEOUT_S)
+    info = server_info()
+    return info if info and "url" in info else None
+
+
 def server_info() -> dict[str, Any] | None:
     """The running server's description of itself; None where none runs, `{"stuck": True}` where it
     does not answer."""

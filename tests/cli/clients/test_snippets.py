@@ -96,8 +96,17 @@ def test_qwen_code_by_a_variable_of_its_own_where_no_key_is_needed() -> None:
 
 
 def test_open_webui_by_ollamas_api_or_by_openais_with_a_key() -> None:
-    assert block("open-webui").splitlines()[0] == f"OLLAMA_BASE_URL={URL}"
-    assert "OPENAI_API_KEY=${ORCH_API_KEY}" in block("open-webui", LOCKED).splitlines()
+    assert block("open-webui").splitlines() == [
+        f"OLLAMA_BASE_URL={URL}",
+        "ENABLE_OPENAI_API=false",
+        "TASK_MODEL=auto:loaded",
+    ]
+    assert block("open-webui", LOCKED).splitlines() == [
+        f"OPENAI_API_BASE_URL={URL}/v1",
+        "OPENAI_API_KEY=${ORCH_API_KEY}",
+        "ENABLE_OLLAMA_API=false",
+        "TASK_MODEL_EXTERNAL=auto:loaded",
+    ]
 
 
 def test_llm_names_each_model() -> None:
