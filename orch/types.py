@@ -151,6 +151,13 @@ class Need(NamedTuple):
     token_parts: tuple[float, ...] = ()
     """The estimate of the prompt by kinds of text, as `text.prompt.token_parts`, and what is no
     text."""
+    begins: bool = False
+    """Whether it is the first question of its conversation."""
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the answer may call tools."""
+        return "tools" in self.capabilities
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orch.errors import OrchError, UsageError
-from orch.execution.request import MIN_ANSWER_TOKENS, PROMPT_MARGIN
 from orch.providers.remote_models import remote_not_allowed
-from orch.routing.model_state import ModelState, choose_num_ctx
+from orch.routing.model_state import (
+    MIN_ANSWER_TOKENS,
+    PROMPT_MARGIN,
+    ModelState,
+    choose_num_ctx,
+)
 from orch.routing.no_candidate import how_to_get_a_model
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from orch.providers.chat import ChatRequest
-from orch.routing.model_state import ModelState, answer_room, choose_num_ctx
+from orch.routing.model_state import (
+    MIN_ANSWER_TOKENS,
+    ModelState,
+    answer_room,
+    choose_num_ctx,
+    padded_tokens,
+)
 from orch.routing.thinking import supported_fields
 from orch.text.prompt import Task, estimate_text_tokens
 from orch.text.strict_messages import append_to_last_user, strict_messages
 from orch.types import FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S, Message, Need
 
-PROMPT_MARGIN = 1.2
-"""Room for a prompt that is longer than estimated, so that Ollama never drops context while it
-generates."""
-MIN_ANSWER_TOKENS = 16
-"""Tokens of an answer that are always allowed."""
 _SIZE_OPTIONS = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
@@ -68,14 +69,10 @@ def max_answer_tokens(state: ModelState, need: Need, num_ctx: int) -> int:
     Half of the promised room is granted in any case: a prompt that nearly fills the context would
     leave an answer of a few words.
     """
-    estimate, counted = need.prompt_tokens, state.recount(need.prompt_tokens)
     promised = answer_room(need, num_ctx) // 2
-    left = num_ctx - state.corrected_tokens(estimate) - MIN_ANSWER_TOKENS
-    if counted is None:
-        # a ratio below 1 was learned from other texts: it saves context, but does not make room
-        # for more answer
-        counted = int(max(state.corrected_tokens(estimate), estimate) * PROMPT_MARGIN)
-    return max(num_ctx - counted - MIN_ANSWER_TOKENS, min(left, promised), MIN_ANSWER_TOKENS)
+    left = num_ctx - state.corrected_tokens(need.prompt_tokens) - MIN_ANSWER_TOKENS
+    certain = num_ctx - padded_tokens(state, need) - MIN_ANSWER_TOKENS
+    return max(certain, min(left, promised), MIN_ANSWER_TOKENS)
 
 
 def _conversation(prompt: Prompt, system: str | None) -> tuple[list[Message], str]:

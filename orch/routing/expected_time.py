@@ -160,7 +160,7 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
 def answer_tokens(state: ModelState, times: TimeContext) -> float:
     """Expected tokens of the answer: the model's own mean of the type as far as it is measured,
     else the usual length; never more than the limits allow."""
-    thinks = _thinks(state)
+    thinks = state.thinks
     tokens = times.usual_tokens[thinks]
     if state.measured and state.measured.answers:
         usual, own = times.answers[thinks], state.measured.answers
@@ -171,15 +171,11 @@ def answer_tokens(state: ModelState, times: TimeContext) -> float:
     return min(tokens, times.need.max_tokens or tokens, state.spec.max_tokens or tokens)
 
 
-def _thinks(state: ModelState) -> bool:
-    return state.capabilities is not None and "thinking" in state.capabilities
-
-
 def _measured_lengths(measured: Sequence[ModelState]) -> tuple[Lengths, Lengths]:
     """Of models that do not think, and of those that do."""
     sums: tuple[dict[TaskType, tuple[int, float]], dict[TaskType, tuple[int, float]]] = ({}, {})
     for state in sorted(measured, key=lambda state: state.key):  # sums depend on the order
-        own = sums[_thinks(state)]
+        own = sums[state.thinks]
         for each, (n, mean) in state.measured.answers.items() if state.measured else ():
             count, total = own.get(each, (0, 0.0))
             own[each] = (count + n, total + n * mean)

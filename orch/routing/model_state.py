@@ -22,6 +22,14 @@ SAME_PROMPT = 0.05
 refused one must not be eliminated for it."""
 ANSWER_ROOM = 2_048
 """Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question."""
+WISHED_ROOM = 8_192
+"""Tokens that an agent's answer would like to have: it writes whole files as arguments of tools.
+Claude Code asks for 32,000 and was left 1,800 of a context of 16,384."""
+PROMPT_MARGIN = 1.2
+"""Room for a prompt that is longer than estimated, so that Ollama never drops context while it
+generates."""
+MIN_ANSWER_TOKENS = 16
+"""Tokens of an answer that are always allowed."""
 
 NEXT_USE_PRIOR, NEXT_USE_WEIGHT = 0.5, 4
 """The probability that a loaded model is used next before anything is known, and the number of
@@ -44,6 +52,8 @@ class ModelState(NamedTuple):
     capabilities: frozenset[str] | None = None
     context_window: int = DEFAULT_NUM_CTX
     kv_bytes_per_token: int | None = None
+    memory_ctx: int | None = None
+    """The longest context that fits in this machine's memory; None if that is unknown."""
     modelfile_ctx: int | None = None
     """The context that its Modelfile sets."""
     bytes_per_token: int = 0
@@ -98,6 +108,11 @@ class ModelState(NamedTuple):
         return self.capabilities is None or "completion" in self.capabilities
 
     @property
+    def thinks(self) -> bool:
+        """Whether its provider says that it can think."""
+        return self.capabilities is not None and "thinking" in self.capabilities
+
+    @property
     def num_ctx(self) -> int:
         """The context it is loaded with now, at most its window; else its default."""
         return (
@@ -142,21 +157,54 @@ def required_context(state: ModelState, need: Need, num_ctx: int) -> int:
     return state.corrected_tokens(need.prompt_tokens) + answer_room(need, num_ctx)
 
 
+def wished_room(state: ModelState, need: Need) -> int:
+    """Tokens that the answer would like to have; 0 if it makes do with `answer_room`.
+
+    A task with tools would like 8,192, a model that thinks as much, but no more than three
+    quarters of its usual context, which a short question then leaves as it is: thoughts use up the
+    answer's tokens before the first visible word. Neither would like more than max_tokens or a
+    quarter of the window. A caller that names its own context has no such wish.
+    """
+    if need.num_ctx or not (need.has_tools or state.thinks):
+        return 0
+    most = WISHED_ROOM if need.has_tools else min(WISHED_ROOM, state.default_ctx * 3 // 4)
+    cap = need.max_tokens or state.spec.max_tokens or most
+    room = min(most, cap, state.context_window // 4)
+    return room if room > answer_room(need, state.context_window) else 0
+
+
+def padded_tokens(state: ModelState, need: Need) -> int:
+    """The tokens of the prompt with a margin for an estimate that is too low; without one where
+    its server has counted it."""
+    counted = state.recount(need.prompt_tokens)
+    if counted is not None:
+        return counted
+    # a ratio below 1 was learned from other texts: it saves context, but does not make room for
+    # more answer
+    estimate = max(state.corrected_tokens(need.prompt_tokens), need.prompt_tokens)
+    return int(estimate * PROMPT_MARGIN)
+
+
 def choose_num_ctx(state: ModelState, need: Need) -> int:
-    """The context to call a model with: the loaded one if it holds the task, else its default, else
-    the next power of two that does, at most its window.
+    """The context to call a model with: what the task needs, or more where the answer would like
+    more room and a load is due anyway.
+
+    Needed is the loaded context if it holds the task, else its default, else the next power of two
+    that does, at most its window. A wish takes the next power of two that holds prompt and wished
+    room, else the longest that window and memory allow. It reloads a loaded model in two cases
+    only: a conversation with tools begins (growing once is cheaper than later, with its prefix
+    cached), or what is left for the answer is less than `answer_room`.
 
     The caller's num_ctx is a minimum. It is exact only while nothing is loaded: clients send
     another number with each turn.
     """
     if state.fixed_ctx:
         return state.default_ctx
-    least = min(need.num_ctx or 0, state.context_window)
-    own = state.default_ctx
-    for num_ctx in (state.num_ctx if state.resident_ctx else least or own, own):
-        if num_ctx >= least and required_context(state, need, num_ctx) <= num_ctx:
-            return num_ctx
-    return min(_power_that_holds(state, need, least), state.context_window)
+    needed = _needed_context(state, need)
+    room = wished_room(state, need)
+    if not room or _stays_loaded(state, need, needed):
+        return needed
+    return max(needed, _allowed_context(state, padded_tokens(state, need) + room))
 
 
 def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
@@ -171,6 +219,34 @@ def free_context(state: ModelState, need: Need) -> int:
     """Tokens that fit before the prompt without another context."""
     num_ctx = choose_num_ctx(state, need)
     return num_ctx - required_context(state, need, num_ctx)
+
+
+def _needed_context(state: ModelState, need: Need) -> int:
+    """The context that holds the prompt and the small room for an answer."""
+    least = min(need.num_ctx or 0, state.context_window)
+    own = state.default_ctx
+    for num_ctx in (state.num_ctx if state.resident_ctx else least or own, own):
+        if num_ctx >= least and required_context(state, need, num_ctx) <= num_ctx:
+            return num_ctx
+    return min(_power_that_holds(state, need, least), state.context_window)
+
+
+def _stays_loaded(state: ModelState, need: Need, needed: int) -> bool:
+    """Whether a wish is not worth a reload: the loaded context certainly leaves the small room, and
+    no conversation with tools begins."""
+    if not state.resident_ctx or needed != state.num_ctx:
+        return False
+    left = needed - padded_tokens(state, need) - MIN_ANSWER_TOKENS
+    return left >= answer_room(need, needed) and not (need.begins and need.has_tools)
+
+
+def _allowed_context(state: ModelState, tokens: int) -> int:
+    """The next power of two that holds so many tokens, or the window where that is less; where the
+    memory does not allow it, the longest power of two that it does."""
+    wished = min(1 << (tokens - 1).bit_length(), state.context_window)
+    if state.memory_ctx is None or wished <= state.memory_ctx:
+        return wished
+    return 1 << state.memory_ctx.bit_length() - 1 if state.memory_ctx > 0 else 0
 
 
 def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
@@ -191,3 +267,11 @@ def required_memory(state: ModelState, num_ctx: int) -> int:
     if state.kv_bytes_per_token:
         return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
     return max(rated, int(state.size_bytes * 1.1))
+
+
+def context_in_memory(state: ModelState, memory_bytes: int | None) -> int | None:
+    """The longest context, in tokens, whose KV cache fits in `memory_bytes` beside the weights;
+    None if one of these is unknown, and for a model that does not run on this machine."""
+    if memory_bytes is None or not state.kv_bytes_per_token or not state.local:
+        return None
+    return max(memory_bytes - state.size_bytes, 0) // state.kv_bytes_per_token

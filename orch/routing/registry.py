@@ -20,7 +20,13 @@ from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
 from orch.routing.listed_models import PairedModel, pair_models
-from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
+from orch.routing.model_state import (
+    DEFAULT_NUM_CTX,
+    UNKNOWN_CTX,
+    ModelState,
+    context_in_memory,
+    required_memory,
+)
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -123,10 +129,11 @@ class Registry:
             self._with_speed(state, identities.get(at), with_priors.only_shipped)
             for at, state in enumerate(with_priors.states)
         )
+        memory = self._memory(models)
         return Inventory(
-            models,
+            tuple(each._replace(memory_ctx=context_in_memory(each, memory)) for each in models),
             down,
-            self._memory(models),
+            memory,
             take_part,
             self._kinds,
             self._most_loaded(),

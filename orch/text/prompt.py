@@ -286,6 +286,7 @@ def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
         capabilities=frozenset(capabilities),
         num_ctx=num_ctx if isinstance(num_ctx, int) and num_ctx > 0 else None,
         token_parts=(*map(sum, zip(*parts, strict=True)), fixed),
+        begins=not any(message.get("role") in ("assistant", "tool") for message in messages),
     )
 
 

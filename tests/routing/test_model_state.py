@@ -11,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
-from orch.execution.request import MIN_ANSWER_TOKENS, Prompt, build_chat_request
+from orch.execution.request import Prompt, build_chat_request
 from orch.providers.chat import ChatRequest
 from orch.routing.model_state import (
+    MIN_ANSWER_TOKENS,
     ModelState,
     answer_room,
     choose_num_ctx,
+    context_in_memory,
+    padded_tokens,
     required_context,
     required_memory,
+    wished_room,
 )
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
@@ -238,6 +242,179 @@ def test_nobody_gets_less_context_than_was_asked_for(
 ) -> None:
     state = model(window, resident=resident is not None, resident_ctx=resident)
     assert min(wish, window) <= choose_num_ctx(state, Need(prompt, num_ctx=wish)) <= window
+
+
+# ---------------------------------------------------------------- room that an answer would like
+
+THINKS = frozenset({"completion", "thinking", "tools"})
+
+
+def agents(prompt: int, max_tokens: int | None = None, *, begins: bool = False) -> Need:
+    """The need of a request with tools."""
+    return Need(prompt, max_tokens, frozenset({"completion", "tools"}), begins=begins)
+
+
+@pytest.mark.parametrize(
+    ("state", "need", "room"),
+    [
+        (model(), Need(10), 0),
+        (model(), agents(10), 8_192),
+        (model(), agents(10, 32_000), 8_192),
+        (model(), agents(10, 4_000), 4_000),
+        (model(), agents(10, 2_000), 0),
+        (model(max_tokens=4_096), agents(10), 4_096),
+        (model(16_384), agents(10), 4_096),
+        (model(4_096), agents(10), 0),
+        (model(capabilities=THINKS), Need(10), 6_144),
+        (model(capabilities=THINKS, modelfile_ctx=4_096), Need(10), 3_072),
+        (model(65_536, capabilities=THINKS, num_ctx=32_768), Need(10), 8_192),
+        (model(), agents(10)._replace(num_ctx=8_192), 0),
+    ],
+)
+def test_agents_and_models_that_think_would_like_more_room(
+    state: ModelState, need: Need, room: int
+) -> None:
+    assert wished_room(state, need) == room
+
+
+@pytest.mark.parametrize(
+    ("state", "need", "num_ctx"),
+    [
+        (model(131_072), agents(14_000), 32_768),
+        (model(131_072), agents(300), 16_384),
+        (model(131_072), agents(300, 1_000), 8_192),
+        (model(20_000), agents(14_000), 20_000),
+        (model(131_072, memory_ctx=30_000), agents(14_000), 16_384),
+        (model(131_072, memory_ctx=70_000), agents(30_000), 65_536),
+        (model(131_072, memory_ctx=0), agents(14_000), 16_384),
+        (model(131_072, capabilities=THINKS), Need(1_000), 8_192),
+        (model(131_072, capabilities=THINKS), Need(4_000), 16_384),
+        (model(131_072, capabilities=THINKS, modelfile_ctx=4_096), Need(500), 4_096),
+    ],
+)
+def test_a_model_is_loaded_with_the_wished_room_where_window_and_memory_allow_it(
+    state: ModelState, need: Need, num_ctx: int
+) -> None:
+    assert choose_num_ctx(state, need) == num_ctx
+
+
+@pytest.mark.parametrize(
+    ("resident", "need", "num_ctx"),
+    [
+        (16_384, agents(10_000), 16_384),
+        (16_384, agents(14_000), 32_768),
+        (16_384, agents(10_000, begins=True), 32_768),
+        (32_768, agents(14_000, begins=True), 32_768),
+        (65_536, agents(300, begins=True), 65_536),
+        (4_096, Need(300, begins=True), 4_096),
+    ],
+)
+def test_a_loaded_model_is_reloaded_for_the_wish_at_the_first_question_or_for_want_of_room(
+    resident: int, need: Need, num_ctx: int
+) -> None:
+    assert choose_num_ctx(loaded(resident, 131_072), need) == num_ctx
+
+
+def test_a_chat_with_a_model_that_thinks_keeps_what_another_client_has_loaded() -> None:
+    state = loaded(4_096, capabilities=THINKS)
+    assert choose_num_ctx(state, Need(300, begins=True)) == 4_096
+    assert choose_num_ctx(state, Need(2_900, begins=True)) == 16_384
+
+
+def test_an_agent_that_asks_for_32000_tokens_gets_more_than_8192_of_them() -> None:
+    request = asked(model(131_072), agents(14_000, 32_000, begins=True))
+    assert (request.num_ctx, request.max_tokens) == (32_768, 32_768 - 16_800 - MIN_ANSWER_TOKENS)
+
+
+STATES = st.builds(
+    lambda window, memory, resident, think: model(
+        window,
+        memory_ctx=memory,
+        resident=resident is not None,
+        resident_ctx=min(resident, window) if resident else None,
+        capabilities=THINKS if think else None,
+    ),
+    WINDOWS,
+    st.none() | st.integers(0, 300_000),
+    st.none() | st.integers(256, 262_144),
+    st.booleans(),
+)
+AGENTS = st.builds(
+    lambda prompt, most, begins: agents(prompt, most, begins=begins),
+    st.integers(0, 300_000),
+    MOST_TOKENS,
+    st.booleans(),
+)
+
+
+@untimed
+@given(STATES, AGENTS)
+def test_the_wish_never_leaves_the_window_nor_the_memory_and_never_rules_a_model_out(
+    state: ModelState, need: Need
+) -> None:
+    plain = need._replace(capabilities=frozenset({"completion"}))
+    chosen = choose_num_ctx(state, need)
+    needed = choose_num_ctx(state._replace(capabilities=None), plain)
+    assert needed <= chosen <= state.context_window
+    if chosen > needed:
+        assert chosen <= (state.memory_ctx or chosen)
+    assert (eliminate(state, need, ANY, chosen) is None) == (
+        eliminate(state, plain, ANY, needed) is None
+    )
+
+
+@untimed
+@given(STATES, AGENTS, st.integers(0, 300_000))
+def test_a_longer_prompt_never_gets_a_smaller_context(
+    state: ModelState, need: Need, more: int
+) -> None:
+    longer = need._replace(prompt_tokens=need.prompt_tokens + more)
+    assert choose_num_ctx(state, need) <= choose_num_ctx(state, longer)
+
+
+@untimed
+@given(STATES, AGENTS)
+def test_contexts_are_powers_of_two_so_that_the_turns_of_a_session_agree(
+    state: ModelState, need: Need
+) -> None:
+    chosen = choose_num_ctx(state, need)
+    own = {state.resident_ctx, state.default_ctx, state.context_window}
+    assert chosen in own or chosen.bit_count() == 1
+
+
+@untimed
+@given(WINDOWS, st.lists(st.integers(1, 4_000), min_size=2, max_size=60), MOST_TOKENS)
+def test_a_session_that_grows_reloads_only_for_want_of_room(
+    window: int, turns: list[int], most: int | None
+) -> None:
+    state, prompt, reloads = model(window), 0, 0
+    for at, more in enumerate(turns):
+        prompt += more
+        need = agents(prompt, most, begins=at == 0)
+        chosen = choose_num_ctx(state, need)
+        if state.resident_ctx and chosen != state.resident_ctx:
+            reloads += 1
+            assert chosen > state.resident_ctx
+            left = state.resident_ctx - padded_tokens(state, need) - MIN_ANSWER_TOKENS
+            assert left < answer_room(need, state.resident_ctx)
+        state = state._replace(resident=True, resident_ctx=chosen)
+    assert reloads <= 6  # 8,192 is doubled five times up to the longest window
+
+
+@pytest.mark.parametrize(
+    ("state", "budget", "tokens"),
+    [
+        (model(size_bytes=5 * 10**9, kv_bytes_per_token=100_000), 6 * 10**9, 10_000),
+        (model(size_bytes=5 * 10**9, kv_bytes_per_token=100_000), 4 * 10**9, 0),
+        (model(size_bytes=5 * 10**9, kv_bytes_per_token=100_000), None, None),
+        (model(size_bytes=5 * 10**9), 6 * 10**9, None),
+        (model(size_bytes=5, kv_bytes_per_token=1, local=False), 10**9, None),
+    ],
+)
+def test_the_context_that_fits_in_memory_is_what_the_weights_leave(
+    state: ModelState, budget: int | None, tokens: int | None
+) -> None:
+    assert context_in_memory(state, budget) == tokens
 
 
 def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
