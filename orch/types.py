@@ -154,11 +154,6 @@ class Need(NamedTuple):
     begins: bool = False
     """Whether it is the first question of its conversation."""
 
-    @property
-    def has_tools(self) -> bool:
-        """Whether the answer may call tools."""
-        return "tools" in self.capabilities
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -121,6 +121,15 @@ class ModelState(NamedTuple):
             else self.default_ctx
         )
 
+    def within(self, memory_bytes: int | None) -> ModelState:
+        """The model with the longest context whose KV cache fits in so many bytes beside the
+        weights; with none where one of these is unknown, or where it does not run on this
+        machine."""
+        if memory_bytes is None or not self.kv_bytes_per_token or not self.local:
+            return self
+        left = max(memory_bytes - self.size_bytes, 0)
+        return self._replace(memory_ctx=left // self.kv_bytes_per_token)
+
     def corrected_tokens(self, estimate: int) -> int:
         """An estimate corrected by earlier counts of this model's server: of a refused prompt of
         the same length, else by the usual ratio."""
@@ -165,9 +174,9 @@ def wished_room(state: ModelState, need: Need) -> int:
     answer's tokens before the first visible word. Neither would like more than max_tokens or a
     quarter of the window. A caller that names its own context has no such wish.
     """
-    if need.num_ctx or not (need.has_tools or state.thinks):
+    if need.num_ctx or not (_has_tools(need) or state.thinks):
         return 0
-    most = WISHED_ROOM if need.has_tools else min(WISHED_ROOM, state.default_ctx * 3 // 4)
+    most = WISHED_ROOM if _has_tools(need) else min(WISHED_ROOM, state.default_ctx * 3 // 4)
     cap = need.max_tokens or state.spec.max_tokens or most
     room = min(most, cap, state.context_window // 4)
     return room if room > answer_room(need, state.context_window) else 0
@@ -221,6 +230,10 @@ def free_context(state: ModelState, need: Need) -> int:
     return num_ctx - required_context(state, need, num_ctx)
 
 
+def _has_tools(need: Need) -> bool:
+    return "tools" in need.capabilities
+
+
 def _needed_context(state: ModelState, need: Need) -> int:
     """The context that holds the prompt and the small room for an answer."""
     least = min(need.num_ctx or 0, state.context_window)
@@ -237,7 +250,7 @@ def _stays_loaded(state: ModelState, need: Need, needed: int) -> bool:
     if not state.resident_ctx or needed != state.num_ctx:
         return False
     left = needed - padded_tokens(state, need) - MIN_ANSWER_TOKENS
-    return left >= answer_room(need, needed) and not (need.begins and need.has_tools)
+    return left >= answer_room(need, needed) and not (need.begins and _has_tools(need))
 
 
 def _allowed_context(state: ModelState, tokens: int) -> int:
@@ -267,11 +280,3 @@ def required_memory(state: ModelState, num_ctx: int) -> int:
     if state.kv_bytes_per_token:
         return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
     return max(rated, int(state.size_bytes * 1.1))
-
-
-def context_in_memory(state: ModelState, memory_bytes: int | None) -> int | None:
-    """The longest context, in tokens, whose KV cache fits in `memory_bytes` beside the weights;
-    None if one of these is unknown, and for a model that does not run on this machine."""
-    if memory_bytes is None or not state.kv_bytes_per_token or not state.local:
-        return None
-    return max(memory_bytes - state.size_bytes, 0) // state.kv_bytes_per_token

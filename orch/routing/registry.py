@@ -20,13 +20,7 @@ from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
 from orch.routing.listed_models import PairedModel, pair_models
-from orch.routing.model_state import (
-    DEFAULT_NUM_CTX,
-    UNKNOWN_CTX,
-    ModelState,
-    context_in_memory,
-    required_memory,
-)
+from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -131,7 +125,7 @@ class Registry:
         )
         memory = self._memory(models)
         return Inventory(
-            tuple(each._replace(memory_ctx=context_in_memory(each, memory)) for each in models),
+            tuple(each.within(memory) for each in models),
             down,
             memory,
             take_part,

@@ -18,7 +18,6 @@ from orch.routing.model_state import (
     ModelState,
     answer_room,
     choose_num_ctx,
-    context_in_memory,
     padded_tokens,
     required_context,
     required_memory,
@@ -414,7 +413,7 @@ def test_a_session_that_grows_reloads_only_for_want_of_room(
 def test_the_context_that_fits_in_memory_is_what_the_weights_leave(
     state: ModelState, budget: int | None, tokens: int | None
 ) -> None:
-    assert context_in_memory(state, budget) == tokens
+    assert state.within(budget).memory_ctx == tokens
 
 
 def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
