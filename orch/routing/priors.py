@@ -103,6 +103,16 @@ class QualityPriors:
         models."""
         return self._estimate(Identity(name)).prior.quality
 
+    def known_prior(self, name: str) -> Prior:
+        """The prior of a model by its name alone, on the scale of the known models."""
+        return self._estimate(Identity(name)).prior
+
+    def scale_shift(self, *, only_shipped: bool) -> float:
+        """How far, of 10, the scale of the installed models lies above that of the known ones: that
+        of the shipped ratings if only shipped models are there, else that of a person's."""
+        shift, shipped = self._scales()
+        return shipped if only_shipped else shift
+
     def sizes_b(self, identity: Identity) -> tuple[float | None, float | None]:
         """Billions of parameters, all and those that a token takes; None if unknown."""
         estimate = self._estimate(identity)

@@ -25,7 +25,7 @@ from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
 from orch.text.requested_model import ModelNames
-from orch.types import Elimination, ModelKey, SpeedStats, TaskType
+from orch.types import Elimination, ModelKey, SpeedStats
 
 _SHOWS_AT_ONCE = 8
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
@@ -80,7 +80,7 @@ class Registry:
         aside: Offload = run_inline,
     ) -> None:
         self._models, self._backends, self._journal = models, backends, journal
-        self._budget_gb, self._priors = budget_gb, priors
+        self._budget_gb, self.priors = budget_gb, priors
         self._aside = aside
         self._kinds = {name: provider.kind for name, provider in models.providers.items()}
         self.names = ModelNames(models.aliases, models.providers)
@@ -118,7 +118,7 @@ class Registry:
             if item
         }
         states = [self._state(pair, down, infos, measured) for pair in pairs]
-        with_priors = self._priors.with_priors(states, identities, take_part)
+        with_priors = self.priors.with_priors(states, identities, take_part)
         models = tuple(
             self._with_speed(state, identities.get(at), with_priors.only_shipped)
             for at, state in enumerate(with_priors.states)
@@ -190,10 +190,6 @@ class Registry:
         """Whether the model runs on another machine and is not allowed to."""
         return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
 
-    def known_quality(self, name: str) -> Mapping[TaskType, float]:
-        """The expected quality of a model by its name alone, 0 to 1; it need not be installed."""
-        return self._priors.quality_by_name(name)
-
     def note_remote(self, state: ModelState, host: str) -> None:
         """Records that a model runs on another machine although its provider had not said so."""
         if state.digest:
@@ -260,9 +256,9 @@ class Registry:
         self, state: ModelState, identity: Identity | None, only_shipped: bool
     ) -> ModelState:
         """The model with a guessed speed, if it is not rated."""
-        if identity is None or self._priors.has_speed(state.spec, only_shipped=only_shipped):
+        if identity is None or self.priors.has_speed(state.spec, only_shipped=only_shipped):
             return state
-        size_b, active_b = self._priors.sizes_b(identity)
+        size_b, active_b = self.priors.sizes_b(identity)
         read = (
             int(state.size_bytes * min(active_b / size_b, 1.0))
             if size_b and active_b

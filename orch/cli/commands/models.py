@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.commands.recommend import models_recommend
 from orch.cli.options import Json
 from orch.errors import ConfigError, OrchError
 
@@ -87,6 +88,9 @@ def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> No
         render.print_json({"v": 1, **known})
         return
     render.print_fields(((key, _format_value(value)) for key, value in known.items()), 20)
+
+
+app.command("recommend")(models_recommend)
 
 
 @app.command("pull")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from orch.server.api.routes import ROUTES, ApiRoute
+from orch.types import TaskType
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -95,6 +96,14 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "after": {"description": "The id of the item before the list.", "schema": {"type": "string"}},
     "since": {"description": "Seconds since the epoch.", "schema": {"type": "number"}},
+    "type": {
+        "description": "One task type; all without it.",
+        "schema": {"enum": list(map(str, TaskType))},
+    },
+    "ctx": {
+        "description": "Tokens of context that have to fit.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
 }
 
 _RESPONSES = {

@@ -14,6 +14,7 @@ from orch.server.api.anthropic import models as anthropic_models
 from orch.server.api.anthropic import schemas as anthropic_schemas
 from orch.server.api.handler import Endpoint, service_of
 from orch.server.api.native import history as native_history
+from orch.server.api.native import recommendations as native_recommendations
 from orch.server.api.native import routes as native
 from orch.server.api.native import runs as native_runs
 from orch.server.api.native import schemas as native_schemas
@@ -159,6 +160,12 @@ ROUTES: tuple[ApiRoute, ...] = (
     ApiRoute("GET", "/orch/health", native.get_health),
     ApiRoute("GET", "/orch/stats", native_history.get_stats, query=("since",)),
     ApiRoute("GET", "/orch/models", native.list_all_models),
+    ApiRoute(
+        "GET",
+        "/orch/recommendations",
+        native_recommendations.get_recommendations,
+        query=("type", "ctx"),
+    ),
     ApiRoute("POST", "/orch/models/load", native.post_load_model, native_schemas.LoadRequest),
     ApiRoute("POST", "/orch/models/unload", native.post_unload_model, native_schemas.LoadRequest),
     ApiRoute(

@@ -153,9 +153,8 @@ class SetupSession:
         from orch.cli.commands.setup.survey import survey_machine
 
         async with context.open_orchestrator(self._ctx) as orchestrator:
-            return await survey_machine(
-                orchestrator.runtime, orchestrator.runtime.registry.known_quality
-            )
+            priors = orchestrator.runtime.registry.priors
+            return await survey_machine(orchestrator.runtime, priors.quality_by_name)
 
     def _requested_offer(self, survey: MachineSurvey) -> Offer:
         """The offer of the model that argv names. Raises OrchError if nothing here can run it."""
