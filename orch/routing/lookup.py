@@ -12,6 +12,9 @@ from orch.routing.registry import Inventory
 from orch.text.model_names import comparison_key, full_name
 from orch.text.requested_model import AUTO_NAMES
 
+MOST_SUGGESTED = 5
+"""Models that an ambiguous name may mean which its error lists."""
+
 
 def find_model(name: str, states: Iterable[ModelState]) -> ModelState | None:
     """A model by id, by alias, by PROVIDER/ID or by display name, in that order: as it is spelled,
@@ -66,7 +69,7 @@ def resolve_model(inventory: Inventory, name: str) -> ModelState:
 def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
     """The error for a name that no model has: `no_provider` if an unreachable provider may have
     it."""
-    near = _nearest_name(inventory, name)
+    near = " or ".join(_spelled_alike(inventory, name)) or _nearest_name(inventory, name)
     suggestion = f"did you mean {near}?" if near else ""
     down = {
         provider: why
@@ -84,6 +87,17 @@ def unknown_model_error(inventory: Inventory, name: str) -> OrchError:
     hint = hints[0] if hints else "orch health shows what is reachable"
     hint = f"{suggestion} Or {hint}" if suggestion else hint
     return OrchError(f"{name!r} is not in models.yaml, and {why}", hint, code="no_provider")
+
+
+def _spelled_alike(inventory: Inventory, name: str) -> list[str]:
+    """The ids of several models that a name may mean, which is spelled as none of them."""
+    wanted = comparison_key(name)
+    for kind in range(_KINDS_OF_NAMES):
+        specs = [state.spec for state in inventory.states]
+        ids = {each.id for each in specs if wanted in map(comparison_key, _names(each)[kind])}
+        if len(ids) > 1:
+            return sorted(ids)[:MOST_SUGGESTED]
+    return []
 
 
 def _nearest_name(inventory: Inventory, name: str) -> str:

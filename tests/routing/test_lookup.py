@@ -135,6 +135,23 @@ def test_a_spelling_that_may_mean_two_models_of_a_server_is_unknown() -> None:
     assert resolve_model(Inventory((one, two), {}, None), "org/m") is two
 
 
+@pytest.mark.parametrize(
+    ("ids", "name", "meant"),
+    [
+        (("Org/M", "org/m"), "ORG/M", "Org/M or org/m"),
+        (("Org/M", "org/m", "org/n"), "org/M", "Org/M or org/m"),
+        (("a:1b", "b:1b"), "TWIN", "a:1b or b:1b"),
+    ],
+)
+def test_every_model_that_an_ambiguous_name_may_mean_is_suggested(
+    ids: tuple[str, ...], name: str, meant: str
+) -> None:
+    states = (ModelState(ModelSpec(id=each, provider="gpu", name="Twin")) for each in ids)
+    with pytest.raises(OrchError) as caught:
+        resolve_model(Inventory(tuple(states), {}, None), name)
+    assert caught.value.hint == f"did you mean {meant}?"
+
+
 async def test_what_is_sent_is_the_installed_spelling(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("Mixed-Case:1B-q4_K_M", reply=["found"]))
     models = {
