@@ -13,7 +13,7 @@ from orch.config.urls import display_url, is_local_url
 from orch.config.yaml_document import Problem, YamlDocument
 from orch.text.model_names import comparison_key
 from orch.text.redact import is_retired_pattern
-from orch.text.requested_model import is_auto_key
+from orch.text.requested_model import OWN_PREFIX, is_auto_key
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
 """Allowed paths of a loopback URL: those of known model servers (OpenAI, Ollama, Lemonade, Docker
@@ -87,9 +87,10 @@ def _find_foreign_targets(document: YamlDocument, data: dict[str, Any]) -> Itera
         for model in data.get("models", [])
         for name in (model["id"], *model.get("aliases", ()))
     }
+    own_prefix = "" if OWN_PREFIX.rstrip("/") in data.get("providers", {}) else OWN_PREFIX
     for alias, target in data.get("aliases", {}).items():
         key = comparison_key(target)
-        if not is_auto_key(key) and key not in listed:
+        if not is_auto_key(key.removeprefix(own_prefix)) and key not in listed:
             yield document.problem(
                 ("aliases", alias),
                 f"{target!r} is no model of this file: a file of the working directory may name"

@@ -218,9 +218,10 @@ def with_aliases(url: str, aliases: str) -> str:
 
 def test_an_alias_may_name_auto_and_the_models_of_its_own_file(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("own:1b", reply=["mine"]))
-    clone(with_aliases(ollama.url, "aliases: {gpt-4o: OWN:1b, o3: 'auto:coding'}\n"))
-    assert run("run", "-m", "GPT-4o", "hi").stdout.strip() == b"mine"
-    assert run("run", "-m", "o3", "hi").stdout.strip() == b"mine"
+    aliases = "{gpt-4o: OWN:1b, o3: 'auto:coding', o4: orch/auto}"
+    clone(with_aliases(ollama.url, f"aliases: {aliases}\n"))
+    for name in ("GPT-4o", "o3", "o4"):
+        assert run("run", "-m", name, "hi").stdout.strip() == b"mine"
 
 
 def test_an_alias_for_another_model_is_refused(ollama: FakeOllama) -> None:
@@ -230,6 +231,13 @@ def test_an_alias_for_another_model_is_refused(ollama: FakeOllama) -> None:
     done = run("run", "-m", "gpt-4o", "hi")
     assert (done.returncode, b"aliases.gpt-4o: 'other:1b' is no model" in done.stderr) == (2, True)
     assert ollama.requests == []
+
+
+def test_a_model_called_auto_of_a_server_called_orch_is_another_model(ollama: FakeOllama) -> None:
+    text = with_aliases(ollama.url, "aliases: {o4: orch/auto}\n").replace("  p:", "  orch:")
+    clone(text.replace("provider: p", "provider: orch"))
+    done = run("run", "-m", "o4", "hi")
+    assert (done.returncode, b"aliases.o4: 'orch/auto' is no model" in done.stderr) == (2, True)
 
 
 def test_the_users_own_aliases_count_where_the_folder_has_none(
