@@ -341,6 +341,25 @@ def test_a_missing_server_extra_says_what_to_type(
         assert refused.returncode == 1
 
 
+def test_a_server_that_cannot_start_in_the_background_says_all_that_it_would_say(
+    home: Path,
+) -> None:
+    home.mkdir()
+    (home / "models.yaml").write_text("version: 1\nproviders: {}\nmodels: []\nbogus: 1\nodd: 2\n")
+    there, behind = (orch("serve", *words, "--port", "0") for words in ((), ("--detach",)))
+    expected = there.stderr.replace(b"orch: ", b"orch: orch serve did not start: ", 1)
+    assert (behind.returncode, behind.stderr) == (there.returncode, expected)
+    assert (behind.returncode, b"bogus: unknown key" in behind.stderr) == (2, True)
+
+
+def test_of_very_many_problems_the_log_has_the_rest(home: Path) -> None:
+    home.mkdir()
+    keys = "\n".join(f"bogus{n}: 1" for n in range(500))
+    (home / "models.yaml").write_text(f"version: 1\nproviders: {{}}\nmodels: []\n{keys}\n")
+    behind = orch("serve", "--detach", "--port", "0").stderr.splitlines()
+    assert (len(behind), behind[-1]) == (22, f"  try: see {home / 'serve.log'}".encode())
+
+
 def test_a_server_without_memorys_libraries_says_what_to_type(
     ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from orch.cli import context
 from orch.cli.options import Json
-from orch.errors import OrchError, UsageError
+from orch.errors import EXIT_CODES, OrchError, UsageError
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -28,6 +29,10 @@ REQUIRED_PACKAGES, PAGE_PACKAGES = (
     ("nicegui", "nh3", "markdown_it", "pygments"),
 )
 START_TIMEOUT_S, STOP_TIMEOUT_S, KILL_TIMEOUT_S = 30.0, 15.0, 5.0
+MOST_OUTPUT_BYTES, MOST_PROBLEMS = 20_000, 20
+"""Of a server that did not start: what is read of its output, and lines that are printed."""
+HINT_BEGIN = "  try: "
+"""How the hint of an error begins where it is printed."""
 
 
 HostOption = Annotated[
@@ -142,7 +147,7 @@ def _detach(words: list[str]) -> None:
 def start_in_background(words: list[str]) -> dict[str, Any]:
     """Starts `orch WORDS`, a server, waits until it answers and returns its description of itself.
 
-    Raises OrchError with the first line of its output if it does not answer.
+    Raises OrchError with its own error, or the first line of its output, if it does not answer.
     """
     import subprocess
 
@@ -167,12 +172,7 @@ def start_in_background(words: list[str]) -> dict[str, Any]:
     )
     info = server_info()
     if not info or "url" not in info:
-        output = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
-        raise OrchError(
-            "orch serve did not start:"
-            f" {output.splitlines()[0].removeprefix('orch: ') if output else 'it printed nothing'}",
-            f"see {log}",
-        )
+        raise _start_error(_read_output(log, begin), process.returncode, log)
     return info
 
 
@@ -184,6 +184,30 @@ def starting_server() -> dict[str, Any] | None:
     _wait_until(lambda: "url" in (server_info() or {}) or lock_holder() is None, START_TIMEOUT_S)
     info = server_info()
     return info if info and "url" in info else None
+
+
+def _read_output(log: Path, begin: int) -> list[str]:
+    """The first lines behind that position of a log."""
+    with log.open("rb") as stream:
+        stream.seek(begin)
+        return stream.read(MOST_OUTPUT_BYTES).decode("utf-8", "replace").strip().splitlines()
+
+
+def _start_error(output: list[str], exit_code: int | None, log: Path) -> OrchError:
+    """The error that a server printed as it ended; of other output, such as a traceback, the first
+    line."""
+    first, *rest = output or ["it printed nothing"]
+    if not first.startswith("orch: "):
+        rest = []
+    hint_at = next((n for n, line in enumerate(rest) if line.startswith(HINT_BEGIN)), len(rest))
+    problems, hint = rest[:hint_at], [line.removeprefix("  ") for line in rest[hint_at:]]
+    if len(problems) > MOST_PROBLEMS:
+        problems, hint = problems[:MOST_PROBLEMS], []
+    return OrchError(
+        "\n".join([f"orch serve did not start: {first.removeprefix('orch: ')}", *problems]),
+        "\n".join(hint).removeprefix(HINT_BEGIN.strip()).strip() or f"see {log}",
+        code="config" if exit_code == EXIT_CODES["config"] else "",
+    )
 
 
 def server_info() -> dict[str, Any] | None:
