@@ -152,6 +152,10 @@ _API_PATHS = {
         *("/api/chat", "/api/generate", "/api/tags", "/api/embed", "/api/embeddings"),
         *("/api/show", "/api/ps", "/api/version", "/api"),
     ),
+    "llama-server": (
+        *("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
+        *("/props", "/slots", "/running"),
+    ),
     "openai": ("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
 }
 """Ends of paths that orch appends itself, by the kind of provider."""

@@ -115,6 +115,16 @@ class Lists(Protocol):
 
 
 @runtime_checkable
+class LimitsLoaded(Protocol):
+    """A provider that says how many models it keeps loaded."""
+
+    @property
+    def max_loaded(self) -> int | None:
+        """The number of models; None for any number, and where it is not known."""
+        ...
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """A provider that counts the tokens of a prompt without answering it."""
 

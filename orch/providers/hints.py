@@ -35,6 +35,12 @@ _LM_STUDIO = ServerProgram(
     "LM Studio's server", "lms server start --port {port}", "", "https://lmstudio.ai"
 )
 _LLAMA_SERVER = ServerProgram("llama.cpp's server", "llama-server -m MODEL.gguf --port {port}")
+_LLAMA_ROUTER = ServerProgram(
+    KINDS["llama-server"].label,
+    KINDS["llama-server"].start_command,
+    "llama-server",
+    "https://github.com/ggml-org/llama.cpp/releases",
+)
 _VLLM = ServerProgram("vLLM", "vllm serve MODEL --port {port}")
 SERVERS_BY_PORT: Mapping[int, ServerProgram] = {
     11434: OLLAMA,
@@ -94,6 +100,10 @@ _OWN_HINTS: Mapping[tuple[str, str], str] = {
     ("ollama", "path"): (
         "base_url in models.yaml is not the address of an Ollama: such as http://127.0.0.1:11434;"
         f" a server with OpenAI's API is kind: openai; {_CONFIG}"
+    ),
+    ("llama-server", "path"): (
+        "base_url in models.yaml is not the address of a llama-server: such as"
+        f" http://127.0.0.1:9931; an Ollama is kind: ollama; {_CONFIG}"
     ),
     ("ollama", "not_http"): (
         "base_url in models.yaml names the port of another program: Ollama's is 11434, such as"
@@ -201,6 +211,8 @@ def server_of(kind: str, urls: tuple[str, ...]) -> ServerProgram | None:
     """The program behind a provider, as far as its kind or the port of its address tells."""
     if kind == "ollama":
         return OLLAMA
+    if kind == "llama-server":
+        return _LLAMA_ROUTER
     return SERVERS_BY_PORT.get(_port(urls[0]))
 
 

@@ -34,6 +34,8 @@ class InstalledModel(NamedTuple):
     free_slots: int | None = None
     status: str = ""
     """The server's word: loaded, loading, sleeping, downloading, unloaded or failed."""
+    untold: tuple[str, ...] = ()
+    """With `capabilities`: those that the server is silent about, of thinking, tools and vision."""
 
 
 class ModelInfo(NamedTuple):

@@ -47,6 +47,14 @@ KINDS: Mapping[str, ProviderKind] = {
         slots=32,
         is_server=True,
     ),
+    "llama-server": ProviderKind(
+        module="orch.providers.llama_server.client",
+        client="LlamaServerClient",
+        label="llama.cpp's server",
+        slots=4,
+        is_server=True,
+        start_command="llama-server --models-dir FOLDER --port {port}",
+    ),
     "llamacpp": ProviderKind(
         module="orch.providers.llamacpp",
         client="LlamaCppClient",

@@ -58,7 +58,7 @@ class OpenAIClient:
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
-        urls = [_with_v1(url) for url in provider.urls]
+        urls = [self.api_url(url) for url in provider.urls]
         self._http = HttpClient(
             urls,
             provider.api_key,
@@ -68,6 +68,14 @@ class OpenAIClient:
         )
         self._remote = remote or RemotePolicy()
         self.local = self._http.local
+
+    @staticmethod
+    def api_url(url: str) -> str:
+        """The address with `/v1` behind it, unless it has a path."""
+        from urllib.parse import urlsplit
+
+        url = url.rstrip("/")
+        return url if urlsplit(url).path else f"{url}/v1"
 
     @classmethod
     def from_config(
@@ -188,13 +196,6 @@ class OpenAIClient:
     async def aclose(self) -> None:
         """The same as `release`: the models belong to the server."""
         await self.release()
-
-
-def _with_v1(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    url = url.rstrip("/")
-    return url if urlsplit(url).path else f"{url}/v1"
 
 
 def _payload(request: ChatRequest) -> dict[str, Any]:

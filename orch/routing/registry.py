@@ -16,7 +16,7 @@ from orch.errors import ProviderError
 from orch.hardware import devices
 from orch.providers import ProviderClient
 from orch.providers.installed_models import InstalledModel, ModelInfo
-from orch.providers.kinds import KINDS
+from orch.providers.loaded_limits import most_loaded
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
 from orch.routing.listed_models import PairedModel, pair_models
@@ -130,7 +130,7 @@ class Registry:
             memory,
             take_part,
             self._kinds,
-            self._most_loaded(),
+            most_loaded(self._models.providers, self._backends, os.environ),
             with_priors.only_shipped,
             failures,
             self._hints(failures),
@@ -240,17 +240,6 @@ class Registry:
             closes_answers=info.closes_answers,
             remote_host=host,
         )
-
-    def _most_loaded(self) -> dict[str, int]:
-        """How many models each provider on this machine may keep loaded, as far as an environment
-        variable limits it here; its server may run with another environment."""
-        limits = {}
-        for name, provider in self._models.providers.items():
-            limit = os.environ.get(KINDS[provider.kind].max_loaded_variable, "")
-            # 0 leaves it to Ollama: three a GPU
-            if limit.isdecimal() and int(limit) and self._backends[name].local:
-                limits[name] = int(limit)
-        return limits
 
     def _with_speed(
         self, state: ModelState, identity: Identity | None, only_shipped: bool

@@ -16,12 +16,13 @@ DEFAULT_RATING = 6.0
 class Provider:
     """A model server, or the engine inside orch."""
 
-    kind: Literal["ollama", "openai", "llamacpp"] = key(
+    kind: Literal["ollama", "openai", "llama-server", "llamacpp"] = key(
         "The API of the server. No default. ollama: native API; openai: any "
-        "OpenAI-compatible server; llamacpp: inside orch."
+        "OpenAI-compatible server; llama-server: llama.cpp's server, also as a router, and "
+        "llama-swap; llamacpp: inside orch."
     )
     base_url: str | None = key(
-        "The server's URL. Required for ollama and openai, unless base_urls is given. "
+        "The server's URL. Required unless base_urls is given, but for llamacpp. "
         "http:// or https://.",
         None,
     )
@@ -46,8 +47,8 @@ class Provider:
         None,
     )
     parallel: int | None = key(
-        "Requests that it answers at once; `orch serve` queues the others. Default 4 for "
-        "ollama, 1 for llamacpp, 32 for openai.",
+        "Requests that it answers at once; `orch serve` queues the others. Default: what a "
+        "llama-server tells, else 4; 4 for ollama, 1 for llamacpp, 32 for openai.",
         None,
         ge=1,
         le=100_000,
