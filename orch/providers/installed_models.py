@@ -19,7 +19,7 @@ class InstalledModel(NamedTuple):
     """The context length that it is loaded with; None if it is not loaded, or not known."""
     resident_bytes: int = 0
     capabilities: tuple[str, ...] | None = None
-    """Set by providers without digests, whose `info` can't be cached."""
+    """What the list of models says, if it does."""
     remote_host: str = ""
     """The machine on which its server runs it, if that is another one."""
     vram_bytes: int | None = None
@@ -37,6 +37,13 @@ class InstalledModel(NamedTuple):
     untold: tuple[str, ...] = ()
     """With `capabilities`: those that the server is silent about, of thinking, tools and vision."""
 
+    @property
+    def needs_info(self) -> bool:
+        """Whether `info` may add something to choose by, which is kept by its digest: not for a
+        model that generates no text."""
+        generates = self.capabilities is None or "completion" in self.capabilities
+        return bool(self.digest) and generates
+
 
 class ModelInfo(NamedTuple):
     """What a provider reports about a model. `capabilities` is None if it does not say."""
@@ -45,6 +52,10 @@ class ModelInfo(NamedTuple):
     context_window: int | None = None
     parameters_b: float | None = None
     kv_bytes_per_token: int | None = None
+    kv_window_bytes: int = 0
+    """The KV cache of the layers with a sliding window, in bytes per token, of which they keep
+    `kv_window_tokens` at most."""
+    kv_window_tokens: int = 0
     family: str = ""
     num_ctx: int | None = None
     """The context length of its Modelfile (`PARAMETER num_ctx`); None leaves it to the server."""

@@ -52,6 +52,10 @@ class ModelState(NamedTuple):
     capabilities: frozenset[str] | None = None
     context_window: int = DEFAULT_NUM_CTX
     kv_bytes_per_token: int | None = None
+    kv_window_bytes: int = 0
+    """The KV cache of its layers with a sliding window, in bytes per token, of which they keep
+    `kv_window_tokens` at most."""
+    kv_window_tokens: int = 0
     memory_ctx: int | None = None
     """The longest context that fits in this machine's memory; None if that is unknown."""
     modelfile_ctx: int | None = None
@@ -128,7 +132,16 @@ class ModelState(NamedTuple):
         if memory_bytes is None or not self.kv_bytes_per_token or not self.local:
             return self
         left = max(memory_bytes - self.size_bytes, 0)
-        return self._replace(memory_ctx=left // self.kv_bytes_per_token)
+        inside = left // (self.kv_bytes_per_token + self.kv_window_bytes)
+        if inside < self.kv_window_tokens:
+            return self._replace(memory_ctx=inside)
+        beyond = left - self.kv_window_bytes * self.kv_window_tokens
+        return self._replace(memory_ctx=beyond // self.kv_bytes_per_token)
+
+    def kv_cache_bytes(self, num_ctx: int) -> int:
+        """Bytes of the KV cache with that context; 0 if unknown."""
+        in_window = min(num_ctx, self.kv_window_tokens)
+        return (self.kv_bytes_per_token or 0) * num_ctx + self.kv_window_bytes * in_window
 
     def corrected_tokens(self, estimate: int) -> int:
         """An estimate corrected by earlier counts of this model's server: of a refused prompt of
@@ -277,6 +290,6 @@ def required_memory(state: ModelState, num_ctx: int) -> int:
     if state.remote_host:
         return 0
     rated = int((state.spec.memory_gb or 0) * 1e9)
-    if state.kv_bytes_per_token:
-        return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
+    if state.kv_bytes_per_token is not None:
+        return max(state.size_bytes + state.kv_cache_bytes(num_ctx), rated)
     return max(rated, int(state.size_bytes * 1.1))

@@ -168,7 +168,7 @@ class Registry:
 
     async def _infos(self, items: list[tuple[str, InstalledModel]]) -> dict[str, ModelInfo]:
         """The providers' details by digest: asked once per digest, then read from the journal."""
-        wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
+        wanted = {item.digest: (provider, item.name) for provider, item in items if item.needs_info}
         known = await self._aside(self._journal.model_info, list(wanted))
         gate = asyncio.Semaphore(_SHOWS_AT_ONCE)
 
@@ -233,6 +233,8 @@ class Registry:
             capabilities=_capabilities(item, info),
             context_window=min(window, info.context_window or window),
             kv_bytes_per_token=info.kv_bytes_per_token,
+            kv_window_bytes=info.kv_window_bytes,
+            kv_window_tokens=info.kv_window_tokens,
             modelfile_ctx=info.num_ctx,
             measured=measured.get(ModelKey(spec.provider, spec.id)),
             unlisted=not is_listed,

@@ -400,6 +400,9 @@ def test_a_session_that_grows_reloads_only_for_want_of_room(
     assert reloads <= 6  # 8,192 is doubled five times up to the longest window
 
 
+SLIDING = model(kv_bytes_per_token=10, kv_window_bytes=30, kv_window_tokens=2_000)
+
+
 @pytest.mark.parametrize(
     ("state", "budget", "tokens"),
     [
@@ -407,6 +410,8 @@ def test_a_session_that_grows_reloads_only_for_want_of_room(
         (model(size_bytes=5 * 10**9, kv_bytes_per_token=100_000), 4 * 10**9, 0),
         (model(size_bytes=5 * 10**9, kv_bytes_per_token=100_000), None, None),
         (model(size_bytes=5 * 10**9), 6 * 10**9, None),
+        (SLIDING._replace(size_bytes=0), 2_000 * 40, 2_000),
+        (SLIDING._replace(size_bytes=0), 2_000 * 40 + 1_000 * 10, 3_000),
         (model(size_bytes=5, kv_bytes_per_token=1, local=False), 10**9, None),
     ],
 )
@@ -424,3 +429,20 @@ def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> N
         == 7 * 10**9
     )
     assert required_memory(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
+
+
+def test_layers_with_a_sliding_window_take_no_more_memory_beyond_it() -> None:
+    sizes = [required_memory(SLIDING, num_ctx) for num_ctx in (1_000, 2_000, 4_000)]
+    assert sizes == [40_000, 80_000, 100_000]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 50), st.integers(0, 50), st.integers(0, 5_000))
+def test_the_context_that_fits_in_memory_fits_and_one_token_more_does_not(
+    budget: int, per_token: int, in_window: int, window: int
+) -> None:
+    state = SLIDING._replace(
+        kv_bytes_per_token=per_token, kv_window_bytes=in_window, kv_window_tokens=window
+    )
+    longest = state.within(budget).memory_ctx
+    assert longest is not None
+    assert required_memory(state, longest) <= budget < required_memory(state, longest + 1)

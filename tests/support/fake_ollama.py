@@ -196,6 +196,12 @@ class FakeOllama:
         self.pull_fault: Fault | None = None
         """How each pull breaks."""
         self.server_status: Fault | None = None
+        self.path_faults: dict[str, Fault] = {}
+        """How each answer to a path breaks, before its first byte."""
+        self.path_answers: dict[str, Any] = {}
+        """What a path answers in place of the truth."""
+        self.tells_in_lists = False
+        """Whether /api/tags has capabilities and context lengths, as since Ollama 0.30."""
         self.changed = threading.Condition()
         self._load_locks: dict[str, threading.Lock] = {}
         self._thread: threading.Thread | None = None
@@ -833,6 +839,11 @@ class _Handler(BaseHTTPRequestHandler):
             if self.fake.server_status is not None:
                 self._strike_early(self.fake.server_status)
                 self.fault = self.fake.server_status
+            if (broken := self.fake.path_faults.get(request.path)) is not None:
+                self._strike_early(broken)
+            if request.path in self.fake.path_answers:
+                self._send_json(self.fake.path_answers[request.path])
+                return
             path = _BLOBS if request.path.startswith(_BLOBS) else request.path
             route = _ROUTES.get((request.method, path))
             if route is None:
@@ -1073,9 +1084,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def tags(self, body: Json) -> None:
         """GET /api/tags."""
-        self._send_json(
-            {"models": [self._listed(model) for model in list(self.fake.models.values())]}
-        )
+        models = list(self.fake.models.values())
+        more = self._told_in_lists if self.fake.tells_in_lists else lambda _: {}
+        self._send_json({"models": [{**self._listed(each), **more(each)} for each in models]})
 
     def ps(self, body: Json) -> None:
         """GET /api/ps."""
@@ -1106,6 +1117,12 @@ class _Handler(BaseHTTPRequestHandler):
             "details": model.details,
             **model.remote("tags"),
         }
+
+    @staticmethod
+    def _told_in_lists(model: FakeModel) -> Json:
+        """What Ollama has told in its lists since 0.30, as recorded of 0.32.15."""
+        details = {**model.details, "context_length": model.context_length}
+        return {"details": details, "capabilities": model.capabilities}
 
     def show(self, body: Json) -> None:
         """POST /api/show."""

@@ -42,12 +42,20 @@ from orch.providers.thinking_effort import (
 if TYPE_CHECKING:
     from orch.providers.ollama.management import OllamaManagement
 
+LOADED_TIMEOUT_S = 2.0
+"""For the list of loaded models, which Ollama keeps in memory: without it a run knows less, and
+waiting for it would hold up the answer."""
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
 _TOP_LEVEL = ("think", "keep_alive", "logprobs", "top_logprobs")
 """Options that Ollama reads beside `options`, not in it."""
 _TRANSLATED = ("reasoning_effort", "thinking")
 """Fields of other APIs that become `think`."""
+_NEVER_SENT = ("shift",)
+"""Since 0.30 a model is started with it, so that another value loads the model anew (`needsReload`
+in server/sched.go), and orch leaves room for the answer. What else a model is started with
+(`draft_num_predict`, `num_batch`, `num_gpu`, …) is sent where a client asks for it alone."""
+_NOT_PASSED_ON = (*_TRANSLATED, *_NEVER_SENT)
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
@@ -124,7 +132,11 @@ class OllamaClient:
                 yield events
 
     def _payload(self, request: ChatRequest) -> dict[str, Any]:
-        options = {_RENAMED.get(key, key): value for key, value in request.options.items()}
+        options = {
+            _RENAMED.get(key, key): value
+            for key, value in request.options.items()
+            if key not in _NEVER_SENT
+        }
         if isinstance(options.get("stop"), str):
             options["stop"] = [options["stop"]]
         payload = {
@@ -151,7 +163,7 @@ class OllamaClient:
             fields["think"] = ollama_think(effort)
         if "thinking" in extra:
             fields.setdefault("think", asks_for_thinking(extra["thinking"]))
-        fields |= {key: value for key, value in extra.items() if key not in _TRANSLATED}
+        fields |= {key: value for key, value in extra.items() if key not in _NOT_PASSED_ON}
         if self._keep_alive is not None:
             fields.setdefault("keep_alive", _keep_alive(self._keep_alive))
         return fields
@@ -173,22 +185,26 @@ class OllamaClient:
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
     async def installed(self) -> list[InstalledModel]:
-        """Combines `/api/tags` and `/api/ps`."""
+        """Combines `/api/tags` and `/api/ps`. Where `/api/ps` fails, is no list or takes too long,
+        it is not known which models are loaded."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
         with validating():
             entries = model_entries(tags.get("models"), "name", "model")
             loaded = LoadedModels(running, {digest_of(entry) for entry in entries})
-            models = [parse_installed(entry, loaded.entry_of(entry)) for entry in entries]
+            models = [
+                parse_installed(entry, loaded.entry_of(entry), is_known=loaded.is_known)
+                for entry in entries
+            ]
         return self._remote.update_list(models)
 
-    async def _running(self) -> list[dict[str, Any]]:
+    async def _running(self) -> list[dict[str, Any]] | None:
+        """The entries of `/api/ps`; None if the server does not tell in time."""
         try:
-            return await self.list_raw("/api/ps")
-        except ProviderError as error:
-            # old versions and imitations have no /api/ps: then no model is known to be loaded
-            if error.code in ("model_not_found", "bad_response", "rejected"):
-                return []
-            raise
+            answer = await self._http.json("GET", "/api/ps", timeout_s=LOADED_TIMEOUT_S)
+            with validating():
+                return model_entries(answer.get("models"), "name", "model")
+        except ProviderError:  # a server that is down fails at /api/tags too
+            return None
 
     async def info(self, model: str) -> ModelInfo:
         """Reads `/api/show`: capabilities, context, parameters and KV cache bytes per token."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from orch.providers.installed_models import InstalledModel, ModelInfo
+from orch.providers.ollama.kv_cache import kv_cache, positive_int
 from orch.providers.read_limits import metadata_word, metadata_words
 from orch.providers.remote_models import remote_host_of
 from orch.text.model_names import comparison_key
@@ -14,9 +15,12 @@ from orch.text.model_names import comparison_key
 
 class LoadedModels:
     """The entries of `/api/ps` by digest, since Ollama lists only the first loaded name of a
-    digest; by name if the digest is missing or unknown."""
+    digest; by name if the digest is missing or unknown. `running` is None where nobody could say
+    what is loaded."""
 
-    def __init__(self, running: Sequence[dict[str, Any]], known: Collection[str]) -> None:
+    def __init__(self, running: Sequence[dict[str, Any]] | None, known: Collection[str]) -> None:
+        self.is_known = running is not None
+        running = running or ()
         self._by_digest = {
             digest: entry for entry in running if (digest := digest_of(entry)) in known and digest
         }
@@ -37,37 +41,69 @@ def digest_of(entry: dict[str, Any]) -> str:
     return str(entry.get("digest") or "").removeprefix("sha256:")
 
 
-def parse_installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> InstalledModel:
-    """Parses a model of `/api/tags` and, if it is loaded, its entry of `/api/ps`."""
-    details = entry.get("details") or {}
+def parse_installed(
+    entry: dict[str, Any], loaded: dict[str, Any] | None, *, is_known: bool = True
+) -> InstalledModel:
+    """Parses a model of `/api/tags` and, if it is loaded, its entry of `/api/ps`.
+
+    Unless `is_known`, nobody said which models are loaded. A field that is missing or of another
+    type is unknown.
+    """
+    details = _mapping(entry.get("details"))
+    loaded = loaded or {}
     return InstalledModel(
         name=entry.get("name") or entry.get("model", ""),
         digest=metadata_word(entry.get("digest")),
-        size_bytes=int(entry.get("size") or 0),
+        size_bytes=positive_int(entry.get("size")) or 0,
         family=metadata_word(details.get("family")),
         parameter_size=metadata_word(details.get("parameter_size")),
-        resident=loaded is not None,
-        resident_ctx=(loaded.get("context_length") or None) if loaded else None,
-        resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
-        remote_host=remote_host_of(entry) or remote_host_of(loaded or {}),
+        resident=bool(loaded) if is_known else None,
+        resident_ctx=positive_int(loaded.get("context_length")),
+        resident_bytes=positive_int(loaded.get("size")) or 0,
+        # since 0.30; absent for a model that has none
+        capabilities=metadata_words(entry.get("capabilities")) or None,
+        remote_host=remote_host_of(entry) or remote_host_of(loaded),
+        vram_bytes=_count(loaded.get("size_vram")),
+        context_window=positive_int(details.get("context_length")),
     )
 
 
 def parse_model_info(show: dict[str, Any]) -> ModelInfo:
-    """Parses the response of `/api/show`."""
-    facts = show.get("model_info") or {}
-    arch = facts.get("general.architecture", "")
+    """Parses the response of `/api/show`. It does not name the draft model of a speculative one,
+    whose weights `/api/tags` counts in the model's size."""
+    facts = _mapping(show.get("model_info"))
+    arch = metadata_word(facts.get("general.architecture"))
     count = facts.get("general.parameter_count")
     return ModelInfo(
         capabilities=metadata_words(show.get("capabilities")),
-        context_window=facts.get(f"{arch}.context_length"),
+        context_window=positive_int(facts.get(f"{arch}.context_length")),
         parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
-        kv_bytes_per_token=_kv_bytes(facts, arch),
-        family=metadata_word((show.get("details") or {}).get("family")) or metadata_word(arch),
-        num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
+        **_kv_fields(facts, arch),
+        family=metadata_word(_mapping(show.get("details")).get("family")) or arch,
+        num_ctx=_parameter(show.get("parameters"), "num_ctx"),
         closes_answers=_closes_answers(show.get("template")),
         **_identity_fields(show, facts, arch),
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    """A whole number from zero."""
+    return 0 if value == 0 and value is not False else positive_int(value)
+
+
+def _kv_fields(facts: dict[str, Any], arch: str) -> dict[str, Any]:
+    cache = kv_cache(facts, arch)
+    if cache is None:
+        return {}
+    return {
+        "kv_bytes_per_token": cache.bytes_per_token,
+        "kv_window_bytes": cache.window_bytes,
+        "kv_window_tokens": cache.window_tokens,
+    }
 
 
 def _identity_fields(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
@@ -79,9 +115,9 @@ def _identity_fields(show: dict[str, Any], facts: dict[str, Any], arch: str) -> 
     }
     return {
         **words,
-        "architecture": metadata_word(arch),
+        "architecture": arch,
         "base_model": metadata_word(facts.get("general.base_model.0.name")),
-        "quantization": metadata_word((show.get("details") or {}).get("quantization_level")),
+        "quantization": metadata_word(_mapping(show.get("details")).get("quantization_level")),
         "active_b": _active_b(facts, arch),
         "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
     }
@@ -103,38 +139,18 @@ def _active_b(facts: dict[str, Any], arch: str) -> float | None:
         f"{arch}.feed_forward_length"
     )
     count = facts.get("general.parameter_count")
-    if not all(map(_count, (layers, width, experts, used, inner, count))):
+    if not all(map(positive_int, (layers, width, experts, used, inner, count))):
         return None
-    expert = 3 * int(layers or 0) * int(width or 0) * int(inner or 0)
-    idle = expert * (int(experts or 0) - int(used or 0))
+    idle = 3 * int(layers or 0) * int(width or 0) * int(inner or 0)
+    idle *= int(experts or 0) - int(used or 0)
     return (int(count or 0) - idle) / 1e9 if 0 < idle < int(count or 0) else None
 
 
-def _parameter(parameters: str, name: str) -> int | None:
+def _parameter(parameters: Any, name: str) -> int | None:
     """A positive integer parameter of a Modelfile: `parameters` of /api/show has a name and its
     value on each line. The last one counts."""
-    pairs = [line.split(maxsplit=1) for line in parameters.splitlines()]
+    lines = parameters.splitlines() if isinstance(parameters, str) else []
+    pairs = [line.split(maxsplit=1) for line in lines]
     values = [pair[1].strip() for pair in pairs if len(pair) == 2 and pair[0] == name]
-    return (int(values[-1]) or None) if values and values[-1].isdigit() else None
-
-
-def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
-    """Bytes of KV cache per token: layers x KV heads x (key + value length) x 2 bytes (f16, the
-    default cache type of Ollama)."""
-    layers, heads = facts.get(f"{arch}.block_count"), facts.get(f"{arch}.attention.head_count")
-    kv_heads = facts.get(f"{arch}.attention.head_count_kv") or heads
-    width = facts.get(f"{arch}.embedding_length")
-    if isinstance(kv_heads, list):
-        kv_heads = max(kv_heads, default=0)
-    if isinstance(heads, list):
-        heads = max(heads, default=0)
-    if not (_count(layers) and _count(heads) and _count(kv_heads) and _count(width)):
-        return None
-    head = int(width or 0) // int(heads or 1)
-    key = facts.get(f"{arch}.attention.key_length") or head
-    value = facts.get(f"{arch}.attention.value_length") or head
-    return int(layers or 0) * int(kv_heads or 0) * int(key + value) * 2
-
-
-def _count(number: Any) -> bool:
-    return isinstance(number, int) and number > 0
+    is_number = bool(values) and len(values[-1]) < 19 and values[-1].isdecimal()
+    return (int(values[-1]) or None) if is_number else None

@@ -3,11 +3,15 @@ load times."""
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.config.spec import Provider
+from orch.providers.chat import ChatRequest
+from orch.providers.ollama.client import OllamaClient
 from orch.types import RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -281,3 +285,77 @@ async def test_the_load_time_is_part_of_the_time_to_first_token(
     ollama.models[CODER].load_s = 0.2
     timing = (await run(ollama)).timing
     assert 0.1 <= (timing.load_s or 0) <= (timing.ttft_s or 0) <= timing.total_s
+
+
+# ---------------------------------------------------------------- side lists
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=500, times=-1),
+        Fault("status", status=404, times=-1),
+        Fault("html", times=-1),
+        Fault("close", times=-1),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+async def test_a_model_answers_where_the_list_of_loaded_models_fails(
+    ollama: FakeOllama, fault: Fault
+) -> None:
+    ollama.path_faults["/api/ps"] = fault
+    async with served(ollama, {"id": CODER}) as orchestrator:
+        (candidate,) = orchestrator.decide(TASK).candidates
+        result = await orchestrator.execute(TASK)
+    assert (candidate.resident, candidate.eliminated) == (None, None)
+    assert "load unknown" not in result.response.content
+    assert result.attempts[0].outcome == "ok"
+
+
+@pytest.mark.parametrize("answer", [{"models": "x"}, {"models": [1]}, {"models": {}}, {"a": 1}])
+async def test_garbage_in_the_list_of_loaded_models_takes_no_provider_down(
+    ollama: FakeOllama, answer: dict[str, Any]
+) -> None:
+    ollama.path_answers["/api/ps"] = answer
+    async with served(ollama, {"id": CODER}) as orchestrator:
+        (candidate,) = orchestrator.decide(TASK).candidates
+    assert candidate.eliminated is None
+    assert candidate.resident is (None if answer.get("models") else False)
+
+
+async def test_a_model_answers_where_its_details_fail(ollama: FakeOllama) -> None:
+    ollama.tells_in_lists = True
+    ollama.path_faults["/api/show"] = Fault("status", status=500, times=-1)
+    result = await run(ollama)
+    assert result.attempts[0].outcome == "ok"
+
+
+async def test_details_of_embedding_models_are_not_asked_for_where_the_list_has_them(
+    ollama: FakeOllama,
+) -> None:
+    ollama.tells_in_lists = True
+    ollama.add(EMBEDDER)
+    async with served(ollama, {"id": CODER}, unlisted="use") as orchestrator:
+        await orchestrator.execute(TASK)
+    shown = [each.body["model"] for each in ollama.requests if each.path == "/api/show"]
+    assert sorted(shown) == sorted([CODER, LLAMA])
+
+
+async def test_what_another_client_loaded_larger_is_not_loaded_again(ollama: FakeOllama) -> None:
+    ollama.resident[CODER] = 32_768
+    await run(ollama)
+    assert (sent(ollama)["options"]["num_ctx"], ollama.loads) == (32_768, 0)
+
+
+async def test_shift_is_never_sent_since_another_value_loads_the_model_anew(
+    ollama: FakeOllama,
+) -> None:
+    client = OllamaClient(Provider(kind="ollama", base_url=ollama.url))
+    messages = [{"role": "user", "content": "hi"}]
+    fields = {"shift": False, "options": {"shift": True}, "future_field": 1}
+    request = ChatRequest(CODER, messages, options={"shift": True}, extra=fields)
+    async with aclosing(client.chat(request)) as deltas:
+        assert [delta async for delta in deltas][-1].completion
+    await client.release()
+    assert "shift" not in str(sent(ollama))
+    assert sent(ollama)["future_field"] == 1

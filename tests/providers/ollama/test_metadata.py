@@ -64,6 +64,7 @@ def test_experts_that_a_token_does_not_use_are_not_active_parameters() -> None:
         ("num_ctx", None),
         ("num_ctx many", None),
         ("num_ctx 0", None),
+        (f"num_ctx {'9' * 5_000}", None),
         ("", None),
     ],
 )
@@ -92,3 +93,57 @@ def test_words_of_any_type_do_not_fail() -> None:
 )
 def test_a_template_that_ends_every_answer_is_told(template: object, closes: bool) -> None:
     assert parse_model_info({"template": template}).closes_answers is closes
+
+
+NEW_TAG: dict[str, Any] = {
+    "name": "a:8b",
+    "digest": "d1",
+    "size": 5,
+    "details": {"family": "llama", "context_length": 131_072, "embedding_length": 4_096},
+    "capabilities": ["completion", "tools"],
+}
+
+
+def test_lists_of_new_versions_tell_capabilities_and_window() -> None:
+    model = parse_installed(NEW_TAG, None)
+    assert (model.capabilities, model.context_window) == (("completion", "tools"), 131_072)
+    old = parse_installed({"name": "a", "digest": "d", "details": {}}, None)
+    assert (old.capabilities, old.context_window, old.needs_info) == (None, None, True)
+
+
+def test_a_model_that_generates_no_text_needs_no_more_than_the_list() -> None:
+    embedder = {**NEW_TAG, "capabilities": ["embedding"]}
+    assert [parse_installed(tag, None).needs_info for tag in (NEW_TAG, embedder)] == [True, False]
+
+
+def test_how_much_of_a_loaded_model_is_on_gpus_is_told() -> None:
+    loaded = {"name": "a:8b", "digest": "d1", "size": 9}
+    assert parse_installed(NEW_TAG, {**loaded, "size_vram": 7}).vram_bytes == 7
+    assert parse_installed(NEW_TAG, {**loaded, "size_vram": 0}).vram_bytes == 0
+    assert parse_installed(NEW_TAG, loaded).vram_bytes is None
+
+
+def test_nobody_knows_what_is_loaded_where_the_list_of_loaded_models_failed() -> None:
+    loaded = LoadedModels(None, {"d1"})
+    assert (loaded.is_known, loaded.entry_of(NEW_TAG)) == (False, None)
+    assert parse_installed(NEW_TAG, None, is_known=False).resident is None
+    assert parse_installed(NEW_TAG, None).resident is False
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, 1.5, [], {}, True])
+def test_a_field_of_another_type_is_unknown(value: Any) -> None:
+    tag = {**NEW_TAG, "size": value, "details": value, "capabilities": value}
+    loaded = {"name": "a:8b", "size": value, "size_vram": value, "context_length": value}
+    model = parse_installed(tag, loaded)
+    assert model[2:5] == (0, "", "")
+    assert (model.resident_ctx, model.resident_bytes, model.vram_bytes) == (None, 0, None)
+    assert (model.capabilities, model.context_window) == (None, None)
+    info = parse_model_info({"model_info": value, "details": value, "parameters": value})
+    assert (info.context_window, info.kv_bytes_per_token, info.num_ctx) == (None, None, None)
+
+
+def test_the_window_of_sliding_layers_is_told_beside_the_bytes_per_token() -> None:
+    facts = {name.replace("llama", "gemma2"): value for name, value in DENSE.items()}
+    info = parse_model_info({"model_info": {**facts, "general.architecture": "gemma2"}})
+    assert (info.kv_bytes_per_token, info.kv_window_bytes) == (65_536, 65_536)
+    assert info.kv_window_tokens == 4_608
