@@ -18,7 +18,7 @@ from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA
-from tests.support.browser import PHONE, Visit, orch_serve, serious_violations
+from tests.support.browser import DESK, PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 expect.set_options(timeout=15_000)
@@ -130,6 +130,29 @@ def test_the_list_shows_the_state_of_each_model(
         expect(row(page, CODER)).to_contain_text("4.7 GB")
         expect(row(page, "embedder:latest")).to_contain_text("embeddings only")
         expect(page.get_by_text("No measurements yet")).to_be_visible()
+        assert serious_violations(page) == []
+
+
+ALIASES = {
+    "en": ("other names: quick, gpt-4o", "Other names of auto: o3 (auto:coding)"),
+    "es": ("otros nombres: quick, gpt-4o", "Otros nombres de auto: o3 (auto:coding)"),
+}
+
+
+@pytest.mark.parametrize("language", ALIASES)
+def test_the_aliases_of_models_and_of_auto_are_shown(
+    models: str, file: Path, visit: Visit, language: str
+) -> None:
+    aliases = f"aliases: {{gpt-4o: '{LLAMA}', o3: auto:coding}}\n"
+    file.write_text(
+        OWN.replace("    speed_rating", "    aliases: [quick]\n    speed_rating") + aliases
+    )
+    of_model, of_auto = ALIASES[language]
+    for size in (PHONE, DESK):
+        page = visit(models, language=language, size=size)
+        expect(row(page, "Quick")).to_contain_text(of_model)
+        expect(page.get_by_text(of_auto)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert serious_violations(page) == []
 
 

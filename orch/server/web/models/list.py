@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from nicegui import ui
@@ -15,6 +15,7 @@ from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
 from orch.server.web.components.labels import CAPABILITIES, label, strength_label
 from orch.server.web.components.page import Page, empty_state
+from orch.server.web.models.aliases import aliases_by_model
 from orch.types import ModelKey
 
 
@@ -55,6 +56,7 @@ class ModelList:
             hint = page("Listed models are in models.yaml and can be selected by the router.")
             ui.label(hint).classes("orch-hint")
             self._body = ui.element("div").classes("orch-models-list").props("role=list")
+            self._auto_names = ui.label().classes("orch-dim orch-models-aliases")
             self._switch = ui.switch(
                 page("The router can also select unlisted models"),
                 on_change=lambda event: self._set_unlisted(event.value),
@@ -82,15 +84,23 @@ class ModelList:
         movable = {name for name, provider in providers if isinstance(provider, Loads)}
         pulling = {name for name, provider in providers if isinstance(provider, Pulls)}
         pulling -= set(survey.unreachable)
+        aliases = aliases_by_model(survey)
+        self._auto_names.text = self._auto_text(aliases.get(None, ()))
+        self._auto_names.set_visibility(bool(self._auto_names.text))
         for key, row in self._rows.items():
             state = self._states[key]
             row.show(
                 state,
+                aliases.get(key, ()),
                 is_new=state.digest in new,
                 can_move=key[0] in movable,
                 can_download=key[0] in pulling,
             )
         self._show_pending()
+
+    def _auto_text(self, names: Sequence[str]) -> str:
+        page = self._page
+        return page("Other names of auto: {names}", names=", ".join(names)) if names else ""
 
     def _draw(self) -> None:
         self._body.clear()
@@ -200,11 +210,19 @@ class _Row:
         self._button = ui.button(on_click=self._act).props("outline no-caps dense")
         self._button.classes("orch-models-move")
 
-    def show(self, state: ModelState, *, is_new: bool, can_move: bool, can_download: bool) -> None:
+    def show(
+        self,
+        state: ModelState,
+        aliases: Sequence[str],
+        *,
+        is_new: bool,
+        can_move: bool,
+        can_download: bool,
+    ) -> None:
         """Shows the model as it is now."""
         self._state = state
         self._show_chips(self._chip_texts(is_new))
-        self._facts.text = self._facts_text()
+        self._facts.text = self._facts_text(aliases)
         downloads = can_download and _is_missing(state)
         moves = can_move and state.unavailable is None and not state.remote_host
         self._button.set_visibility(downloads or moves)
@@ -265,8 +283,8 @@ class _Row:
         }
         return (where, *(text for text, applies in marks.items() if applies))
 
-    def _facts_text(self) -> str:
-        """Provider, size, context, capabilities and strengths in one line."""
+    def _facts_text(self, aliases: Sequence[str]) -> str:
+        """Provider, size, context, capabilities, strengths and aliases in one line."""
         state, page = self._state, self._page
         parts = [state.spec.provider]
         if state.size_bytes:
@@ -279,6 +297,8 @@ class _Row:
         if state.spec.strengths:
             strengths = ", ".join(strength_label(page, each) for each in state.spec.strengths)
             parts.append(page("strengths: {strengths}", strengths=strengths))
+        if aliases:
+            parts.append(page("other names: {names}", names=", ".join(aliases)))
         return " · ".join(filter(None, parts))
 
 
