@@ -68,11 +68,15 @@ def progress_line(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def pull_model(
-    providers: Mapping[str, ProviderClient], model: str, provider: str = ""
+    providers: Mapping[str, ProviderClient],
+    model: str,
+    provider: str = "",
+    *,
+    insecure: bool = False,
 ) -> AsyncGenerator[PullProgress]:
     """`pull_lines` with the bytes of all layers added up."""
     layers: dict[str, tuple[int, int]] = {}
-    async with aclosing(pull_lines(providers, model, provider)) as lines:
+    async with aclosing(pull_lines(providers, model, provider, insecure=insecure)) as lines:
         async for line in lines:
             _note_layer(layers, line)
             done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
+from orch.cli.commands.pull import models_pull, print_forecast
 from orch.cli.commands.recommend import models_recommend
 from orch.cli.options import Json
 from orch.errors import ConfigError, OrchError
@@ -91,16 +92,7 @@ def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> No
 
 
 app.command("recommend")(models_recommend)
-
-
-@app.command("pull")
-def models_pull(
-    ctx: typer.Context,
-    model: ModelId,
-    provider: Annotated[str, typer.Option(help="Ollama provider to download it into.")] = "",
-) -> None:
-    """Download a model into Ollama."""
-    asyncio.run(_pull(ctx, model, provider))
+app.command("pull")(models_pull)
 
 
 @app.command("add")
@@ -114,10 +106,14 @@ def models_add(
     """Add an installed model to models.yaml, with the facts that its provider gives."""
     from orch.cli import render
     from orch.config.edit import models as edit_models
+    from orch.execution.recommending.forecast import forecast_installed
     from orch.routing.model_entry import model_entry
 
     orchestrator = context.open_orchestrator(ctx)
-    state, name = asyncio.run(_find_model_to_add(orchestrator, model, provider))
+    inventory, state = asyncio.run(_find_model_to_add(orchestrator, model, provider))
+    name = state.spec.id
+    if not state.is_remote_denied:
+        print_forecast(forecast_installed(orchestrator.runtime, inventory, state))
     path = edit_models.ensure_own_file(context.chosen_config_dir(ctx))
     edit_models.add_model(path, model_entry(state), guessed=edit_models.GUESSED)
     render.print_stdout(f"added {name} to {path}")
@@ -170,7 +166,7 @@ async def _read_inventory(orchestrator: Orchestrator) -> Inventory:
 
 async def _find_model_to_add(
     orchestrator: Orchestrator, name: str, provider: str
-) -> tuple[ModelState, str]:
+) -> tuple[Inventory, ModelState]:
     from orch.routing.lookup import resolve_model
     from orch.text.model_names import is_same_model
 
@@ -192,18 +188,7 @@ async def _find_model_to_add(
             "orch models lists what is installed",
             code="model_not_found",
         )
-    return states[0], states[0].spec.id
-
-
-async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
-    from orch.cli import render
-    from orch.execution.pulling import pull_model
-
-    async with context.open_orchestrator(ctx) as orchestrator:
-        with render.ProgressBar(name) as progress:
-            async for step in pull_model(orchestrator.runtime.providers, name, provider):
-                progress.update(step.status, step.completed_bytes, step.total_bytes or None)
-    render.print_stdout(f"{name} is installed")
+    return inventory, states[0]
 
 
 # ---------------------------------------------------------------- printing
