@@ -273,6 +273,20 @@ def test_new_measures_what_was_never_measured(server: FakeOllama) -> None:
     assert "nothing to measure" in answer["said"]
 
 
+def test_measurements_of_another_version_of_the_server_are_told(server: FakeOllama) -> None:
+    server.version = "0.32.9"
+    for model in server.models.values():
+        model.chunk_delay_s = 0.05
+    words = ("-n", "1", *QUICK, "--budget", "1s")
+    benched(*words)
+    assert "answers" not in benched(*words)["said"]
+    server.version = "0.32.15"
+    assert "are of ollama 0.32.9, now ollama 0.32.15 answers" in benched(*words)["said"]
+    shown = json.loads(orch("models", "show", "one:1b", "--json").stdout)
+    assert "ollama 0.32.9" in shown["speed_measured_with"]
+    assert shown["graded_with"] == []
+
+
 # ---------------------------------------------------------------- shown
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -85,14 +85,17 @@ async def grade_answers(
     todo: Sequence[GradingJob],
     backend_of: Callable[[str], ProviderClient],
     execute: ExecuteCode | None,
+    servers: Mapping[str, str] = {},
 ) -> AsyncGenerator[GradedAnswer]:
     """Runs and grades each job. A model is skipped after three consecutive failures; each failure
-    is a row of its own."""
+    is a row of its own. `servers`: the name and version of each provider's server."""
     failed: dict[ModelKey, int] = {}
     for job in todo:
         if failed.get(job.state.key, 0) >= MAX_FAILURES_IN_A_ROW:
             continue
-        graded = await _answer(job, backend_of(job.state.spec.provider), execute)
+        provider = job.state.spec.provider
+        graded = await _answer(job, backend_of(provider), execute)
+        graded = graded._replace(server=servers.get(provider, ""))
         failed[job.state.key] = failed.get(job.state.key, 0) + 1 if graded.error else 0
         yield graded
 

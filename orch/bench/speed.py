@@ -67,11 +67,14 @@ class SpeedMeter:
         sizes: Sequence[str],
         backends: Mapping[str, ProviderClient],
         journal: Journal,
+        servers: Mapping[str, str] = {},
     ) -> None:
+        """`servers`: the name and version of each provider's server, as far as known."""
         self.rows = journal.timings.samples_of(bench)
         self.num_ctx = {state.key: bench_num_ctx(state, sizes) for state in states}
         self._bench, self._backends, self._journal = bench, backends, journal
         self._states = {state.key: state for state in states}
+        self._servers = servers
         self._warm: ModelKey | None = None
 
     @property
@@ -139,6 +142,7 @@ class SpeedMeter:
             cell.size,
             cell.concurrency,
             "clock",
+            server=self._servers.get(provider, ""),
         )
 
     # ------------------------------------------------------------ one answer

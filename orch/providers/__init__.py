@@ -125,6 +125,15 @@ class LimitsLoaded(Protocol):
 
 
 @runtime_checkable
+class TellsVersion(Protocol):
+    """A provider whose server tells its version."""
+
+    async def version(self) -> str:
+        """Returns the server's name and version, such as `ollama 0.32.15`."""
+        ...
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """A provider that counts the tokens of a prompt without answering it."""
 

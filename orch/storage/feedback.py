@@ -50,6 +50,8 @@ class GradedAnswer(NamedTuple):
     why: str | None = None
     seconds: float | None = None
     error: str | None = None
+    server: str = ""
+    """The server's name and version, such as `ollama 0.32.15`; empty if unknown."""
 
 
 class Rating(NamedTuple):
@@ -208,6 +210,14 @@ class FeedbackStore:
         )
         rows = self._database.rows(query)
         return {ModelKey(row["provider"], row["model"]): (row["mean"], row["n"]) for row in rows}
+
+    def graded_servers(self, model: ModelKey) -> list[str]:
+        """The servers, with their versions, whose answers of a model were graded."""
+        query = (
+            "SELECT DISTINCT server FROM graded WHERE provider = ? AND model = ? AND server != ''"
+            " ORDER BY server"
+        )
+        return [row["server"] for row in self._database.rows(query, tuple(model))]
 
     def last_ids(self) -> tuple[int, int]:
         """The highest ids of graded answers and of ratings, which identify the evidence."""

@@ -79,4 +79,9 @@ MIGRATIONS = (
     ALTER TABLE attempts ADD COLUMN draft_tokens INTEGER;
     ALTER TABLE attempts ADD COLUMN draft_accepted INTEGER;
     """,
+    # the server's name and version, empty if unknown
+    """
+    ALTER TABLE speeds ADD COLUMN server TEXT NOT NULL DEFAULT '';
+    ALTER TABLE graded ADD COLUMN server TEXT NOT NULL DEFAULT '';
+    """,
 )

@@ -93,6 +93,42 @@ def test_what_the_server_had_cached_took_no_time_to_read(journal: Journal) -> No
     assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 50
 
 
+WARM = replace(ANSWER, load_s=0.01)
+"""Ollama counts the cached tokens of its prompt, and the seconds of the others."""
+
+
+def test_an_answer_counts_as_read_whole_only_right_after_a_load(journal: Journal) -> None:
+    record(journal, *(replace(WARM, prompt_tokens=40_000 + n) for n in range(8)), ANSWER)
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 200
+
+
+def test_a_bench_reads_its_prompts_whole(journal: Journal) -> None:
+    record(journal, *(replace(WARM, prompt_tokens=40_000 + n) for n in range(8)))
+    journal.timings.add_samples([SAMPLE])
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 400
+
+
+def test_of_answers_that_may_have_been_cached_the_slowest_quarter_counts(journal: Journal) -> None:
+    record(journal, *(replace(WARM, prompt_tokens=400 * 5**n) for n in range(8)))
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == pytest.approx(1_000)
+
+
+def test_a_long_chat_does_not_make_reading_seem_fast(journal: Journal) -> None:
+    # recorded of Ollama 0.32.15: the turns of one conversation
+    turns = [(903, 51.9), (927, 1.187), (951, 0.978), (975, 1.211)]
+    answers = [replace(WARM, prompt_tokens=n, prefill_s=s) for n, s in turns]
+    record(journal, replace(answers[0], load_s=4.04), *answers[1:])
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == pytest.approx(17.4, abs=0.1)
+
+
+def test_samples_tell_the_servers_that_they_were_measured_with(journal: Journal) -> None:
+    samples = [SAMPLE, SAMPLE._replace(server="ollama 0.33.0")]
+    assert journal.timings.add_samples(samples)
+    assert journal.timings.samples_of("b") == samples
+    assert journal.timings.benchmark_servers(KEY) == ["ollama 0.33.0"]
+    assert journal.timings.benchmark_servers(ModelKey("p", "other")) == []
+
+
 def test_the_acceptance_of_drafts_is_their_tokens_in_the_answers(journal: Journal) -> None:
     most = replace(ANSWER, draft_tokens=30, draft_accepted=20)
     record(journal, ANSWER, most, replace(ANSWER, draft_tokens=10, draft_accepted=10))

@@ -84,7 +84,11 @@ def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> No
 
     orchestrator = context.open_orchestrator(ctx)
     state = resolve_model(asyncio.run(_read_inventory(orchestrator)), model)
-    known = describe(state)
+    journal = orchestrator.runtime.journal
+    known = describe(state) | {
+        "speed_measured_with": journal.timings.benchmark_servers(state.key),
+        "graded_with": journal.feedback.graded_servers(state.key),
+    }
     if as_json:
         render.print_json({"v": 1, **known})
         return

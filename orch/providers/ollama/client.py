@@ -268,10 +268,14 @@ class OllamaClient:
         """Returns the state of each address."""
         return self._http.load_balancer.status()
 
+    async def version(self) -> str:
+        """Returns `ollama` and the version that `/api/version` gives."""
+        answer = await self._http.json("GET", "/api/version", timeout_s=QUICK_TIMEOUT_S)
+        return f"ollama {error_line(answer.get('version', '?'))}"
+
     async def health(self) -> str:
         """Reads `/api/version`."""
-        answer = await self._http.json("GET", "/api/version", timeout_s=QUICK_TIMEOUT_S)
-        return f"Ollama {error_line(answer.get('version', '?'))}"
+        return (await self.version()).capitalize()
 
     async def release(self) -> None:
         """Closes the connections of this event loop."""

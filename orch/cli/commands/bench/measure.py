@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orch.bench.server_versions import server_versions, version_notes
 from orch.bench.speed import OpenBench, SpeedMeter, close_bench, find_open_bench, save_open_bench
 from orch.bench.speed_plan import choose_models, plan_cells, remaining_cells
 from orch.bench.speed_summary import span_text
@@ -69,7 +70,13 @@ async def _measure(
     runtime = orchestrator.runtime
     inventory = await runtime.registry.snapshot(with_unlisted=True if options.models else None)
     result.bench, states = _open_bench(orchestrator, options, inventory)
-    meter = SpeedMeter(result.bench.name, states, options.sizes, runtime.providers, runtime.journal)
+    servers = await server_versions(runtime.providers, (state.spec.provider for state in states))
+    meter = SpeedMeter(
+        result.bench.name, states, options.sizes, runtime.providers, runtime.journal, servers
+    )
+    figures = [(row.provider, row.server) for row in meter.rows]
+    for note in version_notes(figures, servers, "measurements"):
+        render.print_warning(note)
     result.rows, result.num_ctx = meter.rows, meter.num_ctx
     result.cells = plan_cells(
         [state.key for state in states],

@@ -23,6 +23,7 @@ from orch.bench.quality import (
 )
 from orch.bench.report import MeanScore, Report, conclusion, make_report
 from orch.bench.router_choices import RouterOnSuite
+from orch.bench.server_versions import server_versions, version_notes
 from orch.bench.speed_plan import choose_models
 from orch.bench.suite import Suite, load_suite
 from orch.cli import context
@@ -141,10 +142,14 @@ async def _run_pending(
         states,
         frozenset() if options.fresh else frozenset(map(grading_key_of, before)),
     )
+    servers = await server_versions(runtime.providers, (state.spec.provider for state in states))
+    kept = [] if options.fresh else [(row.provider, row.server) for row in before]
+    for note in version_notes(kept, servers, "grades"):
+        render.print_warning(note)
     begun, count = time.monotonic(), 0
     with render.ProgressBar("bench") as progress:
         async with aclosing(
-            grade_answers(todo, lambda name: runtime.providers[name], execute)
+            grade_answers(todo, lambda name: runtime.providers[name], execute, servers)
         ) as graded:
             async for row in graded:
                 feedback.add_grades([row])
