@@ -107,6 +107,26 @@ def _score(
     return candidate if elimination is None else with_elimination(candidate, elimination)
 
 
+def named_candidate(state: ModelState, need: Need, policy: Policy) -> Candidate:
+    """A model that was named and is compared with no other: what rules it out is checked, and it
+    has no score, no terms and no expected seconds."""
+    num_ctx = choose_num_ctx(state, need) if state.unavailable is None else 0
+    elimination = eliminate(state, need, policy, num_ctx)
+    reasons = (Reason("named"), *remote_reasons(state.remote_host))
+    candidate = Candidate(
+        state.spec.id,
+        state.spec.label,
+        state.spec.provider,
+        resident=state.resident,
+        num_ctx=num_ctx,
+        unlisted=state.unlisted,
+        remote_host=state.remote_host,
+        reasons=reasons,
+        reason=reason_text(reasons),
+    )
+    return candidate if elimination is None else with_elimination(candidate, elimination)
+
+
 # ---------------------------------------------------------------- hard requirements
 
 

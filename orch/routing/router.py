@@ -16,12 +16,13 @@ from orch.routing.lookup import models_named
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import no_candidate_error
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank_candidates, requested_weights
+from orch.routing.ranking import named_candidate, rank_candidates, requested_weights
 from orch.routing.registry import Inventory, Registry
 from orch.routing.selection import (
     apply_preferences,
     last_resort_keys,
     only_loaded,
+    pin_candidate,
     pin_model,
     place_last_resorts,
     prefer_ready,
@@ -69,14 +70,15 @@ class Plan(NamedTuple):
 
 
 class _Ranking(NamedTuple):
-    """A task classified and its models ranked. `session_model` answered the session's previous
-    turn."""
+    """A task classified and its models ranked, or the one that it names. `session_model` answered
+    the session's previous turn."""
 
     prepared: PreparedTask
     classification: Classification
     states: dict[ModelKey, ModelState]
     candidates: tuple[Candidate, ...]
     session_model: ModelKey | None
+    is_named_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,7 @@ class Router:
             order, warnings = self._ordered(task, ranking, inventory)
             candidates = move_to_front(candidates, order[0])
         else:
-            order, warnings = pin_model(task.model, candidates, states, inventory)
-            ignored = ignored_thinking_warning(task, states[order[0].key])
-            warnings = (*warnings, ignored) if ignored else warnings
+            order, warnings = self._pinned(task, task.model, ranking, inventory)
         if not task.may_fall_back:
             order = order[:1]
         decision = self._decision(task, order[0], ranking, candidates, weights)
@@ -204,14 +204,18 @@ class Router:
         inventory: Inventory,
         named: ModelKey | None,
     ) -> _Ranking:
-        """Ranks every model, or `named` alone."""
+        """Ranks every model, or reads what rules out the `named` one."""
         prepared, turn = prepared or prepare_task(task), self._previous_turn(task)
         classification = self._classify(task, prepared.text, turn, explained=False)
-        if named is None:
-            states = self.estimated_states(prepared.text, classification, inventory)
-        else:
+        if named is not None:
             states = self._states(inventory)
-        candidates = self.rank(classification, states, prepared.need, weights, inventory, named)
+            policy = Policy.from_routing(self.routing, weights, inventory.memory_bytes)
+            candidate = named_candidate(states[named], prepared.need, policy)
+            return _Ranking(
+                prepared, classification, states, (candidate,), None, is_named_alone=True
+            )
+        states = self.estimated_states(prepared.text, classification, inventory)
+        candidates = self.rank(classification, states, prepared.need, weights, inventory)
         session_model = task.stay_with or _answered_by(turn)
         return _Ranking(prepared, classification, states, candidates, session_model)
 
@@ -231,6 +235,21 @@ class Router:
         order = apply_preferences(able, resorts, ranking.session_model, routing)
         request = slot_request(states[order[0].key], ranking.prepared.need, task)
         return prefer_ready(order, resorts, self.admission.wait_reason(request)), warnings
+
+    @staticmethod
+    def _pinned(
+        task: Task, name: str, ranking: _Ranking, inventory: Inventory
+    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        """The named model, before those that may answer if it fails; and warnings."""
+        candidates, states = ranking.candidates, ranking.states
+        order: tuple[Candidate, ...]
+        if ranking.is_named_alone:
+            first, warnings = pin_candidate(candidates[0], states, inventory)
+            order = (first,)
+        else:
+            order, warnings = pin_model(name, candidates, states, inventory)
+        ignored = ignored_thinking_warning(task, states[order[0].key])
+        return order, (*warnings, ignored) if ignored else warnings
 
     # ------------------------------------------------------------ classifying
 
@@ -302,10 +321,9 @@ class Router:
         need: Need,
         weights: Mapping[str, float],
         inventory: Inventory,
-        named: ModelKey | None = None,
     ) -> tuple[Candidate, ...]:
-        """Every model, or `named` alone, as a candidate: the best first, last resorts behind the
-        others, the eliminated ones at the end."""
+        """Every model as a candidate: the best first, last resorts behind the others, the
+        eliminated ones at the end."""
         policy = Policy.from_routing(
             self.routing,
             weights,
@@ -313,10 +331,9 @@ class Router:
             max_loaded=inventory.max_loaded,
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
-        ranked = tuple(states.values()) if named is None else (states[named],)
         pace = self._steady.pace(states)
-        candidates = rank_candidates(classification, ranked, need, policy, pace)
-        resorts = last_resort_keys(states) if named is None else ()
+        candidates = rank_candidates(classification, tuple(states.values()), need, policy, pace)
+        resorts = last_resort_keys(states)
         if not resorts:
             return candidates
         return place_last_resorts(candidates, resorts, self.allows_last_resort(inventory))

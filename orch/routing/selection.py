@@ -58,18 +58,26 @@ def pin_model(
     state = find_model(name, [states[key] for key in by_key])
     if state is None:
         raise unknown_model_error(inventory, name) from inventory.loading
-    pinned = by_key.pop(state.key)
-    warnings: tuple[str, ...] = ()
-    if pinned.eliminated_code in _OVERRIDABLE:
-        if pinned.eliminated_code == "memory":
-            why = f"{pinned.model_id}: {pinned.eliminated}"
-            warnings = (f"{why}; it is asked all the same, since it was named",)
-        pinned = with_elimination(pinned, None)
-    if pinned.eliminated:
-        raise pinned_model_error(pinned, states, inventory)
+    pinned, warnings = pin_candidate(by_key.pop(state.key), states, inventory)
     pinned = with_reasons(pinned, Reason("named"), *remote_reasons(pinned.remote_host))
     others = [candidate for candidate in by_key.values() if not candidate.eliminated]
     return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings
+
+
+def pin_candidate(
+    candidate: Candidate, states: States, inventory: Inventory
+) -> tuple[Candidate, tuple[str, ...]]:
+    """The candidate that was named, without what does not count for it; and warnings. Raises
+    OrchError if it can't take the task."""
+    if not candidate.eliminated:
+        return candidate, ()
+    if candidate.eliminated_code not in _OVERRIDABLE:
+        raise pinned_model_error(candidate, states, inventory)
+    pinned = with_elimination(candidate, None)
+    if candidate.eliminated_code != "memory":
+        return pinned, ()
+    why = f"{candidate.model_id}: {candidate.eliminated}"
+    return pinned, (f"{why}; it is asked all the same, since it was named",)
 
 
 # ---------------------------------------------------------------- the session, what is loaded

@@ -14,6 +14,7 @@ from orch.server.http.disconnect import DISCONNECT_EXTENSION, DisconnectSignal
 from orch.server.http.http10 import PlainCycle
 from orch.server.http.limits import ABORT_EXTENSION, PEER_EXTENSION
 from orch.server.http.refusals import refusal_response
+from orch.server.http.write_buffer import WriteBuffer
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -52,6 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_extensions",
         "_framing",
         "_head_bytes",
+        "_output",
         "_size",
         "_slack",
         "_stage",
@@ -87,6 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Accepts the connection, if necessary by evicting the one that has been waited for
         longest; refuses it if all are busy."""
         super().connection_made(transport)
+        self._output = WriteBuffer(transport, self.loop)
+        self.transport = self._output  # type: ignore[assignment]  # all that uvicorn calls of it
         self._extensions: dict[str, dict[object, object]] = {
             ABORT_EXTENSION: {"now": transport.abort},
             DISCONNECT_EXTENSION: {"signal": self._disconnect},
@@ -175,6 +179,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._should_upgrade():
             self._disarm()
             self.awaited.pop(self, None)
+            self._output.flush()
+            self.transport = self._output.transport
             self.handle_websocket_upgrade()
             return
         if self._framing:

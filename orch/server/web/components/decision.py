@@ -42,14 +42,19 @@ def candidate_list(page: Page, decision: Mapping[str, Any]) -> None:
 def _draw_candidate(page: Page, candidate: Candidate, scale: float, *, is_selected: bool) -> None:
     with ui.element("li").classes("orch-decision-one" + (" taken" if is_selected else "")):
         _draw_candidate_head(page, candidate, is_selected=is_selected)
-        with ui.element("div").classes("orch-bar").props("aria-hidden=true"):
-            for term in TERMS:
-                share = max(_term(candidate, term), 0.0) / scale
-                part = ui.element("div").classes(f"orch-decision-{term}")
-                part.style(f"width: {100 * share:.1f}%")
-        _draw_terms(page, candidate)
+        if candidate["terms"]:  # a model that was named is not scored
+            _draw_bar(candidate, scale)
+            _draw_terms(page, candidate)
         if reason := chosen_because(page.translator, candidate):
             text_element("div", reason, "orch-dim")
+
+
+def _draw_bar(candidate: Candidate, scale: float) -> None:
+    with ui.element("div").classes("orch-bar").props("aria-hidden=true"):
+        for term in TERMS:
+            share = max(_term(candidate, term), 0.0) / scale
+            part = ui.element("div").classes(f"orch-decision-{term}")
+            part.style(f"width: {100 * share:.1f}%")
 
 
 def _draw_candidate_head(page: Page, candidate: Candidate, *, is_selected: bool) -> None:
@@ -59,7 +64,8 @@ def _draw_candidate_head(page: Page, candidate: Candidate, *, is_selected: bool)
         text_element("span", _name(candidate), "orch-decision-name")
         for mark in marks:
             text_element("span", mark, "orch-decision-mark")
-        text_element("span", page.number(candidate["score"], 2), "orch-decision-score")
+        if candidate["terms"]:
+            text_element("span", page.number(candidate["score"], 2), "orch-decision-score")
 
 
 def _draw_terms(page: Page, candidate: Candidate) -> None:
