@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orch.errors import ProviderError
 from orch.providers.chat import Delta
 from orch.providers.read_limits import AnswerSizeLimit, error_line
-from orch.providers.streams.normalize import NormalEvent, normalize, stop_sequence_of
+from orch.providers.streams.normalize import NormalEvent, normalize, stop_sequence_of, token_of
 from orch.providers.streams.sse import Event, cut_error
 from orch.providers.streams.usage import ReportedUsage
 from orch.providers.streams.values import STRUCTURE_ERRORS, structure_error
@@ -104,7 +104,16 @@ class StreamedAnswer:
             raise convert(self._failure)
 
     def _add(self, event: dict[str, Any], run: _Run) -> None:
-        normal = normalize(event)
+        # the first event takes the long way, and what follows a finish reason
+        choice = None if self._finish_reason else self._choice
+        if choice is not None and (text := token_of(event, choice)):
+            self._has_increments, self._is_whole = True, False
+            self.progress += 1
+            run.add_content(text)
+        else:
+            self._add_normal(event, normalize(event), run)
+
+    def _add_normal(self, event: dict[str, Any], normal: NormalEvent, run: _Run) -> None:
         if normal.error is not None:
             self._failure = normal.error
             return
@@ -199,6 +208,10 @@ class StreamedAnswer:
         )
 
 
+_CONTENT = (True, False)
+"""The kind of a token of content alone."""
+
+
 class _Run:
     """Deltas of one batch; the text of consecutive events of the same kind is joined."""
 
@@ -209,6 +222,12 @@ class _Run:
         self._thinking: list[str] = []
         self._logprobs: list[dict[str, Any]] = []
         self._calls: list[dict[str, Any]] = []
+
+    def add_content(self, content: str) -> None:
+        if self._kind != _CONTENT or self._calls:
+            self._flush()
+            self._kind = _CONTENT
+        self._content.append(content)
 
     def add(self, event: NormalEvent) -> None:
         content, thinking = event.content, event.thinking

@@ -51,6 +51,28 @@ _OTHER_FIELDS = (
 """Fields of a delta or message that say more than its content."""
 
 
+def token_of(event: dict[str, Any], choice_index: int) -> str:
+    """The text of an event that is one more token of that choice and says nothing else, in the
+    usual form; empty for every other event, also for one of an unexpected structure."""
+    try:
+        (choice,) = event["choices"]
+        delta, index = choice["delta"], choice["index"]
+        text = delta["content"]
+        is_bare = len(delta) == 1 or (len(delta) == ROLE_AND_CONTENT and "role" in delta)
+        says_more = (
+            choice.get("finish_reason")
+            or choice.get("logprobs")
+            or "error" in choice
+            or "error" in event
+            or event.get("usage")
+            or "timings" in event
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    is_token = is_bare and not says_more and index == choice_index and isinstance(text, str)
+    return text if is_token and text.isascii() else ""
+
+
 def normalize(event: Mapping[str, Any]) -> NormalEvent:
     """Returns what an event says. Raises one of STRUCTURE_ERRORS for an unexpected structure."""
     choice = _choice(event.get("choices"))

@@ -44,8 +44,11 @@ class StreamReader:
         before the broken one are in `out` then."""
         lines, count, fields = self._splitter.feed(chunk), len(out), self._fields
         for line in lines:
+            # the usual lines, with one call less
             if line[:5] == b"data:" and not (self._document or self._is_first):
-                fields.add_data(line[5:], out)  # the usual line, with one call less
+                fields.add_data(line[5:], out)
+            elif not line and self._has_events and self._document is None:
+                fields.dispatch(out)
             else:
                 self._add(line, out)
         self._idle_lines = 0 if len(out) > count else self._idle_lines + len(lines)

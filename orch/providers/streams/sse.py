@@ -78,7 +78,10 @@ class EventFields:
             data = data[5:].lstrip()
         try:
             if not name and data[:1] == b"{":
-                out.append(_parse(data))
+                try:
+                    out.append(parse_json(data))
+                except (ValueError, RecursionError):
+                    raise broken_line(data) from None
                 return
             events = _parse_named(name, data) if name else parse_data(data)
             if events:

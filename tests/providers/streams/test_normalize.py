@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.providers.streams.normalize import NormalEvent, normalize, parse_finish_reason
+from orch.providers.streams.normalize import NormalEvent, normalize, parse_finish_reason, token_of
 from orch.providers.streams.values import STRUCTURE_ERRORS
 from tests.providers.streams.byte_splits import JSON, untimed
 
@@ -118,3 +118,34 @@ def test_any_object_is_read_or_has_an_unexpected_structure(event: dict[str, Any]
     assert isinstance(normal, NormalEvent)
     assert isinstance(normal.content, str)
     assert isinstance(normal.thinking, str)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (choice({"content": "Hi"}), "Hi"),
+        (choice({"role": "assistant", "content": "Hi"}, logprobs=None) | {"usage": None}, "Hi"),
+        (choice({"content": ""}), ""),
+        (choice({"content": "Hi"}, finish_reason="stop"), ""),
+        (choice({"content": "Hi"}, logprobs={"content": [{"token": "Hi"}]}), ""),
+        (choice({"content": "Hi"}) | {"usage": {"prompt_tokens": 3}}, ""),
+        (choice({"content": "Hi"}) | {"timings": {"prompt_n": 3}}, ""),
+        (choice({"content": "Hi"}) | {"error": "full"}, ""),
+        (choice({"content": "Hi", "tool_calls": [{}]}), ""),
+        (choice({"content": ["Hi"]}), ""),
+        ({"choices": [{"index": 1, "delta": {"content": "Hi"}}]}, ""),
+        ({"choices": {"delta": {"content": "Hi"}}}, ""),
+        ({"choices": 3}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_token_is_an_event_that_says_nothing_else(event: dict[str, Any], text: str) -> None:
+    assert token_of(event, 0) == text
+
+
+@given(EVENTS, st.dictionaries(KEYS, JSON, max_size=2))
+@untimed
+def test_a_token_says_what_its_event_says(event: dict[str, Any], more: dict[str, Any]) -> None:
+    for each in (event, choice({"content": "Hi", **more}), choice({"content": "Hi"}, **more)):
+        if text := token_of(each, 0):
+            assert normalize(each) == NormalEvent(text, choice=0)
