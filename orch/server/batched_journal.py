@@ -111,7 +111,8 @@ class BatchedJournal(Journal):
         has_room = self._pending.add(run)
         if self._thread is None:
             self._begin()
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
         return has_room
 
     def _begin(self) -> None:

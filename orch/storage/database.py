@@ -207,11 +207,27 @@ def insert_row(
     connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False
 ) -> None:
     """Inserts one row, or replaces the one with the same key. Lone surrogates are stored as `?`."""
-    marks = ",".join("?" * len(row))
     verb = "INSERT OR REPLACE" if replace else "INSERT"
-    values = tuple(map(_storable, row.values()))
-    connection.execute(f"{verb} INTO {table} ({','.join(row)}) VALUES ({marks})", values)
+    connection.execute(f"{verb} {_into(table, tuple(row))}", _values(row))
 
 
-def _storable(value: Any) -> Any:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def insert_rows(
+    connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Inserts rows with the same columns, as `insert_row` does."""
+    if rows:
+        query = f"INSERT {_into(table, tuple(rows[0]))}"
+        connection.executemany(query, map(_values, rows))
+
+
+def _into(table: str, columns: tuple[str, ...]) -> str:
+    return f"INTO {table} ({','.join(columns)}) VALUES ({','.join('?' * len(columns))})"
+
+
+def _values(row: dict[str, Any]) -> list[Any]:
+    return [
+        value.encode("utf-8", "replace").decode()
+        if isinstance(value, str) and not value.isascii()
+        else value
+        for value in row.values()
+    ]

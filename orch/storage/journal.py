@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from orch.errors import JournalError
 from orch.providers.installed_models import ModelInfo
-from orch.storage.database import database_at, insert_row
+from orch.storage.database import database_at, insert_rows
 from orch.storage.feedback import FeedbackStore
 from orch.storage.history import TURN_CONDITION, History
 from orch.storage.schema import MIGRATIONS
@@ -130,14 +130,13 @@ class Journal:
         """The same as `record_all`, but raises JournalError and sqlite3.Error."""
         if self.mode == "off":
             return False
-        rows = [(self._run_row(run), self._attempt_rows(run)) for run in runs]
+        rows = [self._run_row(run) for run in runs]
+        attempts = [row for run in runs for row in self._attempt_rows(run)]
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                for row, attempts in rows:
-                    insert_row(connection, "runs", row)
-                    for attempt in attempts:
-                        insert_row(connection, "attempts", attempt)
+                insert_rows(connection, "runs", rows)
+                insert_rows(connection, "attempts", attempts)
                 self._prune(connection, runs[-1].at)
 
         self.database.run(write)
@@ -341,5 +340,5 @@ def _random_id() -> str:
     return f"j{os.urandom(6).hex()}"
 
 
-def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# json.dumps makes an encoder for each call
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -137,6 +137,8 @@ async def test_only_the_model_that_may_answer_is_ranked(service: Service) -> Non
     ]
     (candidate,) = named.candidates
     assert (named.model_id, candidate.model_id, candidate.eliminated) == (CODER, CODER, None)
+    assert (candidate.terms, candidate.seconds, candidate.reason) == ({}, {}, named.reason)
+    assert all(each.terms or each.eliminated for each in (*routed.candidates, *shown.candidates))
     assert (named.task_type, named.confidence) == (routed.task_type, routed.confidence)
     assert len(backed.candidates) == len(routed.candidates) == len(shown.candidates) > 1
 
@@ -173,7 +175,7 @@ def counting_calls() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
-MAX_CALLS = 850
+MAX_CALLS = 680
 """Calls of orch's own functions for one request with a model named, below the API. More are a
 step back: docs/benchmarks.md."""
 

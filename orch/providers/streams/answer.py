@@ -104,9 +104,8 @@ class StreamedAnswer:
             raise convert(self._failure)
 
     def _add(self, event: dict[str, Any], run: _Run) -> None:
-        # the first event takes the long way, and what follows a finish reason
-        choice = None if self._finish_reason else self._choice
-        if choice is not None and (text := token_of(event, choice)):
+        # what follows a finish reason takes the long way
+        if not self._finish_reason and (text := token_of(event, self._choice)):
             self._has_increments, self._is_whole = True, False
             self.progress += 1
             run.add_content(text)

@@ -51,26 +51,34 @@ _OTHER_FIELDS = (
 """Fields of a delta or message that say more than its content."""
 
 
-def token_of(event: dict[str, Any], choice_index: int) -> str:
-    """The text of an event that is one more token of that choice and says nothing else, in the
-    usual form; empty for every other event, also for one of an unexpected structure."""
+def token_of(event: dict[str, Any], choice_index: int | None) -> str:
+    """The text of an event that is one more token of that choice (None: of Ollama's own API) and
+    says nothing else, in the usual form; empty for every other event, also for one of an unexpected
+    structure."""
     try:
-        (choice,) = event["choices"]
-        delta, index = choice["delta"], choice["index"]
-        text = delta["content"]
-        is_bare = len(delta) == 1 or (len(delta) == ROLE_AND_CONTENT and "role" in delta)
+        body = _token_body(event, choice_index)
+        text = body["content"]
+        is_bare = len(body) == 1 or (len(body) == ROLE_AND_CONTENT and "role" in body)
         says_more = (
-            choice.get("finish_reason")
-            or choice.get("logprobs")
-            or "error" in choice
-            or "error" in event
-            or event.get("usage")
-            or "timings" in event
+            event.get("done") or event.get("usage") or any(map(event.__contains__, _MORE_FIELDS))
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ""
-    is_token = is_bare and not says_more and index == choice_index and isinstance(text, str)
-    return text if is_token and text.isascii() else ""
+    return parse_text(text) if is_bare and not says_more and isinstance(text, str) else ""
+
+
+def _token_body(event: dict[str, Any], choice_index: int | None) -> Any:
+    """The message, or the delta of the event's only choice; empty if that is another one or says
+    more."""
+    if choice_index is None:
+        return {} if event.get("choices") else event["message"]
+    (choice,) = event["choices"]
+    says_more = choice.get("finish_reason") or choice.get("logprobs") or "error" in choice
+    return {} if says_more or choice["index"] != choice_index else choice["delta"]
+
+
+_MORE_FIELDS = ("error", "timings", "logprobs", "done_reason")
+"""Fields of an event beside a token that say more."""
 
 
 def normalize(event: Mapping[str, Any]) -> NormalEvent:

@@ -137,15 +137,37 @@ def test_any_object_is_read_or_has_an_unexpected_structure(event: dict[str, Any]
         ({"choices": {"delta": {"content": "Hi"}}}, ""),
         ({"choices": 3}, ""),
         ({}, ""),
+        (choice({"content": "S\u00ed"}), "S\u00ed"),
     ],
 )
 def test_a_token_is_an_event_that_says_nothing_else(event: dict[str, Any], text: str) -> None:
     assert token_of(event, 0) == text
 
 
-@given(EVENTS, st.dictionaries(KEYS, JSON, max_size=2))
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "Hi"),
+        ({"created_at": "now", "done": False}, "Hi"),
+        ({"done": True}, ""),
+        ({"message": {"role": "assistant", "content": "Hi", "thinking": "So"}}, ""),
+        ({"logprobs": [{"token": "Hi"}]}, ""),
+        ({"choices": [{"index": 0, "delta": {"content": "Hi"}}]}, ""),
+        ({"error": "full"}, ""),
+    ],
+)
+def test_a_token_of_ollama_is_one_too(more: dict[str, Any], text: str) -> None:
+    event = {"message": {"role": "assistant", "content": "Hi"}, **more}
+    assert token_of(event, None) == text
+
+
 @untimed
-def test_a_token_says_what_its_event_says(event: dict[str, Any], more: dict[str, Any]) -> None:
-    for each in (event, choice({"content": "Hi", **more}), choice({"content": "Hi"}, **more)):
-        if text := token_of(each, 0):
-            assert normalize(each) == NormalEvent(text, choice=0)
+@given(EVENTS, st.dictionaries(KEYS, JSON, max_size=2), st.sampled_from([0, None]))
+def test_a_token_says_what_its_event_says(
+    event: dict[str, Any], more: dict[str, Any], index: int | None
+) -> None:
+    native = {"message": {"content": "Hi"}, **more}
+    for each in (event, native, choice({"content": "Hi", **more}), choice({"content": "Hi"}, **more)):
+        if text := token_of(each, index):
+            normal = normalize(each)
+            assert normal == NormalEvent(text, choice=index, is_native=index is None)
