@@ -211,9 +211,7 @@ def insert_row(
     connection.execute(f"{verb} {_into(table, tuple(row))}", _values(row))
 
 
-def insert_rows(
-    connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]
-) -> None:
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
     """Inserts rows with the same columns, as `insert_row` does."""
     if rows:
         query = f"INSERT {_into(table, tuple(rows[0]))}"

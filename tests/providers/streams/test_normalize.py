@@ -167,7 +167,12 @@ def test_a_token_says_what_its_event_says(
     event: dict[str, Any], more: dict[str, Any], index: int | None
 ) -> None:
     native = {"message": {"content": "Hi"}, **more}
-    for each in (event, native, choice({"content": "Hi", **more}), choice({"content": "Hi"}, **more)):
+    for each in (
+        event,
+        native,
+        choice({"content": "Hi", **more}),
+        choice({"content": "Hi"}, **more),
+    ):
         if text := token_of(each, index):
             normal = normalize(each)
             assert normal == NormalEvent(text, choice=index, is_native=index is None)

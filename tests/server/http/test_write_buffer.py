@@ -43,9 +43,7 @@ class Transport:
 @pytest.fixture
 async def output() -> tuple[WriteBuffer, Transport]:
     transport = Transport()
-    return WriteBuffer(
-        cast(asyncio.Transport, transport), asyncio.get_running_loop()
-    ), transport
+    return WriteBuffer(cast(asyncio.Transport, transport), asyncio.get_running_loop()), transport
 
 
 async def test_what_is_written_in_one_turn_leaves_in_one_call(
