@@ -124,7 +124,10 @@ class Router:
             order, warnings = self._ordered(task, ranking, inventory)
             candidates = move_to_front(candidates, order[0])
         else:
-            order, warnings = self._pinned(task, task.model, ranking, inventory)
+            pinned = pin_candidate if ranking.is_named_alone else pin_model
+            order, warnings = pinned(task.model, candidates, states, inventory)
+            if ignored := ignored_thinking_warning(task, states[order[0].key]):
+                warnings = (*warnings, ignored)
         if not task.may_fall_back:
             order = order[:1]
         decision = self._decision(task, order[0], ranking, candidates, weights)
@@ -210,10 +213,8 @@ class Router:
         if named is not None:
             states = self._states(inventory)
             policy = Policy.from_routing(self.routing, weights, inventory.memory_bytes)
-            candidate = named_candidate(states[named], prepared.need, policy)
-            return _Ranking(
-                prepared, classification, states, (candidate,), None, is_named_alone=True
-            )
+            alone = (named_candidate(states[named], prepared.need, policy),)
+            return _Ranking(prepared, classification, states, alone, None, is_named_alone=True)
         states = self.estimated_states(prepared.text, classification, inventory)
         candidates = self.rank(classification, states, prepared.need, weights, inventory)
         session_model = task.stay_with or _answered_by(turn)
@@ -235,21 +236,6 @@ class Router:
         order = apply_preferences(able, resorts, ranking.session_model, routing)
         request = slot_request(states[order[0].key], ranking.prepared.need, task)
         return prefer_ready(order, resorts, self.admission.wait_reason(request)), warnings
-
-    @staticmethod
-    def _pinned(
-        task: Task, name: str, ranking: _Ranking, inventory: Inventory
-    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        """The named model, before those that may answer if it fails; and warnings."""
-        candidates, states = ranking.candidates, ranking.states
-        order: tuple[Candidate, ...]
-        if ranking.is_named_alone:
-            first, warnings = pin_candidate(candidates[0], states, inventory)
-            order = (first,)
-        else:
-            order, warnings = pin_model(name, candidates, states, inventory)
-        ignored = ignored_thinking_warning(task, states[order[0].key])
-        return order, (*warnings, ignored) if ignored else warnings
 
     # ------------------------------------------------------------ classifying
 
@@ -322,8 +308,7 @@ class Router:
         weights: Mapping[str, float],
         inventory: Inventory,
     ) -> tuple[Candidate, ...]:
-        """Every model as a candidate: the best first, last resorts behind the others, the
-        eliminated ones at the end."""
+        """Every model as a candidate: the best first, last resorts and eliminated ones last."""
         policy = Policy.from_routing(
             self.routing,
             weights,

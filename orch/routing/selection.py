@@ -58,13 +58,21 @@ def pin_model(
     state = find_model(name, [states[key] for key in by_key])
     if state is None:
         raise unknown_model_error(inventory, name) from inventory.loading
-    pinned, warnings = pin_candidate(by_key.pop(state.key), states, inventory)
+    pinned, warnings = _pinned(by_key.pop(state.key), states, inventory)
     pinned = with_reasons(pinned, Reason("named"), *remote_reasons(pinned.remote_host))
     others = [candidate for candidate in by_key.values() if not candidate.eliminated]
     return (pinned, *(c for c in others if inventory.use_unlisted or not c.unlisted)), warnings
 
 
 def pin_candidate(
+    name: str, candidates: Sequence[Candidate], states: States, inventory: Inventory
+) -> tuple[Order, tuple[str, ...]]:
+    """The same where the only candidate is the one of that name, and tells that it was named."""
+    pinned, warnings = _pinned(candidates[0], states, inventory)
+    return (pinned,), warnings
+
+
+def _pinned(
     candidate: Candidate, states: States, inventory: Inventory
 ) -> tuple[Candidate, tuple[str, ...]]:
     """The candidate that was named, without what does not count for it; and warnings. Raises
