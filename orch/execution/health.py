@@ -27,7 +27,7 @@ from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import MOST_NAMED, embedded_install_commands
 from orch.routing.registry import Inventory
-from orch.routing.wording import elimination_text
+from orch.routing.wording import elimination_text, made_for
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload
 from orch.types import Elimination
@@ -204,14 +204,14 @@ async def _check_model(state: ModelState, client: ProviderClient, offload: Offlo
 
 
 def _model_facts(state: ModelState) -> list[str]:
-    facts = ["loaded" if state.resident else "installed"]
+    facts = [{True: "loaded", False: "installed", None: "installed, loaded: ?"}[state.resident]]
     if state.remote_host:
         host = display_host(state.remote_host)
         facts = [f"remote: runs at {host}; models.yaml allows it"]
     if state.unlisted:
         facts.append("unlisted")
     if state.capabilities is not None and not _can_chat(state):
-        facts.append("only embeds")
+        facts.append(f"made for {made_for(sorted(state.capabilities))} alone")
     return facts
 
 

@@ -36,6 +36,7 @@ class InstalledModel(NamedTuple):
     """The server's word: loaded, loading, sleeping, downloading, unloaded or failed."""
     untold: tuple[str, ...] = ()
     """With `capabilities`: those that the server is silent about, of thinking, tools and vision."""
+    quantization: str = ""
 
     @property
     def needs_info(self) -> bool:

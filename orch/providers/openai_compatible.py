@@ -1,5 +1,5 @@
-"""Client for servers with OpenAI's chat completions API: llama.cpp, vLLM, LM Studio, Ollama's
-`/v1`."""
+"""Client for servers with OpenAI's chat completions API: vLLM, SGLang, LocalAI, Lemonade, Ollama's
+`/v1` and others."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from orch.providers.client import (
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
+from orch.providers.model_lists.entries import parse_entries
+from orch.providers.model_lists.side_lists import SideList, side_list_of
 from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
-from orch.providers.remote_models import RemotePolicy, remote_host_of
+from orch.providers.remote_models import RemotePolicy
 from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
@@ -29,6 +31,8 @@ from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import openai_effort
 
 COUNT_TIMEOUT_S = 30.0
+SIDE_TIMEOUT_S = 2.0
+"""For what a server tells beside its list: nothing depends on it."""
 _OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
@@ -68,6 +72,7 @@ class OpenAIClient:
         )
         self._remote = remote or RemotePolicy()
         self.local = self._http.local
+        self._refused_paths: set[str] = set()
 
     @staticmethod
     def api_url(url: str) -> str:
@@ -151,14 +156,31 @@ class OpenAIClient:
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
 
     async def installed(self) -> list[InstalledModel]:
-        """Reads `/v1/models`, which does not say what is loaded."""
+        """Reads `/v1/models`, and what the server is known to tell beside it."""
         answer = await self._http.json("GET", "models")
         with validating():
-            models = [
-                InstalledModel(name=entry["id"], resident=None, remote_host=remote_host_of(entry))
-                for entry in model_entries(answer.get("data"), "id")
-            ]
+            entries = model_entries(answer.get("data"), "id")
+            models = parse_entries(entries)
+        if (side := side_list_of(entries)) is not None and side.path not in self._refused_paths:
+            models = await self._add_side_list(models, side)
         return self._remote.update_list(models)
+
+    async def _add_side_list(
+        self, models: list[InstalledModel], side: SideList
+    ) -> list[InstalledModel]:
+        """The models with what a side list tells; the same ones if it fails."""
+        url = self._http.load_balancer.fixed_order()[0]
+        root = url.removesuffix("/v1") if side.path.startswith("/") else ""
+        try:
+            answer = await self._http.json(
+                "GET", f"{root}{side.path}", timeout_s=SIDE_TIMEOUT_S, at=[url]
+            )
+            with validating():
+                return side.add(models, answer)
+        except ProviderError as error:
+            if error.code in ("model_not_found", "bad_response", "rejected"):
+                self._refused_paths.add(side.path)  # an older version, or an imitation
+            return models
 
     async def model_metadata(self) -> dict[str, Any]:
         """Returns llama.cpp's metadata of its model (`n_ctx_train`, `n_params`, `size`, …); empty

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from orch.config.spec import DEFAULT_RATING
 from orch.quality.estimator import QualityEstimator
 from orch.routing.expected_time import rated_tps
-from orch.routing.model_state import ModelState
+from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
 from orch.routing.wording import elimination_text
 from orch.storage.journal import Journal
@@ -37,23 +37,33 @@ def describe(state: ModelState) -> dict[str, Any]:
         "installed": state.is_installed,
         "unavailable": elimination_text(state.unavailable) if state.unavailable else None,
         "resident": state.resident,
+        "status": state.status or None,
         "unlisted": state.unlisted,
         "last_resort": spec.last_resort,
         "remote": bool(state.remote_host),
         "remote_host": state.remote_host or None,
         "size_bytes": state.size_bytes or None,
-        "context_window": state.context_window,
-        "num_ctx": state.num_ctx,
+        "parameters_b": state.parameters_b,
+        "active_b": state.active_b,
+        "parameters_guessed": state.parameters_guessed,
+        "context_window": _known(state.context_window),
+        "num_ctx": _known(state.num_ctx),
         "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
+        "untold_capabilities": sorted(state.untold),
         "strengths": list(spec.strengths),
         "weaknesses": list(spec.weaknesses),
         "quality": quality or None,
         "quality_source": prior.source if prior else None,
         "quality_rating": spec.quality_rating,
         "speed_rating": spec.speed_rating,
+        "speed_guessed": state.speed_guessed,
         "measured": asdict(measured) if measured else None,
         "digest": state.digest or None,
     }
+
+
+def _known(context: int) -> int | None:
+    return context if context < UNKNOWN_CTX else None
 
 
 # ---------------------------------------------------------------- measured by task type

@@ -50,6 +50,8 @@ class ModelState(NamedTuple):
     size_bytes: int = 0
     digest: str = ""
     capabilities: frozenset[str] | None = None
+    untold: frozenset[str] = frozenset()
+    """With `capabilities`: those that its server is silent about."""
     context_window: int = DEFAULT_NUM_CTX
     kv_bytes_per_token: int | None = None
     kv_window_bytes: int = 0
@@ -63,6 +65,15 @@ class ModelState(NamedTuple):
     bytes_per_token: int = 0
     """Bytes of weights read per token, if the speed is guessed from them; 0 if it is rated, or if
     the size is unknown."""
+    speed_guessed: bool = False
+    """Whether the speed rating is a guess from the size, not a person's or the shipped one."""
+    parameters_b: float | None = None
+    active_b: float | None = None
+    """Billions of parameters, all and those that a token takes."""
+    parameters_guessed: bool = False
+    """Whether they come from the model's name instead of its provider."""
+    status: str = ""
+    """The server's word: loaded, loading, sleeping, downloading, unloaded or failed."""
     measured: SpeedStats | None = None
     unlisted: bool = False
     fixed_ctx: bool = False

@@ -136,7 +136,8 @@ def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> El
     if state.unavailable:
         return state.unavailable
     if missing := _missing_capabilities(state, need):
-        return Elimination("capability", {"capabilities": missing})
+        tasks = {"tasks": sorted(state.capabilities or ())} if missing == ["completion"] else {}
+        return Elimination("capability", {"capabilities": missing, **tasks})
     limit = state.default_ctx if state.fixed_ctx else state.context_window
     tokens = required_context(state, need, limit)
     if tokens > limit:
@@ -149,7 +150,7 @@ def _missing_capabilities(state: ModelState, need: Need) -> list[str]:
         return sorted(need.capabilities & {"insert"})
     if "completion" not in state.capabilities:
         return ["completion"]
-    return sorted(need.capabilities - state.capabilities)
+    return sorted(need.capabilities - state.capabilities - state.untold)
 
 
 def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> Elimination | None:

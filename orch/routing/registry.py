@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,8 +18,9 @@ from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.loaded_limits import most_loaded
 from orch.providers.remote_models import best_known_host, display_host, is_allowed
 from orch.routing.known_models.identity import Identity
+from orch.routing.known_models.provider_facts import capabilities_of, identity_of, window_of
 from orch.routing.listed_models import PairedModel, pair_models
-from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
+from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -28,7 +28,6 @@ from orch.text.requested_model import ModelNames
 from orch.types import Elimination, ModelKey, SpeedStats
 
 _SHOWS_AT_ONCE = 8
-_SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
 UNKNOWN_SPEED = 6.0
 
 
@@ -113,7 +112,7 @@ class Registry:
         )
         take_part = self._models.unlisted == "use"
         identities = {
-            at: model_identity(spec, item, infos.get(item.digest, ModelInfo()))
+            at: identity_of(item, infos.get(item.digest, ModelInfo()))
             for at, (spec, item, _) in enumerate(pairs)
             if item
         }
@@ -214,11 +213,7 @@ class Registry:
             )
         info = infos.get(item.digest, ModelInfo())
         host = best_known_host(item.remote_host, info.remote_host)
-        window = (
-            spec.context_window
-            or info.context_window
-            or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
-        )
+        window = window_of(spec, item, info, None if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
         return ModelState(
             spec=spec,
             unavailable=Elimination("remote", {"host": display_host(host)})
@@ -230,9 +225,12 @@ class Registry:
             resident_bytes=item.resident_bytes,
             size_bytes=item.size_bytes,
             digest=item.digest,
-            capabilities=_capabilities(item, info),
-            context_window=min(window, info.context_window or window),
-            kv_bytes_per_token=info.kv_bytes_per_token,
+            capabilities=capabilities_of(spec, item, info),
+            untold=frozenset(item.untold),
+            context_window=window,
+            kv_bytes_per_token=item.kv_bytes_per_token
+            if info.kv_bytes_per_token is None
+            else info.kv_bytes_per_token,
             kv_window_bytes=info.kv_window_bytes,
             kv_window_tokens=info.kv_window_tokens,
             modelfile_ctx=info.num_ctx,
@@ -241,14 +239,17 @@ class Registry:
             fixed_ctx=backend.fixed_ctx,
             closes_answers=info.closes_answers,
             remote_host=host,
+            status=item.status,
         )
 
     def _with_speed(
         self, state: ModelState, identity: Identity | None, only_shipped: bool
     ) -> ModelState:
-        """The model with a guessed speed, if it is not rated."""
-        if identity is None or self.priors.has_speed(state.spec, only_shipped=only_shipped):
+        """The model with its parameters, and with a guessed speed if it is not rated."""
+        if identity is None:
             return state
+        if self.priors.has_speed(state.spec, only_shipped=only_shipped):
+            return state._replace(parameters_b=identity.params_b, active_b=identity.active_b)
         size_b, active_b = self.priors.sizes_b(identity)
         read = (
             int(state.size_bytes * min(active_b / size_b, 1.0))
@@ -258,6 +259,10 @@ class Registry:
         return state._replace(
             spec=replace(state.spec, speed_rating=guess_speed_rating(active_b)),
             bytes_per_token=read,
+            speed_guessed=True,
+            parameters_b=size_b,
+            active_b=active_b,
+            parameters_guessed=identity.params_b is None and size_b is not None,
         )
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
@@ -289,25 +294,6 @@ def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:
 # ---------------------------------------------------------------- what is guessed
 
 
-def model_identity(spec: ModelSpec, item: InstalledModel, info: ModelInfo) -> Identity:
-    """What identifies the model among the known ones."""
-    capabilities = item.capabilities if info.capabilities is None else info.capabilities
-    return Identity(
-        tag=item.name,
-        basename=info.basename,
-        size_label=info.size_label,
-        finetune=info.finetune,
-        version=info.version,
-        architecture=info.architecture or item.family,
-        base_model=info.base_model,
-        params_b=info.parameters_b or _parameters(item.parameter_size),
-        active_b=info.active_b,
-        quantization=info.quantization,
-        adapted=info.adapted,
-        thinks=None if capabilities is None else "thinking" in capabilities,
-    )
-
-
 def guess_speed_rating(active_b: float | None) -> float:
     """A rating from 0 to 10 by the billions of parameters that a token takes; 6 if unknown.
 
@@ -316,20 +302,3 @@ def guess_speed_rating(active_b: float | None) -> float:
     return (
         round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED
     )
-
-
-def _parameters(text: str) -> float | None:
-    match = _SIZE.search(text)
-    if not match:
-        return None
-    try:
-        return float(match.group(1)) / (1000 if match.group(2).upper() == "M" else 1)
-    except ValueError:
-        return None
-
-
-def _capabilities(item: InstalledModel, info: ModelInfo) -> frozenset[str] | None:
-    capabilities = item.capabilities if info.capabilities is None else info.capabilities
-    if capabilities is not None:
-        return frozenset(capabilities)
-    return frozenset({"embedding"}) if "bert" in item.family else None

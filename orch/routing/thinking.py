@@ -16,7 +16,8 @@ too. No model fails for them."""
 def cannot_think(state: ModelState) -> bool:
     """Whether the model is known not to think. Where its server does not say, the field is sent,
     and a refusal shows it."""
-    return state.capabilities is not None and "thinking" not in state.capabilities
+    known = state.capabilities
+    return known is not None and "thinking" not in known and "thinking" not in state.untold
 
 
 def ignored_thinking_warning(task: Task, state: ModelState) -> str:

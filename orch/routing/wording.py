@@ -51,6 +51,7 @@ ELIMINATIONS = {
     "provider_down": "provider {provider} is down: {why}",
     "not_installed": "not installed",
     "only_embeds": "it only embeds",
+    "not_for_chat": "it is made for {tasks}, not for chat",
     "capability": "it has no {capabilities}",
     "context_overflow": "needs {tokens} tokens of context, it holds {limit}",
     "memory": "needs {needed_gb} GB, there are {available_gb} GB",
@@ -59,6 +60,18 @@ ELIMINATIONS = {
     "remote": REMOTE_DENIED,
 }
 """Why a model can't take a task, by code."""
+TASKS = {
+    "embedding": "embeddings",
+    "rerank": "reranking",
+    "transcription": "transcription",
+    "speech": "speech",
+    "image": "images",
+    "video": "video",
+    "moderation": "moderation",
+    "classification": "classification",
+    "decision": "decisions",
+}
+"""What a model that does not chat is made for, by its capability."""
 AGES = ((86_400, "{n} days ago"), (3_600, "{n} h ago"), (60, "{n} min ago"), (1, "{n} s ago"))
 ONE_DAY = "1 day ago"
 AND_NO = " and no "
@@ -100,7 +113,8 @@ def templates() -> tuple[str, ...]:
     """Every English text that is translated."""
     ages = (text for _, text in AGES)
     fixed = (ONE_DAY, AND_NO, UNNAMED_HOST)
-    texts = (*REASONS.values(), *ELIMINATIONS.values(), *LOAD_STATES.values(), *ages, *fixed)
+    tables = (REASONS, ELIMINATIONS, LOAD_STATES, TASKS)
+    texts = (*(text for table in tables for text in table.values()), *ages, *fixed)
     return tuple(text for text in texts if text != REASONS["task_types"])
 
 
@@ -118,7 +132,10 @@ def elimination_text(elimination: Elimination, words: Words = English()) -> str:
     """Why a model can't take a task."""
     code, params = elimination.code, elimination.params
     if code == "capability" and "completion" in params.get("capabilities", ()):
-        code = "only_embeds"
+        tasks = params.get("tasks", ("embedding",))
+        code, params = "not_for_chat", {"tasks": tasks}
+        if list(tasks) == ["embedding"]:
+            code = "only_embeds"
     return _render(ELIMINATIONS, code, params, words)
 
 
@@ -183,6 +200,11 @@ def _loaded_models(models: Sequence[Mapping[str, Any]], words: Words) -> str:
     )
 
 
+def made_for(tasks: Iterable[str], words: Words = English()) -> str:
+    """`embeddings, reranking`"""
+    return ", ".join(words(TASKS.get(each, each)) for each in tasks)
+
+
 def _shortest(value: float, words: Words) -> str:
     """The number with the decimals that it needs."""
     return words.number(value, len(f"{value:g}".partition(".")[2]))
@@ -192,6 +214,7 @@ _VALUES: Mapping[str, Callable[[Any, Words], str]] = {
     "task_type": lambda value, words: words(value),
     "shares": _shares,
     "capabilities": lambda value, words: words(AND_NO).join(words(each) for each in value),
+    "tasks": made_for,
     "host": lambda value, words: words(value) if value == UNNAMED_HOST else value,
     "age_s": _age,
     "models": _loaded_models,

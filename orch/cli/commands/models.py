@@ -201,22 +201,25 @@ async def _find_model_to_add(
 def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     spec = state.spec
     words = [_state_label(state), *(["unlisted"] if state.unlisted else [])]
-    can = (
-        ", ".join(sorted(state.capabilities - {"completion"})) or "chat"
-        if state.capabilities
-        else "?"
-    )
     return (
         spec.id,
         spec.provider,
         ", ".join(words),
         f"{state.size_bytes / 1e9:.1f} GB" if state.size_bytes else "-",
         f"{state.context_window:,}" if state.context_window < 1 << 20 else "?",
-        can if state.is_installed else "-",
+        _abilities(state) if state.is_installed else "-",
         _quality(state, grade),
         _speed(state),
         ", ".join(spec.strengths) or "-",
     )
+
+
+def _abilities(state: ModelState) -> str:
+    """What it can do beside chat; `?` for what its server does not tell."""
+    if not state.capabilities:
+        return "?"
+    told = sorted(state.capabilities - {"completion"})
+    return ", ".join([*told, *(["?"] if state.untold else [])]) or "chat"
 
 
 def _state_label(state: ModelState) -> str:
@@ -228,7 +231,9 @@ def _state_label(state: ModelState) -> str:
         return f"{remote}, out" if state.is_remote_denied else remote
     if state.unavailable:
         return elimination_text(state.unavailable).split(":")[0]
-    return "loaded" if state.resident else "installed"
+    if state.status in ("loading", "downloading", "sleeping", "failed"):
+        return state.status
+    return {True: "loaded", False: "installed", None: "installed, loaded: ?"}[state.resident]
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
@@ -250,7 +255,7 @@ def _speed(state: ModelState) -> str:
             f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n},"
             f" {format_age(measured.last_at)})"
         )
-    word = "guessed" if state.bytes_per_token else "rated"
+    word = "guessed" if state.speed_guessed else "rated"
     return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"
 
 

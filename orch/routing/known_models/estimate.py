@@ -129,8 +129,10 @@ def _called(identity: Identity, recognized: RecognizedModel) -> str:
 def _sizes(identity: Identity, recognized: RecognizedModel) -> tuple[float | None, float | None]:
     """Billions of parameters, all and active."""
     tag, known = parse_name(identity.tag), recognized.known
-    size_b = parameters_b(identity, _metadata_name(identity), tag) or (
-        known.params_b if known else None
+    size_b = (
+        parameters_b(identity, _metadata_name(identity), tag)
+        or (known.params_b if known else None)
+        or tag.loose_b
     )
     active_b = identity.active_b or (known.active_b if known else None) or tag.active_b or size_b
     return size_b, active_b

@@ -19,6 +19,8 @@ _TOKEN = re.compile(
 machine."""
 _QUANT_PART = frozenset(("k", "m", "s", "l", "xl", "xs", "xxs", "nl", "0", "1", "4", "8"))
 """What follows a quantization after an underscore: q4_K_M, iq3_xxs, q8_0."""
+_SIZE_IN_WORD = re.compile(r"[a-z]{2,20}(\d{1,4}(?:\.\d)?)b")
+MOST_B = 2_000.0
 LEAST_MILLIONS = 20.0
 """A smaller number of M is a context (qwen2.5-14b-instruct-1m), not a size."""
 _TUNED = frozenset(("instruct", "chat", "it", "hf"))
@@ -74,6 +76,9 @@ class ParsedName:
     size: str = ""
     size_b: float | None = None
     active_b: float | None = None
+    loose_b: float | None = None
+    """A size that is not one by itself: the 4 of e4b, which keeps more parameters aside; that in a
+    word (llama70b)."""
     versions: frozenset[str] = frozenset()
     tuned: frozenset[str] = frozenset()
     quantization: str = ""
@@ -99,12 +104,14 @@ def parse_name(text: str) -> ParsedName:
             kind = "idle"
         parts[kind].append(token)
     words, size = parts["word"], "".join(parts["size"][:1])
+    active = "".join(parts["active"][:1]).removeprefix("a")
     return ParsedName(
         tuple(words),
         "".join(words),
         size,
         _billions(size),
-        _billions("".join(parts["active"][:1]).removeprefix("a")),
+        _billions(active) or _active_of_mixture(size),
+        _billions(size.removeprefix("e")) if size[:1] == "e" else _size_in(words),
         frozenset(parts["version"]),
         frozenset(parts["tuned"]),
         "".join(parts["quant"][:1]),
@@ -159,6 +166,19 @@ def _billions(size: str) -> float | None:
         return None
     experts, _, each = size[:-1].rpartition("x")
     return float(experts or 1) * float(each) / (1 if size[-1] == "b" else 1000)
+
+
+def _active_of_mixture(size: str) -> float | None:
+    """The billions that a token takes of 8x7b: two experts, as of Mixtral (12.9 of 8x7b's 14, 39 of
+    8x22b's 44: what the experts share counts twice)."""
+    experts, _, each = size[:-1].partition("x")
+    return 2 * float(each) if each and float(experts) > 2 else None
+
+
+def _size_in(words: list[str]) -> float | None:
+    """The size at the end of a word: llama70b. None of one that is too large to be a model's."""
+    sizes = [float(match[1]) for match in map(_SIZE_IN_WORD.fullmatch, words) if match]
+    return next((size for size in sizes if MOST_B >= size > 0), None)
 
 
 def is_coder(name: str) -> bool:

@@ -24,8 +24,13 @@ class Abilities(NamedTuple):
 def abilities_of(state: ModelState) -> Abilities:
     """What one model can do, as far as its server tells."""
     context = state.default_ctx if state.fixed_ctx else state.context_window
-    capabilities = state.capabilities if state.capabilities is not None else UNTOLD
+    capabilities = UNTOLD if state.capabilities is None else _told(state)
     return Abilities(sorted(capabilities), context if context < UNKNOWN_CTX else 0)
+
+
+def _told(state: ModelState) -> frozenset[str]:
+    """The capabilities, with those of UNTOLD that its server is silent about."""
+    return (state.capabilities or frozenset()) | (state.untold & UNTOLD)
 
 
 def abilities_of_auto(inventory: Inventory) -> Abilities:

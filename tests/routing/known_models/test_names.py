@@ -39,3 +39,21 @@ def test_names_are_taken_apart() -> None:
         0.4,
     )
     assert parse_name("smollm2:135m").size_b == 0.135
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("foo-8x7b", (56.0, 14.0, None)),
+        ("mixtral-8x22b-instruct", (176.0, 44.0, None)),
+        ("qwen3-30b-a3b", (30.0, 3.0, None)),
+        ("big-70B", (70.0, None, None)),
+        ("mystery-e4b", (None, None, 4.0)),
+        ("llama70b", (None, None, 70.0)),
+        ("bge-m3", (None, None, None)),
+        ("model9999b", (None, None, None)),
+    ],
+)
+def test_sizes_and_what_a_token_takes_of_them(name: str, sizes: tuple[float | None, ...]) -> None:
+    parsed = parse_name(name)
+    assert (parsed.size_b, parsed.active_b, parsed.loose_b) == sizes

@@ -13,6 +13,7 @@ from orch.providers import Loads, Pulls
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
+from orch.routing.wording import made_for
 from orch.server.web.components.labels import CAPABILITIES, label, strength_label
 from orch.server.web.components.page import Page, empty_state
 from orch.server.web.models.aliases import aliases_by_model
@@ -249,6 +250,10 @@ class _Row:
         page, capabilities = self._page, self._state.capabilities
         text = page("can be selected") if selectable else page("not selected")
         if capabilities is not None and "completion" not in capabilities:
+            text = page(
+                "made for {tasks}, not for chat", tasks=made_for(sorted(capabilities), page)
+            )
+        if capabilities == frozenset({"embedding"}):
             text = page("embeddings only")
         if self._state.is_remote_denied:
             text = page("not selected: models.yaml does not set remote: allow")
@@ -270,6 +275,8 @@ class _Row:
     def _chip_texts(self, is_new: bool) -> tuple[str, ...]:
         state, page = self._state, self._page
         where = page("loaded") if state.resident else page("installed")
+        if state.resident is None:
+            where = page("installed, loaded: ?")
         if state.remote_host and state.is_installed:
             where = page("remote, {host}", host=display_host(state.remote_host))
         elif _is_missing(state):

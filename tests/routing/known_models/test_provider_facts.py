@@ -1,0 +1,77 @@
+"""What counts of what a provider, a name and models.yaml tell of an installed model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orch.config.spec import ModelSpec
+from orch.providers.installed_models import InstalledModel, ModelInfo
+from orch.routing.known_models.provider_facts import capabilities_of, identity_of, window_of
+from orch.routing.model_state import UNKNOWN_CTX
+
+SPEC, SILENT = ModelSpec(id="m", provider="server"), ModelInfo()
+
+
+def window(item: dict[str, Any], default: int | None = None, **spec: Any) -> int:
+    model = InstalledModel("m", resident=None, **item)
+    return window_of(ModelSpec(id="m", provider="server", **spec), model, SILENT, default)
+
+
+def capabilities(name: str, told: tuple[str, ...] | None = None, **spec: Any) -> Any:
+    item = InstalledModel(name, capabilities=told)
+    return capabilities_of(ModelSpec(id=name, provider="server", **spec), item, SILENT)
+
+
+def test_an_untold_context_is_unknown_where_the_server_sets_it() -> None:
+    assert window({}) == UNKNOWN_CTX
+    assert window({}, default=8_192) == 8_192
+
+
+def test_what_is_loaded_is_the_limit_where_the_server_sets_it() -> None:
+    told = {"context_window": 131_072, "resident_ctx": 4_096}
+    assert window(told) == 4_096
+    assert window(told, default=8_192) == 131_072
+    assert window({"resident_ctx": 4_096}) == 4_096
+
+
+def test_models_yaml_counts_up_to_what_the_server_tells() -> None:
+    assert window({"context_window": 8_192}, context_window=32_768) == 8_192
+    assert window({"context_window": 32_768}, context_window=8_192) == 8_192
+    assert window({}, context_window=16_384) == 16_384
+
+
+def test_what_the_provider_tells_counts_more_than_the_name() -> None:
+    assert capabilities("bge-m3", ("completion",)) == {"completion"}
+    assert capabilities("bge-m3") == {"embedding"}
+    assert capabilities("small-8b") is None
+
+
+def test_a_person_who_rated_a_model_knows_that_it_chats() -> None:
+    assert capabilities("flux-7b") == {"image"}
+    assert capabilities("flux-7b", quality_rating=7.0) is None
+    assert capabilities("flux-7b", strengths=("coding",)) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "untold", "thinks"),
+    [
+        (None, (), None),
+        (("completion",), (), False),
+        (("completion",), ("thinking",), None),
+        (("completion", "thinking"), (), True),
+    ],
+)
+def test_thinking_is_known_where_the_server_tells(told: Any, untold: Any, thinks: Any) -> None:
+    item = InstalledModel("m", capabilities=told, untold=untold)
+    assert identity_of(item, SILENT).thinks is thinks
+
+
+def test_sizes_of_the_list_identify_a_model() -> None:
+    item = InstalledModel("m", parameters_b=30.5, active_b=3.3, quantization="Q4_K_M")
+    identity = identity_of(item, SILENT)
+    assert (identity.params_b, identity.active_b, identity.quantization) == (30.5, 3.3, "Q4_K_M")
+    assert (
+        identity_of(item._replace(parameters_b=None, parameter_size="8.0B"), SILENT).params_b == 8
+    )
