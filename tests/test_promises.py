@@ -37,7 +37,7 @@ from orch.storage.timings import HALF_LIFE_S, _weighted_median
 from orch.text.prompt import Task
 from orch.text.requested_model import ModelNames
 from tests.conftest import CODER, LLAMA
-from tests.readme.documents import DOCS
+from tests.readme.documents import DOCS, pages
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.http_server import served
 from tests.support.orch_command import orch
@@ -74,7 +74,7 @@ def figures() -> Iterator[str]:
 
 
 def test_figures_beside_a_promise_are_the_programs() -> None:
-    text = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages())
     assert [figure for figure in figures() if figure not in text] == []
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from orch.cli.clients.snippets import SNIPPETS
 from orch.cli.main import COMMANDS
 from orch.config.version import VERSION
 from orch.errors import RUN_CODES
-from tests.readme import spanish
-from tests.readme.documents import DOCS, PARTS, READMES, ROOT, documents, replaced
+from tests.clients import results
+from tests.readme import clients, spanish
+from tests.readme.documents import DOCS, PARTS, READMES, ROOT, documents, pages, replaced
 from tests.readme.markup import (
     anchors,
     broken_tables,
@@ -154,8 +156,20 @@ def test_pictures_come_from_the_repository(path: Path) -> None:
 
 
 def test_every_page_can_be_reached() -> None:
-    navigation = set(re.findall(r'"([\w-]+\.md)"', read(DOCS / "zensical.toml")))
-    assert navigation == {path.name for path in DOCS.glob("*.md")}
+    navigation = re.findall(r'"([\w/-]+\.md)"', read(DOCS / "zensical.toml"))
+    assert sorted(navigation) == sorted(path.relative_to(DOCS).as_posix() for path in pages())
+
+
+def test_every_client_that_was_run_has_its_page() -> None:
+    shown = [name for names in clients.PAGES.values() for name in names]
+    assert sorted(shown) == sorted(results.read(results.KEPT).clients)
+
+
+def test_every_client_that_has_a_block_has_its_page() -> None:
+    index = read(DOCS / "clients" / "index.md")
+    assert set(re.findall(r"^\| \[.+\]\([\w-]+\.md\) \| `([\w-]+)` \|", index, re.M)) == set(
+        SNIPPETS
+    )
 
 
 def _exists(page: Path, target: str) -> bool:

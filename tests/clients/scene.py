@@ -114,6 +114,7 @@ class Scene:
                 env=self.environment,
                 text=True,
                 start_new_session=True,
+                preexec_fn=_take_interrupts,
                 **streams,
             )
 
@@ -142,6 +143,12 @@ class Scene:
     @property
     def _records(self) -> Path:
         return self.folder / "bodies"
+
+
+def _take_interrupts() -> None:
+    """Undoes what a shell does to a command that it starts with `&`: all that it starts would
+    ignore an interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end_session(process: subprocess.Popen[Any]) -> None:

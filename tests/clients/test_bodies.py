@@ -14,8 +14,12 @@ import pytest
 from tests.clients.shapes import KEPT, filled, shape_of
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
-BODIES = sorted((Path(__file__).parent / "bodies").glob("*.json"))
+FOLDER = Path(__file__).parent / "bodies"
+BODIES = sorted(FOLDER.glob("*.json"))
 MOST_BYTES = 100_000
+AGENTS = ("claude", "codex", "opencode", "qwen", "continue")
+WISHED_ROOM = 8_192
+"""Tokens that an answer to a request with tools gets, unless the client asks for fewer."""
 ENDS = {
     "/v1/messages": "event: message_stop",
     "/v1/responses": "event: response.completed",
@@ -75,3 +79,14 @@ def test_the_body_holds_no_prose_and_is_short(path: Path) -> None:
     assert path.stat().st_size < MOST_BYTES
     assert [text for text in strings(shape) if not KEPT.fullmatch(text)] == []
     assert shape_of(filled(shape)) == shape
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agents_answer_is_not_cut(
+    name: str, agent: FakeModel, url: str, ollama: FakeOllama
+) -> None:
+    recorded = read(FOLDER / f"{name}.json")
+    body = {**filled(recorded["body"]), "model": agent.name}
+    httpx.post(f"{url}{recorded['path']}", json=body, timeout=60).raise_for_status()
+    options = ollama.chats()[-1].body["options"]
+    assert options["num_predict"] >= min(body.get("max_tokens") or WISHED_ROOM, WISHED_ROOM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -136,3 +137,11 @@ def test_a_client_is_ended_when_the_time_of_all_checks_is_over(made: Scene) -> N
     made.deadline = time.monotonic()
     client = replace(works(made), question=lambda scene: python("import time; time.sleep(600)"))
     assert check_question(client, made).startswith("did not end in time")
+
+
+def test_a_client_can_be_interrupted_also_by_a_command_in_the_background(made: Scene) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert check_cancel(works(made), made) == OK
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from tests.readme import commands, configuration, days, endpoints, modules
+from tests.readme import clients, commands, configuration, days, endpoints, modules
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -13,8 +14,18 @@ READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
 
 
 def documents() -> list[Path]:
-    """Both READMEs and every page of docs/."""
-    return [*READMES.values(), *sorted(DOCS.glob("*.md"))]
+    """Both READMEs and every page."""
+    return [*READMES.values(), *pages()]
+
+
+def pages() -> list[Path]:
+    """Every page of docs/, those of its folders behind its own; docs/site is made of them."""
+    inner = sorted(path for path in DOCS.glob("*/*.md") if path.parent.name != "site")
+    return [*sorted(DOCS.glob("*.md")), *inner]
+
+
+def _tried(page: str) -> dict[str, str]:
+    return {"tried": clients.of_page(page)}
 
 
 PARTS: dict[Path, Callable[[], dict[str, str]]] = {
@@ -31,6 +42,8 @@ PARTS: dict[Path, Callable[[], dict[str, str]]] = {
     },
     DOCS / "configuration.md": configuration.sections,
     DOCS / "endpoint.md": lambda: {"routes": endpoints.routes()},
+    DOCS / "clients" / "index.md": lambda: {"clients": clients.whole()},
+    **{DOCS / "clients" / f"{page}.md": partial(_tried, page) for page in clients.PAGES},
 }
 """Each document that has generated parts, and what makes those parts by name."""
 

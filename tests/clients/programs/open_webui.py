@@ -30,6 +30,10 @@ class Tools:
 '''
 
 
+last = {"id": None}
+"""The chat, once there is one, and its last message."""
+
+
 def end_with_its_parent():
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
@@ -92,16 +96,17 @@ def edit(task):
 
 
 def ask(messages, **more):
-    """The answer to a chat, which Open WebUI asks for and stores in the background, as for its
-    page; an interrupt is the page's button."""
-    empty = {"title": "New", "models": ["auto"], "messages": [], "history": {"messages": {}}}
-    chat = checked(client.post("/api/v1/chats/new", json={"chat": empty}))["id"]
+    """The answer to the next turn of the chat, which Open WebUI asks for and stores in the
+    background, as for its page; an interrupt is the page's button."""
     question, answer = str(uuid.uuid4()), str(uuid.uuid4())
-    said = {**messages[-1], "id": question, "childrenIds": [answer], "parentId": None}
+    said = {**messages[-1], "id": question, "childrenIds": [answer], "parentId": last["id"]}
+    if "chat" not in last:
+        empty = {"title": "New", "models": ["auto"], "messages": [], "history": {"messages": {}}}
+        last["chat"] = checked(client.post("/api/v1/chats/new", json={"chat": empty}))["id"]
     asked = {
         "model": "auto",
         "stream": True,
-        "chat_id": chat,
+        "chat_id": last["chat"],
         "session_id": uuid.uuid4().hex,
         "id": answer,
         "parent_id": question,
@@ -111,11 +116,12 @@ def ask(messages, **more):
         **more,
     }
     tasks = checked(client.post("/api/chat/completions", json=asked))["task_ids"]
+    last["id"] = answer
     try:
-        return finished(chat, answer)
+        return finished(last["chat"], answer)
     except KeyboardInterrupt:
         for task in tasks:
-            client.post(f"/api/tasks/stop/{task}")
+            print(client.post(f"/api/tasks/stop/{task}").text, file=sys.stderr)
         raise
 
 
