@@ -165,7 +165,7 @@ def _check_provider(
                 (*path, "base_url"), "a llamacpp provider runs inside orch and has no address"
             )
         return
-    if not one and not several:
+    if not one and not several and provider["kind"] != "lmstudio":  # which has a default
         yield document.problem(
             (*path, "base_url"),
             f"a provider of kind {provider['kind']} needs base_url, such as http://127.0.0.1:11434",

@@ -156,6 +156,10 @@ _API_PATHS = {
         *("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
         *("/props", "/slots", "/running"),
     ),
+    "lmstudio": (
+        *("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"),
+        *("/api/v1/models", "/api/v0/models", "/v1/models", "/api/v1", "/api/v0", "/v1"),
+    ),
     "openai": ("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
 }
 """Ends of paths that orch appends itself, by the kind of provider."""

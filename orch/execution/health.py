@@ -18,10 +18,10 @@ from orch.errors import JournalError, OrchError, ProviderError
 from orch.execution.offline_report import QDRANT_URL
 from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
-from orch.providers import ProviderClient
+from orch.providers import ListsOwner, ProviderClient
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient
 from orch.providers.hints import provider_hint
-from orch.providers.kinds import KINDS
+from orch.providers.kinds import KINDS, better_kind
 from orch.providers.read_limits import error_line
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
@@ -170,10 +170,22 @@ def _provider_checks(runtime: Runtime) -> dict[str, _Check]:
 async def _check_provider(client: ProviderClient, spec: Provider, offload: Offload) -> Finding:
     at = f" at {', '.join(map(display_url, spec.urls))}" if spec.urls else ""
     try:
-        return "ok", f"{await client.health()}{at}", ""
+        return "ok", f"{await client.health()}{at}", _kind_hint(client, spec)
     except ProviderError as failure:
         hint = provider_hint(spec, failure).replace("\n  ", " ") or await _engine_commands(offload)
         return "fail" if KINDS[spec.kind].is_server else "warn", failure.message, hint
+
+
+def _kind_hint(client: ProviderClient, spec: Provider) -> str:
+    """The kind that knows more of a server than openai."""
+    owner = client.listed_owner if isinstance(client, ListsOwner) else ""
+    kind = better_kind(spec.kind, owner)
+    if not kind:
+        return ""
+    return (
+        f"{KINDS[kind].label} answers here: kind: {kind} in models.yaml tells what is loaded, and"
+        " loads and unloads; orch config path shows the file"
+    )
 
 
 async def _engine_commands(offload: Offload) -> str:

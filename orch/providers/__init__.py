@@ -134,6 +134,14 @@ class TellsVersion(Protocol):
 
 
 @runtime_checkable
+class ListsOwner(Protocol):
+    """A provider with OpenAI's API, whose list names an owner."""
+
+    listed_owner: str
+    """By which the server is recognised; empty before the first list."""
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """A provider that counts the tokens of a prompt without answering it."""
 

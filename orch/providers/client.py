@@ -306,7 +306,7 @@ def _is_redirect(response: HttpResponse) -> bool:
 
 async def _redirect_target(response: HttpResponse) -> str:
     """Where a redirect within the server leads. Closes the response; raises ProviderError."""
-    from orch.providers.redirects import redirect_target  # few servers redirect
+    from orch.providers.http.redirects import redirect_target  # few servers redirect
 
     await response.aclose()
     location = response.headers.get("location", "")

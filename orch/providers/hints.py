@@ -32,7 +32,7 @@ OLLAMA = ServerProgram(
     "Ollama", KINDS["ollama"].start_command, "ollama", "https://ollama.com/download"
 )
 _LM_STUDIO = ServerProgram(
-    "LM Studio's server", "lms server start --port {port}", "", "https://lmstudio.ai"
+    "LM Studio's server", KINDS["lmstudio"].start_command, "", "https://lmstudio.ai"
 )
 _LLAMA_SERVER = ServerProgram("llama.cpp's server", "llama-server -m MODEL.gguf --port {port}")
 _LLAMA_ROUTER = ServerProgram(
@@ -213,6 +213,8 @@ def server_of(kind: str, urls: tuple[str, ...]) -> ServerProgram | None:
         return OLLAMA
     if kind == "llama-server":
         return _LLAMA_ROUTER
+    if kind == "lmstudio":
+        return _LM_STUDIO
     return SERVERS_BY_PORT.get(_port(urls[0]))
 
 

@@ -28,6 +28,8 @@ class ProviderKind(NamedTuple):
     """What starts its server on this machine; empty where orch can't know."""
     max_loaded_variable: str = ""
     """The environment variable that limits how many models it keeps loaded."""
+    list_owner: str = ""
+    """The owner that its list of OpenAI's form names, by which it is recognised."""
 
 
 KINDS: Mapping[str, ProviderKind] = {
@@ -39,6 +41,7 @@ KINDS: Mapping[str, ProviderKind] = {
         is_server=True,
         start_command="ollama serve",
         max_loaded_variable="OLLAMA_MAX_LOADED_MODELS",
+        list_owner="library",
     ),
     "openai": ProviderKind(
         module="orch.providers.openai_compatible",
@@ -55,6 +58,15 @@ KINDS: Mapping[str, ProviderKind] = {
         is_server=True,
         start_command="llama-server --models-dir FOLDER --port {port}",
     ),
+    "lmstudio": ProviderKind(
+        module="orch.providers.lmstudio.client",
+        client="LMStudioClient",
+        label="LM Studio",
+        slots=4,
+        is_server=True,
+        start_command="lms server start --port {port}",
+        list_owner="organization_owner",
+    ),
     "llamacpp": ProviderKind(
         module="orch.providers.llamacpp",
         client="LlamaCppClient",
@@ -63,6 +75,14 @@ KINDS: Mapping[str, ProviderKind] = {
         is_server=False,
     ),
 }
+
+
+def better_kind(kind: str, list_owner: str) -> str:
+    """The kind of a server that a provider of kind openai talks to, if there is one of its own,
+    which knows more of it; else empty."""
+    if kind != "openai" or not list_owner:
+        return ""
+    return next((name for name, each in KINDS.items() if each.list_owner == list_owner), "")
 
 
 def is_server(kind: str | None) -> bool:

@@ -19,7 +19,7 @@ from orch.providers.client import (
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
-from orch.providers.model_lists.entries import parse_entries
+from orch.providers.model_lists.entries import owner_of, parse_entries
 from orch.providers.model_lists.side_lists import SideList, side_list_of
 from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
@@ -73,6 +73,8 @@ class OpenAIClient:
         self._remote = remote or RemotePolicy()
         self.local = self._http.local
         self._refused_paths: set[str] = set()
+        self.listed_owner = ""
+        """The owner that the list names, by which its server is recognised."""
 
     @staticmethod
     def api_url(url: str) -> str:
@@ -161,6 +163,7 @@ class OpenAIClient:
         with validating():
             entries = model_entries(answer.get("data"), "id")
             models = parse_entries(entries)
+        self.listed_owner = next(filter(None, map(owner_of, entries)), "")
         if (side := side_list_of(entries)) is not None and side.path not in self._refused_paths:
             models = await self._add_side_list(models, side)
         return self._remote.update_list(models)

@@ -96,6 +96,12 @@ def test_a_contradiction_between_models_is_reported(
     assert models_problems(*models) == [problem]
 
 
+def test_lm_studio_has_an_address_by_default() -> None:
+    assert models_problems(p={"kind": "lmstudio"}) == []
+    assert Provider(kind="lmstudio").urls == ("http://127.0.0.1:1234",)
+    assert Provider(kind="lmstudio", base_url="http://[::1]:9").urls == ("http://[::1]:9",)
+
+
 def test_an_alias_may_repeat_its_own_models_id() -> None:
     assert models_problems({"id": "a", "aliases": ["a:latest"]}) == []
 

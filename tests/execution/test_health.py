@@ -12,6 +12,7 @@ from orch.memory.index import IndexState
 from orch.memory.on_demand import OnDemandMemory
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.server_lists import FORMS, Answers, ListServer, models
 
 
 async def checks(orchestrator: Orchestrator) -> tuple[dict[str, HealthCheck], bool]:
@@ -120,3 +121,24 @@ async def test_where_unlisted_models_are_ignored_the_line_says_so(ollama: FakeOl
 
 async def test_a_provider_that_is_down_is_the_failure(home: Path) -> None:
     assert [*(await failures([{"id": CODER}]))] == ["provider ollama"]
+
+
+async def checks_at(answers: Answers) -> dict[str, HealthCheck]:
+    """The checks where the only provider is a server of kind openai that lists this."""
+    with ListServer(answers) as server:
+        providers = {"server": {"kind": "openai", "base_url": server.url}}
+        async with Orchestrator({"providers": providers, "models": []}) as orchestrator:
+            return (await checks(orchestrator))[0]
+
+
+@pytest.mark.parametrize(("form", "kind"), [("lmstudio", "lmstudio"), ("ollama", "ollama")])
+async def test_a_server_with_a_kind_of_its_own_is_named(home: Path, form: str, kind: str) -> None:
+    provider = (await checks_at(FORMS[form]))["provider server"]
+    assert (provider.status, f"kind: {kind} in models.yaml" in provider.hint) == ("ok", True)
+
+
+async def test_health_says_what_is_unknown_and_what_is_not_for_chat(home: Path) -> None:
+    listed = models({"id": "small-8b", "owned_by": "me"}, {"id": "bge-m3", "owned_by": "me"})
+    rows = await checks_at({"/v1/models": listed})
+    assert rows["model small-8b"].detail == "installed, loaded: ?, unlisted"
+    assert rows["model bge-m3"].detail.endswith("made for embeddings alone")

@@ -47,6 +47,7 @@ async def failure_at(url: str) -> ProviderError:
         ("ollama", "http://me:secret@localhost:9999", "OLLAMA_HOST=127.0.0.1:9999 ollama serve"),
         ("ollama", "http://[::1]:11434", "OLLAMA_HOST=[::1]:11434 ollama serve"),
         ("openai", "http://localhost:1234", "lms server start --port 1234"),
+        ("lmstudio", "http://localhost:4321", "lms server start --port 4321"),
         ("openai", "http://127.0.0.1:8080", "llama-server -m MODEL.gguf --port 8080"),
         ("openai", "http://127.0.0.1:8000", "vllm serve MODEL --port 8000"),
     ],

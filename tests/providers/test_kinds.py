@@ -10,14 +10,16 @@ import pytest
 
 from orch.config.spec import Models, ModelSpec, Provider
 from orch.providers import BalancesLoad, Lists, Loads, Pulls
-from orch.providers.kinds import KINDS, is_server, open_client
+from orch.providers.kinds import KINDS, better_kind, is_server, open_client
 from orch.providers.llamacpp import LlamaCppClient
+from orch.providers.lmstudio.client import LMStudioClient
 from orch.providers.ollama.client import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 
 PROVIDERS = {
     "ollama": Provider(kind="ollama", base_url="http://127.0.0.1:9"),
     "openai": Provider(kind="openai", base_url="http://127.0.0.1:9"),
+    "lmstudio": Provider(kind="lmstudio"),
     "llamacpp": Provider(kind="llamacpp"),
 }
 MODELS = Models(
@@ -31,7 +33,12 @@ def test_the_table_has_every_kind_that_models_yaml_accepts() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "client"),
-    [("ollama", OllamaClient), ("openai", OpenAIClient), ("llamacpp", LlamaCppClient)],
+    [
+        ("ollama", OllamaClient),
+        ("openai", OpenAIClient),
+        ("lmstudio", LMStudioClient),
+        ("llamacpp", LlamaCppClient),
+    ],
 )
 def test_each_kind_opens_its_client(kind: str, client: type) -> None:
     assert type(open_client(kind, PROVIDERS[kind], MODELS, concurrent=True)) is client
@@ -42,6 +49,7 @@ def test_each_kind_opens_its_client(kind: str, client: type) -> None:
     [
         ("ollama", (True, True, True, True)),
         ("openai", (False, False, False, True)),
+        ("lmstudio", (True, True, False, True)),
         ("llamacpp", (True, False, False, False)),
     ],
 )
@@ -52,12 +60,12 @@ def test_capabilities_are_those_of_the_kind(kind: str, capabilities: tuple[bool,
 
 
 def test_a_remote_model_is_refused_by_a_client_of_each_server_kind() -> None:
-    for kind in ("ollama", "openai"):
+    for kind in ("ollama", "openai", "lmstudio"):
         client = open_client(kind, PROVIDERS[kind], MODELS)
         assert client._remote._provider == kind  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", ["ollama", "openai", "llamacpp"])
+@pytest.mark.parametrize("kind", ["ollama", "openai", "lmstudio", "llamacpp"])
 def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
     code = f"""if True:
         import sys
@@ -69,9 +77,23 @@ def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
         print(before, [name for name, each in KINDS.items() if each.module in sys.modules])
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    # the embedded engine is used through the OpenAI client
-    imported = ["openai", "llamacpp"] if kind == "llamacpp" else [kind]
+    # these are used through the OpenAI client
+    imported = ["openai", kind] if kind in ("lmstudio", "llamacpp") else [kind]
     assert done.stdout.strip() == f"[] {imported}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "better"),
+    [
+        ("openai", "organization_owner", "lmstudio"),
+        ("openai", "library", "ollama"),
+        ("openai", "vllm", ""),
+        ("openai", "", ""),
+        ("lmstudio", "organization_owner", ""),
+    ],
+)
+def test_a_server_with_a_kind_of_its_own_is_recognised(kind: str, owner: str, better: str) -> None:
+    assert better_kind(kind, owner) == better
 
 
 @pytest.mark.parametrize(

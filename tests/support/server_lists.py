@@ -180,12 +180,13 @@ class ListServer:
         self.answers, self.post = dict(answers), post or _hello
         self.asked: list[str] = []
         self.posted: list[tuple[str, Json]] = []
+        self.url = ""
+
+    def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

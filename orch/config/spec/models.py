@@ -8,6 +8,7 @@ from typing import Any, Literal
 from orch.config.spec.keys import build, key
 
 DEFAULT_OLLAMA_URL = "http://127.0.0.1:11434"
+DEFAULT_LM_STUDIO_URL = "http://127.0.0.1:1234"
 DEFAULT_RATING = 6.0
 """The quality and speed rating of a model without one, 0 to 10."""
 
@@ -16,14 +17,14 @@ DEFAULT_RATING = 6.0
 class Provider:
     """A model server, or the engine inside orch."""
 
-    kind: Literal["ollama", "openai", "llama-server", "llamacpp"] = key(
+    kind: Literal["ollama", "openai", "llama-server", "lmstudio", "llamacpp"] = key(
         "The API of the server. No default. ollama: native API; openai: any "
         "OpenAI-compatible server; llama-server: llama.cpp's server, also as a router, and "
-        "llama-swap; llamacpp: inside orch."
+        "llama-swap; lmstudio: LM Studio; llamacpp: inside orch."
     )
     base_url: str | None = key(
-        "The server's URL. Required unless base_urls is given, but for llamacpp. "
-        "http:// or https://.",
+        "The server's URL. Required unless base_urls is given, but for llamacpp; that of lmstudio "
+        "is http://127.0.0.1:1234 by default. http:// or https://.",
         None,
     )
     base_urls: tuple[str, ...] = key(
@@ -48,7 +49,7 @@ class Provider:
     )
     parallel: int | None = key(
         "Requests that it answers at once; `orch serve` queues the others. Default: what a "
-        "llama-server tells, else 4; 4 for ollama, 1 for llamacpp, 32 for openai.",
+        "llama-server tells, else 4; 4 for ollama and lmstudio, 1 for llamacpp, 32 for openai.",
         None,
         ge=1,
         le=100_000,
@@ -67,7 +68,9 @@ class Provider:
     @property
     def urls(self) -> tuple[str, ...]:
         """Every URL, the preferred one first."""
-        return self.base_urls or ((self.base_url,) if self.base_url else ())
+        default = DEFAULT_LM_STUDIO_URL if self.kind == "lmstudio" else None
+        one = self.base_url or default
+        return self.base_urls or ((one,) if one else ())
 
     @property
     def verify_path(self) -> str | None:

@@ -92,6 +92,11 @@ def parse_entry(entry: Mapping[str, Any]) -> InstalledModel:
     )
 
 
+def owner_of(entry: Mapping[str, Any]) -> str:
+    """The owner that an entry names; empty if it names none."""
+    return metadata_word(entry.get("owned_by"))
+
+
 def state_of(entry: Mapping[str, Any]) -> str:
     """orch's word for the state; empty if the entry does not say."""
     for key in ("status", "state"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.errors import ProviderError
-from orch.providers.redirects import redirect_target
+from orch.providers.http.redirects import redirect_target
 
 URL = "http://127.0.0.1:8080/v1/chat/completions"
 

@@ -1,0 +1,1 @@
+"""LM Studio: its own API for lists, loads and downloads."""
