@@ -1,4 +1,4 @@
-"""Downloads a model into an Ollama and reports the progress."""
+"""Downloads a model into an Ollama or LM Studio and reports the progress."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from orch.errors import ConfigError, ProviderError
+from orch.errors import ConfigError, OrchError, ProviderError
 from orch.execution.pull_errors import pull_error
-from orch.providers import ProviderClient, Pulls
+from orch.providers import ListsOwner, ProviderClient, Pulls
 from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS, one_line
 
@@ -26,8 +26,10 @@ class PullProgress(NamedTuple):
 
 
 def pull_targets(providers: Mapping[str, ProviderClient]) -> dict[str, Pulls]:
-    """The providers that can download models, in the order of models.yaml."""
-    return {name: each for name, each in providers.items() if isinstance(each, Pulls)}
+    """The providers that can download models, in the order of models.yaml: Ollamas first, whose
+    names of models are the usual ones."""
+    able = {name: each for name, each in providers.items() if isinstance(each, Pulls)}
+    return dict(sorted(able.items(), key=lambda item: isinstance(item[1], ListsOwner)))
 
 
 async def pull_lines(
@@ -53,7 +55,10 @@ async def pull_lines(
             async for line in lines:
                 yield progress_line(line)
     except ProviderError as failure:
-        raise pull_error(model, failure) from None
+        if not isinstance(targets[chosen], ListsOwner):
+            raise pull_error(model, failure) from None
+        hint = "LM Studio's own window and log say more; orch health shows whether it answers"
+        raise OrchError(f"{model}: {failure.message}", hint, code="all_failed") from None
 
 
 def progress_line(line: Mapping[str, Any]) -> dict[str, Any]:

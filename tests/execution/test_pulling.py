@@ -8,9 +8,20 @@ from typing import Any, cast
 import pytest
 
 from orch import OrchError
+from orch.config.spec import Provider
 from orch.errors import ProviderError
-from orch.execution.pulling import MAX_LAYERS, PullProgress, pull_model, pull_targets
+from orch.execution.pulling import (
+    MAX_LAYERS,
+    PullProgress,
+    pull_lines,
+    pull_model,
+    pull_targets,
+)
 from orch.providers import ProviderClient
+from orch.providers.lmstudio.client import LMStudioClient
+from orch.providers.ollama.client import OllamaClient
+from tests.support.fake_lmstudio import FakeLMStudio
+from tests.support.fake_ollama import FakeOllama
 
 Json = dict[str, Any]
 
@@ -72,3 +83,22 @@ async def test_a_failure_says_what_to_do() -> None:
     with pytest.raises(OrchError) as caught:
         await steps(Puller(error=ProviderError("connect", "refused")))
     assert (caught.value.code, "ollama serve" in caught.value.hint) == ("no_provider", True)
+
+
+async def test_lm_studio_downloads_where_it_is_named_and_ollama_comes_first(
+    ollama: FakeOllama,
+) -> None:
+    with FakeLMStudio() as studio:
+        studio.job = {"status": "already_downloaded"}
+        providers: dict[str, Any] = {
+            "studio": LMStudioClient(Provider(kind="lmstudio", base_url=studio.url)),
+            "ollama": OllamaClient(Provider(kind="ollama", base_url=ollama.url)),
+        }
+        assert [*pull_targets(providers)] == ["ollama", "studio"]
+        lines = [line async for line in pull_lines(providers, "qwen/qwen3-4b", "studio")]
+        studio.job = {"status": "failed"}
+        with pytest.raises(OrchError, match="the download is failed in LM Studio"):
+            [line async for line in pull_lines(providers, "qwen/qwen3-4b", "studio")]
+        for each in providers.values():
+            await each.aclose()
+    assert lines == [{"status": "success"}]

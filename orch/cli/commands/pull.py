@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def models_pull(
     ctx: typer.Context,
     model: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
-    provider: Annotated[str, typer.Option(help="Ollama provider to download it into.")] = "",
+    provider: Annotated[
+        str, typer.Option(help="Provider to download it into: an Ollama or LM Studio.")
+    ] = "",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a registry of your own without TLS.")
     ] = False,
