@@ -14,6 +14,7 @@ from orch.config.spec import Memory, Models, Provider
 from orch.errors import ProviderError
 from orch.execution.answer_cache import AnswerCache
 from orch.execution.lifecycle import ModelLoader
+from orch.execution.room import RoomMaker
 from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
@@ -82,6 +83,7 @@ class Wiring:
             shipped_prefer=config.shipped_prefer,
             offload=self.offload,
         )
+        room = RoomMaker(registry, providers)
         return Runtime(
             config=config,
             journal=journal,
@@ -92,7 +94,8 @@ class Wiring:
             memory=memory,
             answer_cache=AnswerCache(store, config, providers, memory, redactor, self.offload),
             admission=self.admission,
-            loader=ModelLoader(registry, providers, self.admission),
+            loader=ModelLoader(registry, providers, self.admission, room),
+            room=room,
             router=router,
             feedback=FeedbackRecorder(router, registry, estimator, journal, store, self.offload),
             offload=self.offload,

@@ -98,9 +98,20 @@ class FallbackChain:
 
     async def _call_events(self, call: ModelCall) -> AsyncGenerator[RunEvent]:
         run = self._state
-        slot = slot_request(call.state, self._plan.need, self._task, run.run_id)
+        plan = self._plan
+        slot = slot_request(
+            call.state,
+            plan.need,
+            self._task,
+            run.run_id,
+            memory=plan.memory,
+            states=plan.states,
+        )
         poor = last_resort_warning(call.state.spec)
-        async with self._runtime.admission.acquire(slot), aclosing(call.events()) as events:
+        admission, room = self._runtime.admission, self._runtime.room
+        async with admission.acquire(slot) as evictions, aclosing(call.events()) as events:
+            for message in await room.make(slot.model, evictions):
+                yield run.warning(message)
             async for event in events:
                 if poor:
                     yield run.warning(poor)

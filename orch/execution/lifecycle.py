@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from orch.errors import RUN_CODES, ModelNotFoundError, OrchError, ProviderError
+from orch.execution.room import RoomMaker
 from orch.providers import Loads, ProviderClient
 from orch.providers.remote_models import display_host, remote_not_allowed
-from orch.routing.admission import Admission, SlotRequest
+from orch.routing.admission import Admission, Room, SlotRequest
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState, required_memory
-from orch.routing.registry import Registry
+from orch.routing.registry import Inventory, Registry
 from orch.routing.wording import elimination_text
 
 _ZERO_DURATION = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
@@ -41,11 +42,12 @@ class ModelLoader(NamedTuple):
     registry: Registry
     providers: Mapping[str, ProviderClient]
     admission: Admission
+    room: RoomMaker
 
     async def load(self, name: str, keep_alive: str | float | None = None) -> str:
         """Loads a model with its usual context, once it has a slot; returns a sentence that says
         so. Raises OrchError."""
-        state = await self.find(name)
+        inventory, state = await self._find(name)
         if state.remote_host:
             host = display_host(state.remote_host)
             raise OrchError(
@@ -58,13 +60,15 @@ class ModelLoader(NamedTuple):
             raise _unsupported(state)
         embeds = state.capabilities is not None and "completion" not in state.capabilities
         memory = required_memory(state, state.num_ctx)
-        slot = SlotRequest(f"load {state.spec.id}", state.key, memory, embeds=embeds)
+        room = _room(inventory, state)
+        slot = SlotRequest(f"load {state.spec.id}", state.key, memory, embeds=embeds, room=room)
         try:
-            async with self.admission.acquire(slot):
+            async with self.admission.acquire(slot) as evictions:
+                messages = await self.room.make(state.key, evictions)
                 await provider.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
         except ProviderError as failure:
             raise provider_failure(state, failure) from None
-        return f"{state.spec.id} is loaded"
+        return "; ".join((*messages, f"{state.spec.id} is loaded"))
 
     async def unload(self, name: str) -> str:
         """Frees a model's memory; returns a sentence that says so. Raises OrchError."""
@@ -82,7 +86,11 @@ class ModelLoader(NamedTuple):
 
     async def find(self, name: str) -> ModelState:
         """The installed model of that name. Raises OrchError if there is none that may be used."""
-        state = resolve_model(await self.registry.snapshot(with_unlisted=True), name)
+        return (await self._find(name))[1]
+
+    async def _find(self, name: str) -> tuple[Inventory, ModelState]:
+        inventory = await self.registry.snapshot(with_unlisted=True)
+        state = resolve_model(inventory, name)
         spec = state.spec
         if state.is_remote_denied:
             raise remote_not_allowed(
@@ -90,7 +98,14 @@ class ModelLoader(NamedTuple):
             )
         if state.unavailable:
             raise unavailable_error(state)
-        return state
+        return inventory, state
+
+
+def _room(inventory: Inventory, state: ModelState) -> Room | None:
+    """What making room for a model depends on, if it is to be loaded on this machine."""
+    if inventory.memory is None or not state.local or state.resident is not False:
+        return None
+    return Room.of(inventory.memory, {each.key: each for each in inventory.states})
 
 
 def unavailable_error(state: ModelState) -> OrchError:

@@ -9,6 +9,7 @@ from orch.classifier.classifier import Classifier
 from orch.config.load import Config
 from orch.execution.answer_cache import AnswerCache
 from orch.execution.lifecycle import ModelLoader
+from orch.execution.room import RoomMaker
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.quality.estimator import QualityEstimator
@@ -33,6 +34,7 @@ class Runtime(NamedTuple):
     answer_cache: AnswerCache
     admission: Admission
     loader: ModelLoader
+    room: RoomMaker
     router: Router
     feedback: FeedbackRecorder
     offload: Offload = run_inline

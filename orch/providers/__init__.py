@@ -76,6 +76,14 @@ class Loads(Protocol):
 
 
 @runtime_checkable
+class KeepsModel(Protocol):
+    """A provider whose server may have been started for one model alone."""
+
+    keeps_model: bool
+    """Whether it was: then it can't unload it."""
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A provider that downloads models."""
 

@@ -37,6 +37,8 @@ class InstalledModel(NamedTuple):
     untold: tuple[str, ...] = ()
     """With `capabilities`: those that the server is silent about, of thinking, tools and vision."""
     quantization: str = ""
+    pinned: bool = False
+    """Whether it was loaded to stay: its server does not unload it after a time."""
 
     @property
     def needs_info(self) -> bool:

@@ -30,6 +30,8 @@ class ProviderKind(NamedTuple):
     """The environment variable that limits how many models it keeps loaded."""
     list_owner: str = ""
     """The owner that its list of OpenAI's form names, by which it is recognised."""
+    evicts_by_memory: bool = False
+    """Whether its server unloads idle models by itself where it lacks memory for another."""
 
 
 KINDS: Mapping[str, ProviderKind] = {
@@ -42,6 +44,7 @@ KINDS: Mapping[str, ProviderKind] = {
         start_command="ollama serve",
         max_loaded_variable="OLLAMA_MAX_LOADED_MODELS",
         list_owner="library",
+        evicts_by_memory=True,
     ),
     "openai": ProviderKind(
         module="orch.providers.openai_compatible",

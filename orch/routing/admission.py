@@ -3,13 +3,37 @@ queues."""
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import NamedTuple, Protocol
 
+from orch.routing.expected_time import reload_seconds
 from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
+from orch.routing.placement import MachineMemory, choose_evictions
 from orch.routing.registry import Inventory
 from orch.text.prompt import Task
 from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need, Reason
+
+Evictions = Sequence[ModelKey]
+"""Models to unload before a call, since its server does not do that by itself."""
+
+
+class Room(NamedTuple):
+    """What making room for a model depends on: the memory, and what unloading each loaded model
+    costs, in expected seconds."""
+
+    memory: MachineMemory
+    costs: Mapping[ModelKey, float]
+
+    @classmethod
+    def of(cls, memory: MachineMemory, states: Mapping[ModelKey, ModelState]) -> Room:
+        """The costs of these models: their reload times the probability that they are wanted
+        next."""
+        loaded = (states[each.key] for each in memory.resident if each.key in states)
+        costs = {each.key: reload_seconds(each) * each.next_use_probability for each in loaded}
+        return cls(memory, costs)
 
 
 class SlotRequest(NamedTuple):
@@ -23,10 +47,22 @@ class SlotRequest(NamedTuple):
     batch: bool = False
     embeds: bool = False
     timeout_s: float = FIRST_TOKEN_TIMEOUT_S
+    room: Room | None = None
+    """Only for a model that has to be loaded on this machine."""
 
 
-def slot_request(state: ModelState, need: Need, task: Task, run_id: str = "") -> SlotRequest:
-    """The request for a slot to ask this model for this task."""
+def slot_request(
+    state: ModelState,
+    need: Need,
+    task: Task,
+    run_id: str = "",
+    *,
+    memory: MachineMemory | None = None,
+    states: Mapping[ModelKey, ModelState] = {},
+) -> SlotRequest:
+    """The request for a slot to ask this model for this task. `memory` is that of the inventory of
+    these states: without it no room is made."""
+    loads = memory is not None and state.local and state.resident is False
     return SlotRequest(
         run_id,
         state.key,
@@ -34,6 +70,7 @@ def slot_request(state: ModelState, need: Need, task: Task, run_id: str = "") ->
         client=task.client,
         batch=task.batch,
         timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
+        room=Room.of(memory, states) if loads and memory is not None else None,
     )
 
 
@@ -44,8 +81,9 @@ class Admission(Protocol):
         """Takes over which models are loaded, and how much memory there is."""
         ...
 
-    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Waits for a slot; leaving the context releases it.
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
+        """Waits for a slot; leaving the context releases it. Gives the models that have to be
+        unloaded before the call.
 
         Raises ProviderError `busy`, with `retry_after_s`, if the queue is full or the request's
         timeout ends.
@@ -58,15 +96,59 @@ class Admission(Protocol):
 
 
 class NoQueue:
-    """Grants every slot at once: a process of its own has no other requests."""
+    """Grants every slot at once: a process of its own has few other requests. Of these it counts
+    which models they use, which are not unloaded."""
+
+    def __init__(self) -> None:
+        self._users = Counter[ModelKey]()
 
     def observe(self, inventory: Inventory) -> None:
         """Does nothing."""
 
-    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
         """A slot, at once."""
-        return nullcontext()
+        return _Use(self._users, request)
 
     def wait_reason(self, request: SlotRequest) -> Reason | None:
         """None: nothing waits."""
         return None
+
+
+class _Use:
+    """One request that uses its model."""
+
+    __slots__ = ("_request", "_users")
+
+    def __init__(self, users: Counter[ModelKey], request: SlotRequest) -> None:
+        self._users, self._request = users, request
+
+    async def __aenter__(self) -> Evictions:
+        self._users[self._request.model] += 1
+        return evictions_for(self._request, frozenset(+self._users)) if self._request.room else ()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._users[self._request.model] -= 1
+
+
+def evictions_for(request: SlotRequest, in_use: frozenset[ModelKey]) -> Evictions:
+    """The models to unload for a request, as far as its inventory tells what is loaded. What the
+    model's own server unloads by itself is not among them."""
+    if request.room is None:
+        return ()
+    memory, costs = request.room
+    provider = request.model.provider
+    resident = [
+        each
+        for each in memory.resident
+        if each.key in in_use or not memory.evicts_itself(each, provider)
+    ]
+    leaving = [
+        each for each in resident if each.key not in in_use and memory.may_leave(each, provider)
+    ]
+    chosen = choose_evictions(request.footprint_bytes, memory, resident, leaving, costs)
+    return [each.key for each in chosen]

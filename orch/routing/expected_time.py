@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING
-from orch.routing.model_state import ModelState, required_memory
+from orch.routing.model_state import ModelState, held_memory, required_memory
+from orch.routing.placement import missing_bytes
 from orch.routing.policy import Policy, TypeShares
 from orch.types import Need, TaskType
 
@@ -244,7 +245,7 @@ def _loaded(available: Sequence[ModelState]) -> dict[str, ResidentModels]:
     )  # sums depend on the order
     for state in {state.identity: state for state in resident}.values():
         models, size, loss = by_provider.get(state.spec.provider, (0, 0, 0.0))
-        own = state.resident_bytes or required_memory(state, state.num_ctx)
+        own = held_memory(state)
         by_provider[state.spec.provider] = ResidentModels(
             models + 1, size + own, loss + reload_seconds(state) * state.next_use_probability
         )
@@ -258,8 +259,11 @@ def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     if beside is None or state.resident is not False or not state.local:
         return 0
     over = 0
-    if times.policy.memory_bytes is not None:
-        over = times.pace.loaded_bytes + required_memory(state, num_ctx) - times.policy.memory_bytes
+    if (memory := times.policy.room) is not None:
+        need = required_memory(state, num_ctx)
+        over = times.pace.loaded_bytes + need - memory.capacity_bytes
+        if memory.gpus is not None:  # the server makes room on the GPUs, as far as it can
+            over = max(over, missing_bytes(need, memory, memory.resident, on_gpus=True))
     by_memory = math.ceil(over * beside.models / max(beside.size_bytes, 1)) if over > 0 else 0
     by_count = (
         beside.models + 1 - times.policy.max_loaded.get(state.spec.provider, beside.models + 1)

@@ -47,6 +47,8 @@ class ModelState(NamedTuple):
     not count as loaded."""
     resident_ctx: int | None = None
     resident_bytes: int = 0
+    vram_bytes: int | None = None
+    """How much of `resident_bytes` is on GPUs; None if its server does not say."""
     size_bytes: int = 0
     digest: str = ""
     capabilities: frozenset[str] | None = None
@@ -304,3 +306,8 @@ def required_memory(state: ModelState, num_ctx: int) -> int:
     if state.kv_bytes_per_token is not None:
         return max(state.size_bytes + state.kv_cache_bytes(num_ctx), rated)
     return max(rated, int(state.size_bytes * 1.1))
+
+
+def held_memory(state: ModelState) -> int:
+    """Bytes that a loaded model holds: as its server says, else by its size and context."""
+    return state.resident_bytes or required_memory(state, state.num_ctx)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from orch.config.spec import Routing, TaskTypeRule
+from orch.routing.placement import MachineMemory, budget_memory
 from orch.text.model_names import comparison_key
 from orch.types import TaskType
 
@@ -28,6 +29,13 @@ class Policy:
     """The types whose `prefer` is ignored."""
     max_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, if that is known."""
+    memory: MachineMemory | None = None
+    """The memory by device; None if only the sum is known."""
+
+    @property
+    def room(self) -> MachineMemory | None:
+        """The memory for models; None if it is unknown."""
+        return self.memory or budget_memory(self.memory_bytes)
 
     @classmethod
     def from_routing(
@@ -38,6 +46,7 @@ class Policy:
         *,
         ignored_preferences: frozenset[TaskType] = frozenset(),
         max_loaded: Mapping[str, int] = {},
+        memory: MachineMemory | None = None,
     ) -> Policy:
         """The policy of a routing.yaml."""
         return cls(
@@ -47,6 +56,7 @@ class Policy:
             routing.quality_margin,
             ignored_preferences,
             max_loaded,
+            memory,
         )
 
     def rule(self, task_type: TaskType) -> TaskTypeRule:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from orch.config.spec import Routing
 from orch.errors import UsageError
 from orch.providers.remote_models import display_host
 from orch.routing.expected_time import MachinePace, estimate_time
 from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
+from orch.routing.placement import MachineMemory
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
     TERM_FUNCTIONS,
@@ -25,6 +27,8 @@ from orch.routing.wording import reason_text, with_elimination
 from orch.text.prompt import Task
 from orch.types import Candidate, Classification, Elimination, Need, Reason
 
+LEAST_NAMED_BYTES = 1_000_000_000
+"""What other programs hold is told from here on."""
 BALANCED = "balanced"
 """The profile that the `weights` of routing.yaml belong to."""
 
@@ -154,14 +158,33 @@ def _missing_capabilities(state: ModelState, need: Need) -> list[str]:
 
 
 def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> Elimination | None:
-    if policy.memory_bytes is None or state.resident is not False or not state.local:
+    memory = policy.room
+    if memory is None or state.resident is not False or not state.local:
         return None
     needed = required_memory(state, num_ctx)
-    if needed <= policy.memory_bytes:
+    available = memory.available_bytes(state.spec.provider)
+    if needed <= available:
         return None
-    return Elimination(
-        "memory", {"needed_gb": needed / 1e9, "available_gb": policy.memory_bytes / 1e9}
-    )
+    params = {"needed_gb": needed / 1e9, "available_gb": available / 1e9}
+    return Elimination("memory", params | _held(memory, state.spec.provider))
+
+
+def _held(memory: MachineMemory, provider: str) -> dict[str, Any]:
+    """Where memory is for models and what keeps the rest, as far as the devices were read."""
+    held: dict[str, Any] = {}
+    if memory.gpus is not None and memory.main is not None:
+        held["gpus_gb"] = memory.gpus.capacity_bytes / 1e9
+        held["main_gb"] = memory.main.capacity_bytes / 1e9
+    part = memory.gpus or memory.main
+    if part is not None and (part.others_bytes or 0) >= LEAST_NAMED_BYTES:
+        held["others_gb"] = (part.others_bytes or 0) / 1e9
+    staying = [each for each in memory.resident if not memory.may_leave(each, provider)]
+    if staying:
+        held["staying"] = [
+            {"model": each.key.model.removesuffix(":latest"), "gb": each.size_bytes / 1e9}
+            for each in staying
+        ]
+    return held
 
 
 # ---------------------------------------------------------------- reasons

@@ -6,13 +6,12 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orch.config.spec import Models, ModelSpec
 from orch.errors import ProviderError
-from orch.hardware import devices
 from orch.providers import ProviderClient
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.loaded_limits import most_loaded
@@ -20,7 +19,9 @@ from orch.providers.remote_models import best_known_host, display_host, is_allow
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.provider_facts import capabilities_of, identity_of, window_of
 from orch.routing.listed_models import PairedModel, pair_models
-from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState, required_memory
+from orch.routing.machine import Machine
+from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
+from orch.routing.placement import MachineMemory, budget_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -53,6 +54,13 @@ class Inventory:
     """What to do about each unreachable server."""
     names: ModelNames = field(default_factory=ModelNames)
     """Reads names by the aliases of models.yaml."""
+    memory: MachineMemory | None = None
+    """The memory for models by device; None if only the sum is known."""
+
+    @property
+    def room(self) -> MachineMemory | None:
+        """The memory for models; None if it is unknown."""
+        return self.memory or budget_memory(self.memory_bytes)
 
     @property
     def loading(self) -> ProviderError | None:
@@ -79,9 +87,9 @@ class Registry:
         aside: Offload = run_inline,
     ) -> None:
         self._models, self._backends, self._journal = models, backends, journal
-        self._budget_gb, self.priors = budget_gb, priors
-        self._aside = aside
+        self.priors, self._aside = priors, aside
         self._kinds = {name: provider.kind for name, provider in models.providers.items()}
+        self._machine = Machine(backends, self._kinds, budget_gb, aside)
         self.names = ModelNames(models.aliases, models.providers)
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
@@ -96,9 +104,8 @@ class Registry:
             name: answer for name, answer in answers.items() if isinstance(answer, ProviderError)
         }
         down = {name: failure.message for name, failure in failures.items()}
-        pairs = pair_models(self._models.models, had, self._kinds)
-        if not use_unlisted:
-            pairs = [pair for pair in pairs if pair.is_listed]
+        every = pair_models(self._models.models, had, self._kinds)
+        pairs = [pair for pair in every if use_unlisted or pair.is_listed]
         infos = await self._infos(
             [
                 (spec.provider, item)
@@ -122,11 +129,15 @@ class Registry:
             self._with_speed(state, identities.get(at), with_priors.only_shipped)
             for at, state in enumerate(with_priors.states)
         )
-        memory = self._memory(models)
+        # an unlisted model takes memory also where it takes no part
+        hidden = [pair for pair in every if not (use_unlisted or pair.is_listed)]
+        others = [self._state(pair, down, infos, measured) for pair in hidden]
+        memory = await self._memory((*models, *others), (*pairs, *hidden))
+        room = memory.capacity_bytes if memory else None
         return Inventory(
-            tuple(each.within(memory) for each in models),
+            tuple(each.within(room) for each in models),
             down,
-            memory,
+            room,
             take_part,
             self._kinds,
             most_loaded(self._models.providers, self._backends, os.environ),
@@ -134,6 +145,7 @@ class Registry:
             failures,
             self._hints(failures),
             self.names,
+            memory,
         )
 
     async def named_models(self, provider: str) -> list[ModelState]:
@@ -153,6 +165,10 @@ class Registry:
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Called when a model has answered with that context. Does nothing: the next snapshot asks
         the providers."""
+
+    def invalidate(self) -> None:
+        """Called when models were loaded or unloaded. Does nothing: the next snapshot asks the
+        providers."""
 
     async def _ask(self, provider: str) -> dict[str, InstalledModel] | ProviderError:
         try:
@@ -223,6 +239,7 @@ class Registry:
             resident=item.resident,
             resident_ctx=item.resident_ctx,
             resident_bytes=item.resident_bytes,
+            vram_bytes=item.vram_bytes,
             size_bytes=item.size_bytes,
             digest=item.digest,
             capabilities=capabilities_of(spec, item, info),
@@ -265,23 +282,16 @@ class Registry:
             parameters_guessed=identity.params_b is None and size_b is not None,
         )
 
-    def _memory(self, states: tuple[ModelState, ...]) -> int | None:
-        """Bytes for models: free memory and what the loaded models would release. GPUs are queried
-        only if that is not enough."""
-        if self._budget_gb != "auto":
-            return int(self._budget_gb * 1e9)
-        free = devices.free_memory_bytes()
-        if free is None:
-            return None
-        # names that share a digest are one model in memory
-        loaded = {state.identity: state.resident_bytes for state in states if state.local}
-        budget = free + sum(loaded.values())
-        needs = [
-            required_memory(s, s.num_ctx)
-            for s in states
-            if s.local and s.resident is False and not s.unavailable
-        ]
-        return budget + devices.gpu_memory_bytes() if max(needs, default=0) > budget else budget
+    async def _memory(
+        self, states: tuple[ModelState, ...], pairs: Sequence[PairedModel]
+    ) -> MachineMemory | None:
+        items = {
+            state.key: pair.installed
+            for state, pair in zip(states, pairs, strict=True)
+            if pair.installed
+        }
+        counts = self._journal.timings.recent_answer_counts
+        return await self._machine.memory(states, items, counts)
 
 
 def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:

@@ -15,6 +15,7 @@ from orch.routing.admission import Admission, slot_request
 from orch.routing.lookup import models_named
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import no_candidate_error
+from orch.routing.placement import MachineMemory
 from orch.routing.policy import Policy
 from orch.routing.ranking import named_candidate, rank_candidates, requested_weights
 from orch.routing.registry import Inventory, Registry
@@ -52,7 +53,7 @@ REAL_MODEL_ANSWERED = "real_model_answered"
 
 class Plan(NamedTuple):
     """A decision with what running it takes: the models in the order in which they are asked, their
-    states, and the messages."""
+    states, the messages, and the memory of this machine."""
 
     decision: Decision
     order: tuple[Candidate, ...]
@@ -62,6 +63,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     recalled: str = ""
     """What memory found for the task, fenced; it is put into the user's last message."""
+    memory: MachineMemory | None = None
 
     def with_recalled(self, text: str) -> Plan:
         """The plan with what memory found."""
@@ -131,9 +133,8 @@ class Router:
         if not task.may_fall_back:
             order = order[:1]
         decision = self._decision(task, order[0], ranking, candidates, weights)
-        return Plan(
-            decision, order, states, ranking.prepared.messages, ranking.prepared.need, warnings
-        )
+        whole, memory = ranking.prepared, inventory.memory
+        return Plan(decision, order, states, whole.messages, whole.need, warnings, "", memory)
 
     def _decision(
         self,
@@ -314,6 +315,7 @@ class Router:
             weights,
             inventory.memory_bytes,
             max_loaded=inventory.max_loaded,
+            memory=inventory.memory,
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
         pace = self._steady.pace(states)

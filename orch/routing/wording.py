@@ -72,6 +72,12 @@ TASKS = {
     "decision": "decisions",
 }
 """What a model that does not chat is made for, by its capability."""
+MEMORY_DETAILS = {
+    "gpus_gb": " ({gpus_gb} GB on GPUs, {main_gb} GB of main memory)",
+    "others_gb": "; other programs hold {others_gb} GB",
+    "staying": "; {staying} stays loaded, since another program may use it",
+}
+"""What follows the elimination `memory`, by the parameter that it has then."""
 AGES = ((86_400, "{n} days ago"), (3_600, "{n} h ago"), (60, "{n} min ago"), (1, "{n} s ago"))
 ONE_DAY = "1 day ago"
 AND_NO = " and no "
@@ -79,6 +85,7 @@ LOAD_STATES = {
     "in_use": "in use",
     "embedding": "loaded for embedding",
     "chat": "loaded for chat",
+    "not_ours": "loaded by another program",
 }
 """Why a loaded model is not unloaded."""
 _CLAUSES = ("slower", "swap", "none_loaded", "waits", "session")
@@ -113,7 +120,7 @@ def templates() -> tuple[str, ...]:
     """Every English text that is translated."""
     ages = (text for _, text in AGES)
     fixed = (ONE_DAY, AND_NO, UNNAMED_HOST)
-    tables = (REASONS, ELIMINATIONS, LOAD_STATES, TASKS)
+    tables = (REASONS, ELIMINATIONS, MEMORY_DETAILS, LOAD_STATES, TASKS)
     texts = (*(text for table in tables for text in table.values()), *ages, *fixed)
     return tuple(text for text in texts if text != REASONS["task_types"])
 
@@ -136,7 +143,9 @@ def elimination_text(elimination: Elimination, words: Words = English()) -> str:
         code, params = "not_for_chat", {"tasks": tasks}
         if list(tasks) == ["embedding"]:
             code = "only_embeds"
-    return _render(ELIMINATIONS, code, params, words)
+    text = _render(ELIMINATIONS, code, params, words)
+    details = [name for name in MEMORY_DETAILS if code == "memory" and name in params]
+    return text + "".join(_render(MEMORY_DETAILS, name, params, words) for name in details)
 
 
 def with_reasons(candidate: Candidate, *reasons: Reason) -> Candidate:
@@ -222,5 +231,11 @@ _VALUES: Mapping[str, Callable[[Any, Words], str]] = {
     "floor": lambda value, words: _shortest(float(f"{value:.2g}"), words),
     "needed_gb": lambda value, words: words.number(value, 1),
     "available_gb": lambda value, words: words.number(value, 1),
+    "gpus_gb": lambda value, words: words.number(value, 1),
+    "main_gb": lambda value, words: words.number(value, 1),
+    "others_gb": lambda value, words: words.number(value, 1),
+    "staying": lambda value, words: ", ".join(
+        f"{each['model']} ({words.number(each['gb'], 1)} GB)" for each in value
+    ),
 }
 """How a value is written, by the name of the parameter."""

@@ -13,6 +13,7 @@ import respx
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec, Provider
+from orch.hardware.device import MainMemory
 from orch.providers.installed_models import InstalledModel
 from orch.providers.ollama.client import OllamaClient
 from orch.routing.admission import SlotRequest
@@ -93,8 +94,8 @@ def test_a_model_loaded_under_another_name_is_not_a_cold_load(aliases: FakeOllam
 async def test_a_models_memory_is_released_once(
     aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr("orch.hardware.devices.free_memory_bytes", lambda: 0)
-    monkeypatch.setattr("orch.hardware.devices.gpu_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.hardware.devices.main_memory", lambda: MainMemory(10**13, 0))
+    monkeypatch.setattr("orch.hardware.devices.read_gpus", lambda env: ())
     aliases.resident[FULL] = 8_192
     async with Orchestrator() as orchestrator:
         seen = await orchestrator.runtime.registry.snapshot()

@@ -13,7 +13,7 @@ from orch import OrchError, Orchestrator
 from orch.execution.events import Chunk
 from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
-from orch.routing.admission import NoQueue, SlotRequest
+from orch.routing.admission import Evictions, NoQueue, SlotRequest
 from orch.text import prompt
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
@@ -37,9 +37,10 @@ class StoppingGate(NoQueue):
     """Stops a server just before its first model is called."""
 
     def __init__(self, server: FakeOllama) -> None:
+        super().__init__()
         self._server = server
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
         """Stops the server of the model."""
         if ticket.model[0] == "dying":
             self._server.stop()

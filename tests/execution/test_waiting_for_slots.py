@@ -10,7 +10,7 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
-from orch.routing.admission import NoQueue, SlotRequest
+from orch.routing.admission import Evictions, NoQueue, SlotRequest
 from orch.types import Reason
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
@@ -26,15 +26,16 @@ class SlowGate(NoQueue):
     """Grants every slot after a long wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
         self._late_s, clock = 0.0, time.perf_counter
         monkeypatch.setattr(time, "perf_counter", lambda: clock() + self._late_s)
 
     @asynccontextmanager
-    async def _waited(self) -> AsyncIterator[None]:
+    async def _waited(self) -> AsyncIterator[Evictions]:
         self._late_s += LONG_S
-        yield
+        yield ()
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
         """Grants the slot after the wait."""
         return self._waited()
 
@@ -44,9 +45,10 @@ class BusyGate(NoQueue):
     wait."""
 
     def __init__(self, *, has_free_slot: bool, lack: Reason | None) -> None:
+        super().__init__()
         self._has_free_slot, self._lack = has_free_slot, lack
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
         """Raises `busy` for the coder."""
         if ticket.model[1] == CODER:
             raise ProviderError(

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
+from orch.hardware.device import Gpu, MainMemory
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
+from orch.routing.placement import GPU_RESERVE_BYTES
 from orch.routing.registry import Inventory, guess_speed_rating
 from orch.routing.wording import elimination_text
 from orch.types import Elimination
@@ -155,7 +157,7 @@ async def test_a_budget_in_routing_yaml_is_gigabytes(server: FakeOllama) -> None
 async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(
     server: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orch.hardware.devices.free_memory_bytes", lambda: 10**12)
+    monkeypatch.setattr("orch.hardware.devices.main_memory", lambda: MainMemory(10**13, 10**12))
     alone = (await survey(server, budget="auto")).memory_bytes
     server.resident[OTHER] = 8_192
     found = await survey(server, budget="auto")
@@ -166,15 +168,16 @@ async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(
 async def test_the_graphics_cards_are_asked_only_where_what_is_free_does_not_do(
     server: FakeOllama, monkeypatch: pytest.MonkeyPatch, free: int, budget: int
 ) -> None:
-    monkeypatch.setattr("orch.hardware.devices.free_memory_bytes", lambda: free)
-    monkeypatch.setattr("orch.hardware.devices.gpu_memory_bytes", lambda: 10**9)
+    monkeypatch.setattr("orch.hardware.devices.main_memory", lambda: MainMemory(10**13, free))
+    gpus = (Gpu("card", 10**9 + GPU_RESERVE_BYTES, 10**9 + GPU_RESERVE_BYTES),)
+    monkeypatch.setattr("orch.hardware.devices.read_gpus", lambda env: gpus)
     assert (await survey(server, budget="auto")).memory_bytes == budget
 
 
 async def test_where_free_memory_is_not_known_there_is_no_limit(
     server: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orch.hardware.devices.free_memory_bytes", lambda: None)
+    monkeypatch.setattr("orch.hardware.devices.main_memory", MainMemory)
     assert (await survey(server, budget="auto")).memory_bytes is None
 
 

@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.simulated_gpus import SimulatedGpus
+
 Json = dict[str, Any]
 CAPS = (
     *("object_arguments", "parallel_tool_calls", "preserve_reasoning", "reasoning_effort"),
@@ -77,16 +79,17 @@ class ServedModel:
 class FakeLlamaServer:
     """Serves its models until the block ends. `requests` are method, path and body of each;
     `answers` replaces the answer to a path: a status with a body, or None for a connection that is
-    closed. A load waits for `gate`."""
+    closed. A load waits for `gate`, and fails where the model does not fit on `gpus`."""
 
     def __init__(
         self,
         *models: ServedModel,
         mode: Literal["single", "router", "swap"] = "router",
         max_models: int = 4,
+        gpus: SimulatedGpus | None = None,
     ) -> None:
         self.models = {model.id: model for model in models}
-        self.mode, self.max_models = mode, max_models
+        self.mode, self.max_models, self.gpus = mode, max_models, gpus
         self.requests: list[tuple[str, str, Json]] = []
         self.answers: dict[str, tuple[int, Any] | None] = {}
         self.gate = threading.Event()
@@ -134,6 +137,8 @@ class FakeLlamaServer:
         """Changes a model's state and tells the listeners."""
         with self._lock:
             model.status = status
+            if status == "unloaded" and self.gpus:
+                self.gpus.give_back(model.id)
             event = {"model": model.id, "event": "status_change", "data": {"status": status} | data}
             for listener in self._listeners:
                 listener.put(event)
@@ -158,9 +163,9 @@ class FakeLlamaServer:
         self.gate.wait(20)
         if model.status != "loading":
             return
-        if model.fails:
-            model.exit_code = model.fails
-            self.set_status(model, "unloaded", exit_code=model.fails)
+        if model.fails or (self.gpus and not self.gpus.take(model.id)):
+            model.exit_code = model.fails or 1
+            self.set_status(model, "unloaded", exit_code=model.exit_code)
         else:
             self.set_status(model, "loaded", info={"id": model.id, "meta": model.meta})
 

@@ -36,9 +36,6 @@ itself."""
 class LlamaServerClient(OpenAIClient):
     """One llama-server or llama-swap, at one or several addresses, with or without `/v1`."""
 
-    evicts_by_memory = False
-    """Whether the server unloads models when memory is short: a router counts them only."""
-
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
@@ -51,6 +48,11 @@ class LlamaServerClient(OpenAIClient):
     def api_url(url: str) -> str:
         """The address of OpenAI's API: that of the server, with `/v1` behind it."""
         return f"{url.rstrip('/').removesuffix('/v1')}/v1"
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether the server has one model, which it can't unload; as far as it was asked."""
+        return not (self._facts.is_router or self._facts.is_swap)
 
     @property
     def max_loaded(self) -> int | None:

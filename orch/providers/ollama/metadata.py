@@ -12,6 +12,8 @@ from orch.providers.read_limits import metadata_word, metadata_words
 from orch.providers.remote_models import remote_host_of
 from orch.text.model_names import comparison_key
 
+FIRST_YEAR_OF_PINNED = 2200
+
 
 class LoadedModels:
     """The entries of `/api/ps` by digest, since Ollama lists only the first loaded name of a
@@ -64,8 +66,15 @@ def parse_installed(
         capabilities=metadata_words(entry.get("capabilities")) or None,
         remote_host=remote_host_of(entry) or remote_host_of(loaded),
         vram_bytes=_count(loaded.get("size_vram")),
+        pinned=_is_pinned(loaded),
         context_window=positive_int(details.get("context_length")),
     )
+
+
+def _is_pinned(loaded: dict[str, Any]) -> bool:
+    """Whether a model was loaded with keep_alive -1, for which Ollama adds 292 years to now."""
+    year = str(loaded.get("expires_at") or "")[:4]
+    return year.isdecimal() and int(year) >= FIRST_YEAR_OF_PINNED
 
 
 def parse_model_info(show: dict[str, Any]) -> ModelInfo:

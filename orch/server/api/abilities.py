@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from orch.routing.catalog import describe
 from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
+from orch.routing.placement import MachineMemory
 from orch.routing.registry import Inventory
 
 UNTOLD = frozenset({"completion", "tools"})
@@ -38,7 +39,7 @@ def abilities_of_auto(inventory: Inventory) -> Abilities:
     can have in this machine's memory. Of an inventory without models that may not be chosen."""
     able = _selectable(inventory)
     capabilities = {"completion"}.union(*(abilities_of(state).capabilities for state in able))
-    contexts = (usable_context(state, inventory.memory_bytes) for state in able)
+    contexts = (usable_context(state, inventory.room) for state in able)
     return Abilities(sorted(capabilities - {"embedding"}), max(contexts, default=0))
 
 
@@ -48,13 +49,13 @@ def described_with_room(everything: Inventory, choice: Inventory) -> list[dict[s
 
     `choice` lacks the models that may not be chosen.
     """
-    memory_bytes = everything.memory_bytes
-    selectable = {state.key for state in choice.states if is_selectable(state, memory_bytes)}
+    memory = everything.room
+    selectable = {state.key for state in choice.states if is_selectable(state, memory)}
     return [
         {
             **describe(state),
             "selectable": state.key in selectable,
-            "usable_context": usable_context(state, memory_bytes) or None,
+            "usable_context": usable_context(state, memory) or None,
         }
         for state in everything.states
     ]
@@ -62,29 +63,29 @@ def described_with_room(everything: Inventory, choice: Inventory) -> list[dict[s
 
 def _selectable(inventory: Inventory) -> list[ModelState]:
     """The models that can be chosen for a short task; last resorts where there are no others."""
-    able = [state for state in inventory.states if is_selectable(state, inventory.memory_bytes)]
+    able = [state for state in inventory.states if is_selectable(state, inventory.room)]
     return [state for state in able if not state.spec.last_resort] or able
 
 
-def is_selectable(state: ModelState, memory_bytes: int | None) -> bool:
+def is_selectable(state: ModelState, memory: MachineMemory | None) -> bool:
     """Whether a model can be chosen for a short task."""
-    return not state.unavailable and state.can_chat and _fits(state, state.num_ctx, memory_bytes)
+    return not state.unavailable and state.can_chat and _fits(state, state.num_ctx, memory)
 
 
-def usable_context(state: ModelState, memory_bytes: int | None) -> int:
+def usable_context(state: ModelState, memory: MachineMemory | None) -> int:
     """The longest context that fits in memory: the window, else the longest power of two, as they
     are chosen for a long task; 0 if the window is unknown."""
     window = abilities_of(state).context
-    if not window or _fits(state, window, memory_bytes):
+    if not window or _fits(state, window, memory):
         return window
     context = 1 << (window - 1).bit_length() - 1
-    while context > state.num_ctx and not _fits(state, context, memory_bytes):
+    while context > state.num_ctx and not _fits(state, context, memory):
         context //= 2
     return max(context, state.num_ctx)
 
 
-def _fits(state: ModelState, num_ctx: int, memory_bytes: int | None) -> bool:
+def _fits(state: ModelState, num_ctx: int, memory: MachineMemory | None) -> bool:
     """Whether the router takes a model with that context for one that fits."""
-    if memory_bytes is None or state.resident is not False or not state.local:
+    if memory is None or state.resident is not False or not state.local:
         return True
-    return required_memory(state, num_ctx) <= memory_bytes
+    return required_memory(state, num_ctx) <= memory.available_bytes(state.spec.provider)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orch.routing.admission import SlotRequest
+from orch.routing.admission import Evictions, SlotRequest
 from orch.types import ModelKey
 
 WorkKind = tuple[ModelKey, bool]
@@ -38,6 +38,8 @@ class QueueEntry:
     model: ModelKey
     number: int
     since: float
+    evictions: Evictions = ()
+    """Set when it is admitted: the models to unload before its call."""
 
 
 @dataclass(frozen=True, slots=True)

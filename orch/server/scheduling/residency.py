@@ -1,13 +1,19 @@
-"""Tracks which models are in memory and whether another fits: from inventories, and from admissions
-between two of them; no I/O."""
+"""Tracks which models are in memory, whether another fits and which have to go for it: from
+inventories, and from admissions between two of them; no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orch.routing.admission import SlotRequest
+from orch.routing.admission import Evictions, SlotRequest
 from orch.routing.model_state import ModelState, required_memory
+from orch.routing.placement import (
+    MachineMemory,
+    ResidentModel,
+    choose_evictions,
+    has_room,
+)
 from orch.routing.registry import Inventory
 from orch.text.model_names import full_name
 from orch.types import ModelKey, Reason
@@ -18,7 +24,7 @@ class Residency:
     never evict each other."""
 
     def __init__(self) -> None:
-        self.budget_bytes: int | None = None
+        self._memory: MachineMemory | None = None
         self._inventory: Inventory | None = None
         self._local: frozenset[str] = frozenset()
         # to the number of requests that use it; idle ones are in order, the longest idle first
@@ -28,6 +34,15 @@ class Residency:
         self._embeds: dict[ModelKey, bool] = {}
         self._measured: dict[ModelKey, int] = {}
         self._estimated: dict[ModelKey, int] = {}
+        # as the last inventory found it, under the name that its provider uses
+        self._held: dict[ModelKey, ResidentModel] = {}
+        # that orch unloads for a request which goes on
+        self._leaving: set[ModelKey] = set()
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """What models can have if none is loaded; None if unknown."""
+        return None if self._memory is None else self._memory.capacity_bytes
 
     # ---------------------------------------------------------------- updates
 
@@ -36,7 +51,7 @@ class Residency:
         the inventory is the last one again."""
         if inventory is self._inventory:
             return False
-        self._inventory, self.budget_bytes = inventory, inventory.memory_bytes
+        self._inventory, self._memory = inventory, inventory.room
         local = [state for state in inventory.states if state.local]
         # the inventory may lack the models of a provider that is unreachable now
         self._local = frozenset(state.spec.provider for state in local) | (
@@ -48,14 +63,20 @@ class Residency:
             for state in local
             if state.capabilities is not None
         }
-        there = {self.canonical_key(state.key): state for state in local if state.resident}
+        resident = inventory.memory.resident if inventory.memory else ()
+        self._held |= {self.canonical_key(each.key): each for each in resident}
+        there = {
+            key: state
+            for state in local
+            if state.resident and (key := self.canonical_key(state.key)) not in self._leaving
+        }
         for model, state in there.items():
             self._record_size(model, state)
         known = {model: users for model, users in self._loaded.items() if users or model in there}
         self._loaded = known | {model: 0 for model in there if model not in known}
         for model in known:
             if model not in there:  # being loaded: what it evicts may still be listed
-                self._remove_evicted(model)
+                self._remove_self_evicted(model)
         return True
 
     def _canonical_names(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
@@ -82,38 +103,52 @@ class Residency:
         else:
             self._estimated[model] = required_memory(state, state.resident_ctx or state.num_ctx)
 
-    def acquire(self, model: ModelKey, request: SlotRequest) -> None:
-        """A request starts to use its model, which is loaded if it was not."""
+    def acquire(self, model: ModelKey, request: SlotRequest) -> Evictions:
+        """A request starts to use its model, which is loaded if it was not. Returns the models
+        that have to be unloaded for it before."""
         users = self._loaded.get(model)
         self._loaded[model] = (users or 0) + 1
-        if users is None:
-            self._embeds.setdefault(model, request.embeds)
-            self._estimated[model] = request.footprint_bytes
-            self._remove_evicted(model)
+        held = self._held.get(model) or ResidentModel(request.model, 0)
+        self._held[model] = held._replace(ours=True)
+        if users is not None:
+            return ()
+        self._embeds.setdefault(model, request.embeds)
+        self._estimated[model] = request.footprint_bytes
+        evicted = self._evicted(model, request)
+        self._leaving |= evicted.keys()
+        for other in evicted:
+            del self._loaded[other]
+        self._remove_self_evicted(model)
+        return list(evicted.values())
 
-    def _remove_evicted(self, model: ModelKey) -> None:
+    def _evicted(self, model: ModelKey, request: SlotRequest) -> dict[ModelKey, ModelKey]:
+        """The idle models that orch has to unload for this one, with the names that their
+        providers use."""
+        memory, need = self._memory, self.footprint(model)
+        if memory is None or not self.is_local(model[0]) or request.room is None:
+            return {}
+        idle = self._idle(model)
+        own = {key for key in idle if memory.evicts_itself(self._as_resident(key), model[0])}
+        beside = self._residents(key for key in self._loaded if key not in own and key != model)
+        leaving = self._residents(key for key in idle if key not in own)
+        chosen = choose_evictions(need, memory, beside, leaving, request.room.costs)
+        return {self.canonical_key(each.key): each.key for each in chosen}
+
+    def _remove_self_evicted(self, model: ModelKey) -> None:
         """Removes the idle models that the provider evicts to load this one: presumably the longest
         idle first."""
-        if self.budget_bytes is None or not self.is_local(model[0]):
+        if self._memory is None or not self.is_local(model[0]):
             return
-        over = (
-            sum(self.footprint(other) for other in self._loaded if self.is_local(other[0]))
-            - self.budget_bytes
-        )
-        embeds = self._is_embedder(model)
-        idle = [
-            other
-            for other, users in self._loaded.items()
-            if not users and other[0] == model[0] and self._is_embedder(other) == embeds
-        ]
-        for other in idle:
-            if over <= 0:
+        for other in self._idle(model):
+            beside = self._residents(key for key in self._loaded if key != model)
+            if has_room(self.footprint(model), self._memory, beside, ()):
                 return
-            over -= self.footprint(other)
-            del self._loaded[other]
+            if other[0] == model[0]:
+                del self._loaded[other]
 
-    def release(self, model: ModelKey) -> None:
+    def release(self, model: ModelKey, evicted: Evictions = ()) -> None:
         """A request is done with its model, which stays loaded until the memory is needed."""
+        self._leaving -= {self.canonical_key(each) for each in evicted}
         users = self._loaded.pop(model) - 1
         if users or self.is_local(model[0]):
             self._loaded[model] = users
@@ -138,22 +173,27 @@ class Residency:
 
     def fits(self, model: ModelKey, request: SlotRequest) -> bool:
         """Whether the model can be used without evicting what must stay."""
-        if self.budget_bytes is None or model in self._loaded or model[0] not in self._local:
+        if self._memory is None or model in self._loaded or model[0] not in self._local:
             return True
         return self._has_room(model, request, self._staying(model, request))
 
     def is_blocked(self, model: ModelKey, request: SlotRequest) -> bool:
         """Whether it does not fit now but will once the models in use are released."""
         return not self.fits(model, request) and self._has_room(
-            model, request, self._other_sort(model, request)
+            model, request, self._always_staying(model, request)
         )
 
     def shortage(self, model: ModelKey, request: SlotRequest) -> Reason | None:
         """Why it does not fit, if it does not."""
         if self.fits(model, request):
             return None
+        embeds = self._embeds.get(model, request.embeds)
         staying = [
-            {"model": _name(other), "gb": self.footprint(other) / 1e9, "state": self._use(other)}
+            {
+                "model": _name(other),
+                "gb": self.footprint(other) / 1e9,
+                "state": self._use(other, embeds),
+            }
             for other in self._staying(model, request)
         ]
         needed, budget = self._need(model, request), self.budget_bytes or 0
@@ -162,11 +202,13 @@ class Residency:
             {"needed_gb": needed / 1e9, "models": staying, "available_gb": budget / 1e9},
         )
 
-    def _use(self, model: ModelKey) -> str:
+    def _use(self, model: ModelKey, embeds: bool) -> str:
         """Why a loaded model stays, by its word in `routing.wording.LOAD_STATES`."""
         if self._loaded[model]:
             return "in_use"
-        return "embedding" if self._is_embedder(model) else "chat"
+        if self._is_embedder(model) != embeds:
+            return "chat" if embeds else "embedding"
+        return "not_ours"
 
     def _need(self, model: ModelKey, request: SlotRequest) -> int:
         return self._measured.get(model) or request.footprint_bytes
@@ -174,26 +216,59 @@ class Residency:
     def _has_room(self, model: ModelKey, request: SlotRequest, stay: list[ModelKey]) -> bool:
         """Whether there is room beside the models that must stay. If none must, the provider makes
         room: a model larger than all memory was eliminated before."""
-        need = self._need(model, request) + sum(map(self.footprint, stay))
-        return not stay or self.budget_bytes is None or need <= self.budget_bytes
+        if not stay or self._memory is None:
+            return True
+        always = self._residents(self._always_staying(model, request))
+        need = self._need(model, request)
+        return has_room(need, self._memory, self._residents(stay), always)
 
     def _staying(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
-        """The other models that must stay: those in use, and those of the other sort (chat or
-        embedding)."""
-        other_sort = self._other_sort(model, request)
+        """The other models that must stay: those in use, those of the other sort (chat or
+        embedding), and those that another program loaded."""
+        always = self._always_staying(model, request)
         return [
             other
             for other, users in self._loaded.items()
-            if other in other_sort or (users and other != model and self.is_local(other[0]))
+            if other in always or (users and other != model and self.is_local(other[0]))
         ]
 
-    def _other_sort(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
+    def _always_staying(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
+        """Those that stay although nobody uses them."""
         embeds = self._embeds.get(model, request.embeds)
         return [
             other
             for other in self._loaded
-            if self._is_embedder(other) != embeds and self.is_local(other[0])
+            if self.is_local(other[0])
+            and (self._is_embedder(other) != embeds or not self._may_leave(other, model))
         ]
+
+    def _may_leave(self, other: ModelKey, model: ModelKey) -> bool:
+        memory = self._memory
+        # of a machine of which only a sum is known, each server sees to its own
+        if memory is None or memory.main is None or other == model:
+            return True
+        return memory.may_leave(self._as_resident(other), model[0])
+
+    def _idle(self, model: ModelKey) -> list[ModelKey]:
+        """The models of this machine that may go for this one, the longest idle first."""
+        embeds = self._is_embedder(model)
+        return [
+            other
+            for other, users in self._loaded.items()
+            if not users
+            and other != model
+            and self.is_local(other[0])
+            and self._is_embedder(other) == embeds
+            and self._may_leave(other, model)
+        ]
+
+    def _residents(self, models: Iterable[ModelKey]) -> list[ResidentModel]:
+        return [self._as_resident(each) for each in models if self.is_local(each[0])]
+
+    def _as_resident(self, model: ModelKey) -> ResidentModel:
+        """What is known of a model that is in memory or being loaded."""
+        held = self._held.get(model) or ResidentModel(model, 0)
+        return held._replace(size_bytes=self.footprint(model))
 
     def status(self) -> dict[str, Any]:
         """JSON-able: the budget, the memory in use, and every local model in memory."""

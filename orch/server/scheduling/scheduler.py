@@ -17,7 +17,7 @@ from orch.config.durations import duration_seconds
 from orch.config.load import Config
 from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
-from orch.routing.admission import SlotRequest
+from orch.routing.admission import Evictions, SlotRequest
 from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
     ProviderQueue,
@@ -79,9 +79,9 @@ class Scheduler:
         if self._residency.observe(inventory) and self._waiters:
             self._admit(self._queues.values())
 
-    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Waits for a slot, and releases it at exit. Raises ProviderError `busy` with
-        `retry_after_s`."""
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
+        """Waits for a slot, and releases it at exit. Gives the models that have to be unloaded
+        before the call. Raises ProviderError `busy` with `retry_after_s`."""
         return _Slot(self, request)
 
     def wait_reason(self, request: SlotRequest) -> Reason | None:
@@ -143,7 +143,7 @@ class Scheduler:
         queue = self._queue_of(entry.model[0])
         if entry in queue.running:
             queue.finish(entry, self._clock())
-            self._residency.release(entry.model)
+            self._residency.release(entry.model, entry.evictions)
         else:
             queue.remove_waiting(entry)
             self._waiters.pop(entry, None)
@@ -152,7 +152,7 @@ class Scheduler:
 
     def _start(self, queue: ProviderQueue, entry: QueueEntry, now: float) -> None:
         queue.start(entry, now)
-        self._residency.acquire(entry.model, entry.request)
+        entry.evictions = self._residency.acquire(entry.model, entry.request)
         waiter = self._waiters.pop(entry, None)
         if waiter is not None:
             _resolve(waiter, True)
@@ -277,10 +277,11 @@ class _Slot:
     def __init__(self, scheduler: Scheduler, request: SlotRequest) -> None:
         self._scheduler, self._request = scheduler, request
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Evictions:
         self._entry = self._scheduler.enqueue(self._request)
         if self._scheduler._waiters:
             await self._scheduler.wait_for_slot(self._entry)
+        return self._entry.evictions
 
     async def __aexit__(
         self,

@@ -158,7 +158,7 @@ async def ps(request: Request) -> Response:
         {
             **_entry(state),
             "size": state.resident_bytes or state.size_bytes,
-            "size_vram": 0,
+            "size_vram": state.vram_bytes or 0,
             **_loaded_context(state),
             "expires_at": NEVER_EXPIRES,
             **_reported_fields(state, reported),

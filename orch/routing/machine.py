@@ -1,0 +1,144 @@
+"""Measures this machine's memory for an inventory: main memory each time, GPUs where they
+matter."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from orch.hardware import devices
+from orch.hardware.device import Devices, Gpu
+from orch.providers import KeepsModel, Loads, ProviderClient
+from orch.providers.installed_models import InstalledModel
+from orch.providers.kinds import KINDS
+from orch.routing.model_state import ModelState, held_memory, required_memory
+from orch.routing.placement import MachineMemory, ResidentModel, machine_memory, needs_gpus
+from orch.storage.offload import Offload, run_inline
+from orch.types import ModelKey
+
+GPUS_TTL_S = 5.0
+"""For so long a reading of the GPUs serves while the same models are loaded: what other programs
+hold there changes seldom, and a server asks every second."""
+OVERHEAD_VARIABLE = "OLLAMA_GPU_OVERHEAD"
+"""Bytes that Ollama leaves free on each GPU, if it is set."""
+
+AnswerCounts = Callable[[], Mapping[ModelKey, int]]
+"""How many of the recent answers each model gave; reads the journal."""
+
+
+class _Reading(NamedTuple):
+    """The GPUs as they were read, with the models that were loaded then."""
+
+    at: float
+    resident: tuple[ResidentModel, ...]
+    gpus: tuple[Gpu, ...]
+
+
+class Machine:
+    """The memory of this machine. `kinds` has the kind of each provider; a budget replaces what
+    the devices have."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, ProviderClient],
+        kinds: Mapping[str, str],
+        budget_gb: Literal["auto"] | float,
+        aside: Offload = run_inline,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._kinds, self._budget_gb, self._aside, self._env = kinds, budget_gb, aside, env
+        self._providers = providers
+        self._local = frozenset(name for name, client in providers.items() if client.local)
+        self._self_evicting = frozenset(
+            name for name in self._local if KINDS[kinds[name]].evicts_by_memory
+        )
+        self._reading: _Reading | None = None
+
+    async def memory(
+        self,
+        states: Sequence[ModelState],
+        installed: Mapping[ModelKey, InstalledModel],
+        recent_answers: AnswerCounts,
+    ) -> MachineMemory | None:
+        """The memory with what the loaded models of these hold; None if it is unknown. `installed`
+        is what the providers report of them."""
+        local = [state for state in states if state.local and state.is_installed]
+        cold = [state for state in local if state.resident is False]
+        resident = self._resident(local, installed)
+        if self._asks_who_loaded(cold, resident):
+            counts = await self._aside(recent_answers)
+            resident = tuple(each._replace(ours=counts.get(each.key, 0) > 0) for each in resident)
+        found = await self._measured(cold, resident)
+        return found and found._replace(
+            resident=resident, self_evicting=self._self_evicting, unloading=self._unloading()
+        )
+
+    def _unloading(self) -> frozenset[str]:
+        return frozenset(name for name in self._local if can_unload(self._providers[name]))
+
+    async def _measured(
+        self, cold: Sequence[ModelState], resident: tuple[ResidentModel, ...]
+    ) -> MachineMemory | None:
+        if self._budget_gb != "auto":
+            return MachineMemory(int(self._budget_gb * 1e9))
+        main = devices.main_memory()
+        overhead = overhead_bytes(self._env)
+        found = machine_memory(Devices(main), resident, overhead)
+        needs = [required_memory(state, state.num_ctx) for state in cold]
+        if found is None or not needs_gpus(found.capacity_bytes, resident, needs):
+            return found
+        gpus = await self._gpus(resident)
+        return machine_memory(Devices(main, gpus), resident, overhead)
+
+    async def _gpus(self, resident: tuple[ResidentModel, ...]) -> tuple[Gpu, ...]:
+        kept, now = self._reading, time.monotonic()
+        if kept is None or now - kept.at > GPUS_TTL_S or kept.resident != resident:
+            gpus = await self._aside(devices.read_gpus, self._env)
+            kept = self._reading = _Reading(now, resident, gpus)
+        return kept.gpus
+
+    def _resident(
+        self, local: Iterable[ModelState], installed: Mapping[ModelKey, InstalledModel]
+    ) -> tuple[ResidentModel, ...]:
+        """The loaded models; names that share a digest are one model in memory."""
+        loaded = {state.identity: state for state in local if state.resident}
+        return tuple(
+            self._resident_model(state, installed.get(state.key)) for state in loaded.values()
+        )
+
+    def _resident_model(self, state: ModelState, item: InstalledModel | None) -> ResidentModel:
+        slots = (item.free_slots, item.slots) if item else (None, None)
+        is_told = None not in slots
+        return ResidentModel(
+            state.key,
+            held_memory(state),
+            state.vram_bytes,
+            pinned=bool(item and item.pinned),
+            tells_use=is_told or state.spec.provider in self._self_evicting,
+            busy=is_told and slots[0] != slots[1],
+        )
+
+    def _asks_who_loaded(
+        self, cold: Iterable[ModelState], resident: Iterable[ResidentModel]
+    ) -> bool:
+        """Whether it matters who loaded a model: it stands in the way of one that its own server
+        does not make room for."""
+        providers = {state.spec.provider for state in cold}
+        return any(
+            each.key.provider not in self._self_evicting or providers - {each.key.provider}
+            for each in resident
+            if providers
+        )
+
+
+def can_unload(client: ProviderClient) -> bool:
+    """Whether a provider unloads a model on request."""
+    return isinstance(client, Loads) and not (isinstance(client, KeepsModel) and client.keeps_model)
+
+
+def overhead_bytes(env: Mapping[str, str]) -> int:
+    """What OLLAMA_GPU_OVERHEAD sets; 0 where it is not a number."""
+    text = env.get(OVERHEAD_VARIABLE, "").strip()
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
