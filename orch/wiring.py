@@ -20,9 +20,9 @@ from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.providers.kinds import open_client
 from orch.quality.estimator import QualityEstimator
-from orch.routing.admission import Admission, NoQueue
 from orch.routing.feedback_recorder import FeedbackRecorder
 from orch.routing.lookup import find_model
+from orch.routing.machine.admission import Admission, NoQueue
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
 from orch.routing.router import Router

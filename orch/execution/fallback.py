@@ -22,7 +22,7 @@ from orch.execution.retry import (
 )
 from orch.execution.runtime import Runtime
 from orch.providers.http.loading import Waiting
-from orch.routing.admission import slot_request
+from orch.routing.machine.admission import slot_request
 from orch.routing.router import Plan
 from orch.types import Attempt, Candidate, Decision, ModelKey
 

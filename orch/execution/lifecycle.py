@@ -10,8 +10,8 @@ from orch.errors import RUN_CODES, ModelNotFoundError, OrchError, ProviderError
 from orch.execution.room import RoomMaker
 from orch.providers import Loads, ProviderClient
 from orch.providers.remote_models import display_host, remote_not_allowed
-from orch.routing.admission import Admission, Room, SlotRequest
 from orch.routing.lookup import resolve_model
+from orch.routing.machine.admission import Admission, Room, SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Inventory, Registry
 from orch.routing.wording import elimination_text

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from orch.errors import ProviderError
 from orch.providers import Loads, ProviderClient
-from orch.routing.admission import Evictions
+from orch.routing.machine.admission import Evictions
 from orch.routing.registry import Registry
 from orch.types import ModelKey
 

@@ -13,8 +13,8 @@ from orch.execution.room import RoomMaker
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.quality.estimator import QualityEstimator
-from orch.routing.admission import Admission
 from orch.routing.feedback_recorder import FeedbackRecorder
+from orch.routing.machine.admission import Admission
 from orch.routing.registry import Registry
 from orch.routing.router import Router
 from orch.storage.journal import Journal

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING
+from orch.routing.machine.placement import missing_bytes
 from orch.routing.model_state import ModelState, held_memory, required_memory
-from orch.routing.placement import missing_bytes
 from orch.routing.policy import Policy, TypeShares
 from orch.types import Need, TaskType
 

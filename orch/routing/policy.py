@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from orch.config.spec import Routing, TaskTypeRule
-from orch.routing.placement import MachineMemory, budget_memory
+from orch.routing.machine.placement import MachineMemory, budget_memory
 from orch.text.model_names import comparison_key
 from orch.types import TaskType
 

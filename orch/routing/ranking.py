@@ -11,8 +11,8 @@ from orch.config.spec import Routing
 from orch.errors import UsageError
 from orch.providers.remote_models import display_host
 from orch.routing.expected_time import MachinePace, estimate_time
+from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
-from orch.routing.placement import MachineMemory
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
     TERM_FUNCTIONS,

@@ -19,9 +19,9 @@ from orch.providers.remote_models import best_known_host, display_host, is_allow
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.provider_facts import capabilities_of, identity_of, window_of
 from orch.routing.listed_models import PairedModel, pair_models
-from orch.routing.machine import Machine
+from orch.routing.machine.placement import MachineMemory, budget_memory
+from orch.routing.machine.reading import Machine
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
-from orch.routing.placement import MachineMemory, budget_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline

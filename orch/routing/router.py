@@ -11,11 +11,11 @@ from orch.classifier.classifier import Classifier
 from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
-from orch.routing.admission import Admission, slot_request
 from orch.routing.lookup import models_named
+from orch.routing.machine.admission import Admission, slot_request
+from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import no_candidate_error
-from orch.routing.placement import MachineMemory
 from orch.routing.policy import Policy
 from orch.routing.ranking import named_candidate, rank_candidates, requested_weights
 from orch.routing.registry import Inventory, Registry

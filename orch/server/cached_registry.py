@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from orch.config.spec import Models
 from orch.providers import ProviderClient
-from orch.routing.admission import Admission
+from orch.routing.machine.admission import Admission
 from orch.routing.model_state import ModelState
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Inventory, Registry

@@ -15,8 +15,8 @@ from orch.memory.embedders import Embeds
 from orch.memory.resident import WAIT_S, ResidentMemory
 from orch.providers import ProviderClient
 from orch.providers.kinds import KINDS, open_client
-from orch.routing.admission import Admission, SlotRequest
 from orch.routing.lookup import find_model
+from orch.routing.machine.admission import Admission, SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry

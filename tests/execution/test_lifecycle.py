@@ -16,7 +16,7 @@ from orch.config.spec import ModelSpec, Provider
 from orch.hardware.device import MainMemory
 from orch.providers.installed_models import InstalledModel
 from orch.providers.ollama.client import OllamaClient
-from orch.routing.admission import SlotRequest
+from orch.routing.machine.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.types import ModelKey
 from tests.conftest import LLAMA

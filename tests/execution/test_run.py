@@ -13,7 +13,7 @@ from orch import OrchError, Orchestrator
 from orch.execution.events import Chunk
 from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
-from orch.routing.admission import Evictions, NoQueue, SlotRequest
+from orch.routing.machine.admission import Evictions, NoQueue, SlotRequest
 from orch.text import prompt
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over

@@ -10,7 +10,7 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
-from orch.routing.admission import Evictions, NoQueue, SlotRequest
+from orch.routing.machine.admission import Evictions, NoQueue, SlotRequest
 from orch.types import Reason
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA

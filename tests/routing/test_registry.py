@@ -10,8 +10,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.hardware.device import Gpu, MainMemory
+from orch.routing.machine.placement import GPU_RESERVE_BYTES
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
-from orch.routing.placement import GPU_RESERVE_BYTES
 from orch.routing.registry import Inventory, guess_speed_rating
 from orch.routing.wording import elimination_text
 from orch.types import Elimination

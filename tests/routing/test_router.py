@@ -10,7 +10,7 @@ import pytest
 
 from orch import Orchestrator
 from orch.orchestrator import build_task
-from orch.routing.admission import NoQueue, SlotRequest
+from orch.routing.machine.admission import NoQueue, SlotRequest
 from orch.text.prompt import Attachment, estimate_text_tokens
 from orch.types import Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama

@@ -16,6 +16,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
+from orch.routing.machine.device_wording import device_templates
 from orch.routing.wording import templates
 from orch.server.web.components.i18n import DOMAIN, LOCALE_DIR
 
@@ -42,7 +43,7 @@ def extracted() -> Catalog:
     found = extract_from_dir(SOURCE, keywords=KEYWORDS, strip_comment_tags=True)
     for _, _, message, comments, context in found:
         catalogue.add(message, auto_comments=comments, context=context)
-    for text in templates():
+    for text in (*templates(), *device_templates()):
         catalogue.add(text)
     return catalogue
 

@@ -9,7 +9,7 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.orchestrator import build_task
-from orch.routing.admission import NoQueue
+from orch.routing.machine.admission import NoQueue
 from orch.wiring import Wiring
 from tests.support.fake_ollama import FakeModel, FakeOllama
 

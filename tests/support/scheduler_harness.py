@@ -9,7 +9,7 @@ from typing import Any
 from orch.config.load import Config, config_from_data
 from orch.config.spec import ModelSpec
 from orch.errors import ProviderError
-from orch.routing.admission import SlotRequest
+from orch.routing.machine.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.routing.wording import reason_text

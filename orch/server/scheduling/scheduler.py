@@ -17,7 +17,7 @@ from orch.config.durations import duration_seconds
 from orch.config.load import Config
 from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
-from orch.routing.admission import Evictions, SlotRequest
+from orch.routing.machine.admission import Evictions, SlotRequest
 from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
     ProviderQueue,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.config.load import Config
-from orch.routing.admission import SlotRequest
+from orch.routing.machine.admission import SlotRequest
 from orch.server.scheduling.queue import (
     COLD,
     IN_USE,

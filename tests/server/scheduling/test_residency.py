@@ -15,7 +15,7 @@ import pytest
 
 from orch.config.spec import ModelSpec
 from orch.execution.lifecycle import unloads_after_answer
-from orch.routing.admission import SlotRequest
+from orch.routing.machine.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.types import ModelKey
 from tests.conftest import CODER, ROOM

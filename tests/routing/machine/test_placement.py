@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.hardware.device import Devices, MainMemory
-from orch.routing.admission import Room, SlotRequest, evictions_for
-from orch.routing.model_state import ModelState, required_memory
-from orch.routing.placement import (
+from orch.routing.machine.admission import Room, SlotRequest, evictions_for
+from orch.routing.machine.placement import (
     GPU_RESERVE_BYTES,
     MachineMemory,
     ResidentModel,
@@ -20,10 +19,11 @@ from orch.routing.placement import (
     machine_memory,
     needs_gpus,
 )
+from orch.routing.model_state import ModelState, required_memory
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.types import ModelKey, Need
-from tests.routing.memory_layouts import GB, LAYOUTS, Layout, Wish, card, loaded, shared
+from tests.routing.machine.memory_layouts import GB, LAYOUTS, Layout, Wish, card, loaded, shared
 
 COSTS = {"costly": 9.0, "cheap": 1.0, "idle": 3.0, "pinned": 0.1, "large": 50.0}
 

@@ -10,7 +10,7 @@ import pytest
 from orch.config.spec import ModelSpec
 from orch.hardware.device import Gpu, MainMemory
 from orch.providers.installed_models import InstalledModel
-from orch.routing.machine import Machine, overhead_bytes
+from orch.routing.machine.reading import Machine, overhead_bytes
 from orch.routing.model_state import ModelState
 from orch.types import ModelKey
 

@@ -13,8 +13,8 @@ from orch.hardware.device import Devices, Gpu
 from orch.providers import KeepsModel, Loads, ProviderClient
 from orch.providers.installed_models import InstalledModel
 from orch.providers.kinds import KINDS
+from orch.routing.machine.placement import MachineMemory, ResidentModel, machine_memory, needs_gpus
 from orch.routing.model_state import ModelState, held_memory, required_memory
-from orch.routing.placement import MachineMemory, ResidentModel, machine_memory, needs_gpus
 from orch.storage.offload import Offload, run_inline
 from orch.types import ModelKey
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from orch.hardware.device import Gpu
-from orch.routing.placement import ResidentModel
+from orch.routing.machine.placement import ResidentModel
 from orch.types import ModelKey
 
 GB = 10**9

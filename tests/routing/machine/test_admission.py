@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orch.routing.admission import NoQueue, SlotRequest, slot_request
+from orch.routing.machine.admission import NoQueue, SlotRequest, slot_request
 from orch.routing.model_state import required_memory
 from orch.text.prompt import Task
 from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need

@@ -1,0 +1,1 @@
+"""The memory of this machine for models: read, placed and told."""
