@@ -200,10 +200,11 @@ class OllamaClient:
     async def _running(self) -> list[dict[str, Any]] | None:
         """The entries of `/api/ps`; None if the server does not tell in time."""
         try:
-            answer = await self._http.json("GET", "/api/ps", timeout_s=LOADED_TIMEOUT_S)
+            async with asyncio.timeout(LOADED_TIMEOUT_S):
+                answer = await self._http.json("GET", "/api/ps", timeout_s=LOADED_TIMEOUT_S)
             with validating():
                 return model_entries(answer.get("models"), "name", "model")
-        except ProviderError:  # a server that is down fails at /api/tags too
+        except (ProviderError, TimeoutError):  # a server that is down fails at /api/tags too
             return None
 
     async def info(self, model: str) -> ModelInfo:

@@ -312,6 +312,17 @@ async def test_a_model_answers_where_the_list_of_loaded_models_fails(
     assert result.attempts[0].outcome == "ok"
 
 
+async def test_a_slow_list_of_loaded_models_does_not_hold_up_the_run(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orch.providers.ollama.client.LOADED_TIMEOUT_S", 0.2)
+    ollama.path_faults["/api/ps"] = Fault("slow", seconds=60.0, times=-1)
+    async with served(ollama, {"id": CODER}) as orchestrator:
+        result = await orchestrator.execute(TASK)
+    assert result.decision.candidates[0].resident is None
+    assert result.attempts[0].outcome == "ok"
+
+
 @pytest.mark.parametrize("answer", [{"models": "x"}, {"models": [1]}, {"models": {}}, {"a": 1}])
 async def test_garbage_in_the_list_of_loaded_models_takes_no_provider_down(
     ollama: FakeOllama, answer: dict[str, Any]
