@@ -117,6 +117,11 @@ def metadata_words(value: Any) -> tuple[str, ...] | None:
     return tuple(map(metadata_word, value[:MAX_WORDS])) if isinstance(value, list) else None
 
 
+def positive_int(value: Any) -> int | None:
+    """A whole number above zero; None for anything else."""
+    return value if isinstance(value, int) and value is not True and value > 0 else None
+
+
 def limit_error(what: str) -> ProviderError:
     """The error for a response that exceeds a limit."""
     return ProviderError("bad_response", f"the server sent {what}: the rest is not read")

@@ -4,13 +4,16 @@ layers with a sliding window keep (pure).
 The rules are those of llama.cpp b10488, which Ollama has run since 0.30 (src/llama-kv-cache.cpp,
 llama-kv-cache-iswa.cpp, llama-hparams.cpp, src/models/*.cpp). Cache values count two bytes (f16),
 the default of both: no list tells whether OLLAMA_KV_CACHE_TYPE or flash attention make them
-smaller. The figures were compared with a log of Ollama 0.32.15: 180 MiB for SmolLM2 135M at 8,192.
+smaller. Compared with logs at a context of 8,192: Ollama 0.32.15, 180 MiB for SmolLM2 135M;
+llama-server b10488, 12.00 and 2.25 MiB for six layers of Gemma 2 with a window of 1,000.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from orch.providers.read_limits import positive_int
 
 VALUE_BYTES = 2
 MOST_LAYERS = 10_000
@@ -65,11 +68,6 @@ def kv_cache(facts: Mapping[str, Any], arch: str) -> KvCache | None:
     inside = sum(count for count, slides in zip(heads, sliding, strict=True) if slides)
     cells = -(-(window + _BATCH) // _PADDING) * _PADDING if inside else 0
     return KvCache((sum(heads) - inside) * size, inside * min(window_size or size, size), cells)
-
-
-def positive_int(value: Any) -> int | None:
-    """A whole number above zero; None for anything else."""
-    return value if isinstance(value, int) and value is not True and value > 0 else None
 
 
 class _Layers:

@@ -31,8 +31,15 @@ def identity_of(item: InstalledModel, info: ModelInfo) -> Identity:
     )
 
 
+def _told_capabilities(item: InstalledModel, info: ModelInfo) -> tuple[str, ...] | None:
+    """What the list says now, if it says all; else the details, which are kept by digest: another
+    version of a server may find other capabilities in the same file."""
+    tells_all = item.capabilities is not None and not item.untold
+    return item.capabilities if tells_all or info.capabilities is None else info.capabilities
+
+
 def _thinks(item: InstalledModel, info: ModelInfo) -> bool | None:
-    capabilities = item.capabilities if info.capabilities is None else info.capabilities
+    capabilities = _told_capabilities(item, info)
     if capabilities is None or (info.capabilities is None and "thinking" in item.untold):
         return None
     return "thinking" in capabilities
@@ -67,7 +74,7 @@ def capabilities_of(
 
     A person who gave strengths or a quality in models.yaml knows that it chats.
     """
-    capabilities = item.capabilities if info.capabilities is None else info.capabilities
+    capabilities = _told_capabilities(item, info)
     if capabilities is not None:
         return frozenset(capabilities)
     if "bert" in item.family:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.providers.ollama.kv_cache import MOST_LAYERS, KvCache, kv_cache, positive_int
+from orch.providers.ollama.kv_cache import MOST_LAYERS, KvCache, kv_cache
+from orch.providers.read_limits import positive_int
 
 DENSE: dict[str, Any] = {
     "block_count": 32,
@@ -38,6 +39,19 @@ def test_the_figure_is_that_of_llama_cpps_log() -> None:
     cache = cache_of(**facts, **heads)
     assert cache is not None
     assert cache.bytes_per_token * 8_192 == 180 << 20
+
+
+def test_sliding_layers_have_the_cells_of_llama_cpps_log() -> None:
+    # Gemma 2 with six layers of random numbers in llama-server b10488 at 8,192: "size = 12.00 MiB
+    # (8192 cells, 3 layers" and "size = 2.25 MiB (1536 cells, 3 layers"
+    heads = {"attention.head_count": 4, "attention.head_count_kv": 2}
+    lengths = {"attention.key_length": 64, "attention.value_length": 64}
+    window = {"attention.sliding_window": 1_000}
+    cache = cache_of("gemma2", block_count=6, embedding_length=128, **heads, **lengths, **window)
+    assert cache is not None
+    assert cache.window_tokens == 1_536
+    assert cache.bytes_per_token * 8_192 == 12 << 20
+    assert cache.window_bytes * cache.window_tokens == 2.25 * (1 << 20)
 
 
 def test_layers_without_attention_keep_nothing() -> None:

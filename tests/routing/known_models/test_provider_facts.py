@@ -68,6 +68,16 @@ def test_thinking_is_known_where_the_server_tells(told: Any, untold: Any, thinks
     assert identity_of(item, SILENT).thinks is thinks
 
 
+def test_a_list_that_tells_all_is_newer_than_the_details() -> None:
+    spec, kept = ModelSpec(id="m"), ModelInfo(capabilities=("completion",))
+    now = InstalledModel("m", capabilities=("completion", "thinking"))
+    assert capabilities_of(spec, now, kept) == frozenset({"completion", "thinking"})
+    assert identity_of(now, kept).thinks is True
+    partly = now._replace(untold=("tools",))
+    assert capabilities_of(spec, partly, kept) == frozenset({"completion"})
+    assert capabilities_of(spec, InstalledModel("m"), kept) == frozenset({"completion"})
+
+
 def test_sizes_of_the_list_identify_a_model() -> None:
     item = InstalledModel("m", parameters_b=30.5, active_b=3.3, quantization="Q4_K_M")
     identity = identity_of(item, SILENT)
