@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
@@ -19,8 +19,6 @@ from orch.providers.client import (
 )
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.message_formats import to_openai_messages
-from orch.providers.model_lists.entries import owner_of, parse_entries
-from orch.providers.model_lists.side_lists import SideList, side_list_of
 from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
 from orch.providers.remote_models import RemotePolicy
@@ -29,6 +27,9 @@ from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import openai_effort
+
+if TYPE_CHECKING:
+    from orch.providers.model_lists.side_lists import SideList
 
 COUNT_TIMEOUT_S = 30.0
 SIDE_TIMEOUT_S = 2.0
@@ -159,6 +160,10 @@ class OpenAIClient:
 
     async def installed(self) -> list[InstalledModel]:
         """Reads `/v1/models`, and what the server is known to tell beside it."""
+        # 2 ms, which a run does without whose only such server is the engine inside orch
+        from orch.providers.model_lists.entries import owner_of, parse_entries
+        from orch.providers.model_lists.side_lists import side_list_of
+
         answer = await self._http.json("GET", "models")
         with validating():
             entries = model_entries(answer.get("data"), "id")
@@ -208,7 +213,8 @@ class OpenAIClient:
     async def health(self) -> str:
         """Returns how many models the server lists."""
         answer = await self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S)
-        return f"{len(answer.get('data') or [])} models"
+        listed = answer.get("data")
+        return f"{len(listed) if isinstance(listed, list) else 0} models"
 
     def addresses(self) -> list[dict[str, Any]]:
         """Returns the state of each address."""

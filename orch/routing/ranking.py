@@ -12,7 +12,13 @@ from orch.errors import UsageError
 from orch.providers.remote_models import display_host
 from orch.routing.expected_time import MachinePace, estimate_time
 from orch.routing.machine.placement import MachineMemory
-from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
+from orch.routing.model_state import (
+    UNKNOWN_CTX,
+    ModelState,
+    choose_num_ctx,
+    required_context,
+    required_memory,
+)
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
     TERM_FUNCTIONS,
@@ -99,7 +105,7 @@ def _score(
         expected_s=time.expected,
         provenance=provenance(state),
         resident=state.resident,
-        num_ctx=num_ctx,
+        num_ctx=num_ctx if num_ctx < UNKNOWN_CTX else None,
         quality=scored.quality,
         seconds=time.parts,
         evicts=time.evicts,
@@ -122,7 +128,7 @@ def named_candidate(state: ModelState, need: Need, policy: Policy) -> Candidate:
         state.spec.label,
         state.spec.provider,
         resident=state.resident,
-        num_ctx=num_ctx,
+        num_ctx=num_ctx if num_ctx < UNKNOWN_CTX else None,
         unlisted=state.unlisted,
         remote_host=state.remote_host,
         reasons=reasons,
@@ -229,9 +235,12 @@ def remote_reasons(host: str) -> list[Reason]:
 
 
 def provenance(state: ModelState) -> dict[str, str]:
-    """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
+    """Where the numbers come from: `rated`, `guessed from size`, or `measured (n=5,
+    2026-11-24)`."""
     measured, prior = state.measured, state.prior.source if state.prior else "rated"
-    speed = "guessed from size" if state.bytes_per_token else "rated"
+    speed = "guessed from size" if state.bytes_per_token or state.speed_guessed else "rated"
+    if state.speed_guessed and not (state.bytes_per_token or state.active_b):
+        speed = "guessed, its size is unknown"
     if measured and measured.decode_tps:
         speed = f"measured (n={measured.n}, {_day(measured.last_at)})"
     return {"quality": state.estimate.source if state.estimate else prior, "speed": speed}

@@ -18,6 +18,7 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 from tests.support.own_models import OWN, PROVIDERS, Write
+from tests.support.server_lists import FORMS, ListServer, models
 
 
 def listed() -> dict[str, dict[str, Any]]:
@@ -322,3 +323,62 @@ def test_an_alias_is_listed_and_names_its_model_in_every_command(
 def test_a_name_that_lets_orch_choose_shows_no_model(ollama: FakeOllama) -> None:
     done = orch("models", "show", "auto:coding")
     assert (done.returncode, b"lets orch choose" in done.stderr) == (2, True)
+
+
+# ---------------------------------------------------------------- servers with OpenAI's API
+
+
+def openai_server(own: Write, url: str) -> None:
+    """A models.yaml whose only provider is a server with OpenAI's API."""
+    own(f"version: 1\nproviders:\n  s: {{kind: openai, base_url: {url}}}\nmodels: []\n")
+
+
+def test_what_a_server_does_not_tell_is_shown_as_unknown(own: Write) -> None:
+    with ListServer({"/v1/models": models({"id": "big-70b"}, {"id": "small-8b"})}) as server:
+        openai_server(own, server.url)
+        rows = {line.split()[0]: line for line in orch("models").stdout.decode().splitlines()}
+        shown = orch("models", "show", "big-70b").stdout.decode()
+        facts = told("models", "show", "big-70b")
+        route = told("route", "Prove that sqrt(2) is irrational")
+    assert "installed, loaded: ?, unlisted" in rows["big-70b"]
+    assert "6.5 guessed" in rows["big-70b"]
+    assert rows["big-70b"].split()[-3:] != rows["small-8b"].split()[-3:]
+    assert re.search(r"^resident +\?$", shown, re.MULTILINE)
+    assert re.search(r"^context_window +\?$", shown, re.MULTILINE)
+    assert (facts["context_window"], facts["resident"], facts["size_bytes"]) == (None,) * 3
+    assert (facts["parameters_b"], facts["parameters_guessed"]) == (70, True)
+    candidates = {each["model_id"]: each for each in route["decision"]["candidates"]}
+    assert {each["provenance"]["speed"] for each in candidates.values()} == {"guessed from size"}
+    assert candidates["big-70b"]["expected_s"] > 2 * candidates["small-8b"]["expected_s"]
+    assert "1048576" not in shown + str(facts) + str(route)
+
+
+def test_a_model_with_a_known_window_has_it_as_its_limit(own: Write) -> None:
+    with ListServer(FORMS["sglang"]) as server:
+        openai_server(own, server.url)
+        done = told("route", "-m", "org/small-8b", "word " * 20_000)
+        model = listed()["org/small-8b"]
+    assert (model["context_window"], model["resident"]) == (16_384, True)
+    assert done["error"]["code"] == "context_overflow"
+
+
+def test_models_that_are_not_for_chat_are_no_candidates_and_refused(own: Write) -> None:
+    names = ("whisper-large-v3", "kokoro", "flux.1-dev", "bge-reranker-v2-m3", "jev-1", "chat-8b")
+    with ListServer({"/v1/models": models(*({"id": name} for name in names))}) as server:
+        openai_server(own, server.url)
+        route = told("route", "hi")
+        pinned = orch("run", "-m", "flux.1-dev", "hi")
+    out = {
+        each["model_id"]: each["eliminated"]
+        for each in route["decision"]["candidates"]
+        if each["eliminated"]
+    }
+    assert out == {
+        "whisper-large-v3": "it is made for transcription, not for chat",
+        "kokoro": "it is made for speech, not for chat",
+        "flux.1-dev": "it is made for images, not for chat",
+        "bge-reranker-v2-m3": "it is made for reranking, not for chat",
+        "jev-1": "it is made for decisions, not for chat",
+    }
+    assert (pinned.returncode, b"made for images, not for chat" in pinned.stderr) == (2, True)
+    assert server.posted == []

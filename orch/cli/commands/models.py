@@ -26,6 +26,8 @@ app = typer.Typer(
     help="List, show, download and add models.",
 )
 
+_UNTOLD = ("resident", "size_bytes", "parameters_b", "context_window", "num_ctx", "capabilities")
+"""What a server may leave open of a model that it has: shown as `?`."""
 ModelId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 
@@ -92,7 +94,14 @@ def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> No
     if as_json:
         render.print_json({"v": 1, **known})
         return
-    render.print_fields(((key, _format_value(value)) for key, value in known.items()), 20)
+    told = state.is_installed and state.spec.gguf is None
+    render.print_fields(
+        (
+            (key, "?" if told and value is None and key in _UNTOLD else _format_value(value))
+            for key, value in known.items()
+        ),
+        20,
+    )
 
 
 app.command("recommend")(models_recommend)

@@ -17,6 +17,7 @@ from orch.types import Elimination
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.http_server import served
 from tests.support.own_models import Write
+from tests.support.server_lists import FORMS, ListServer, models
 
 GB = 1_000_000_000
 CHAT = frozenset({"completion"})
@@ -152,3 +153,39 @@ models:
             assert ("vision" in str(described), "65536" in str(described)) == (False, False)
         shown = httpx.post(f"{url}/api/show", json={"model": "eyes:1b"}).json()
         assert "vision" in shown["capabilities"]
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "context", "loaded"),
+    [
+        ("vllm", "org/big-70b", 32_768, ["org/big-70b", "sql-lora"]),
+        ("lmstudio", "llama-3.1-8b-instruct", 8_192, ["llama-3.1-8b-instruct"]),
+        ("lemonade", "Qwen3-0.6B-GGUF", 8_192, ["Gemma-3-4b-it-GGUF"]),
+        ("mlx", "mlx-community/Qwen3-30B-A3B-4bit", None, []),
+    ],
+)
+def test_what_a_server_lists_is_told_in_every_form(
+    own: Write, form: str, name: str, context: int | None, loaded: list[str]
+) -> None:
+    with ListServer(FORMS[form]) as server:
+        own(f"version: 1\nproviders:\n  s: {{kind: openai, base_url: {server.url}}}\nmodels: []\n")
+        with served() as url:
+            described = every_description(url, name)
+            running = httpx.get(f"{url}/api/ps").json()["models"]
+    contexts = {each["context_length"] for each in described if "context_length" in each}
+    assert contexts == ({context} if context else set())
+    assert str(UNKNOWN_CTX) not in str(described) + str(running)
+    assert [row["name"] for row in running] == loaded
+
+
+def test_a_model_that_is_not_for_chat_is_listed_and_refused(own: Write) -> None:
+    with ListServer({"/v1/models": models({"id": "bge-m3"}, {"id": "chat-8b"})}) as server:
+        own(f"version: 1\nproviders:\n  s: {{kind: openai, base_url: {server.url}}}\nmodels: []\n")
+        with served() as url:
+            (tags,) = (row for row in every_description(url, "bge-m3")[:1])
+            client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+            with pytest.raises(openai.APIStatusError, match="it only embeds") as caught:
+                client.chat.completions.create(
+                    model="bge-m3", messages=[{"role": "user", "content": "hi"}]
+                )
+    assert (tags["capabilities"], caught.value.status_code) == (["embedding"], 400)
