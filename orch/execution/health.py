@@ -7,7 +7,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orch.config import paths
@@ -24,6 +24,7 @@ from orch.providers.hints import provider_hint
 from orch.providers.kinds import KINDS, better_kind
 from orch.providers.read_limits import error_line
 from orch.providers.remote_models import display_host
+from orch.routing.machine.device_wording import device_lines
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import MOST_NAMED, embedded_install_commands
 from orch.routing.registry import Inventory
@@ -46,6 +47,8 @@ class HealthCheck:
     detail: str = ""
     hint: str = ""
     latency_s: float | None = None
+    sizes: Mapping[str, int | None] | None = None
+    """Of a device: total and free bytes, those of models and those of other programs."""
 
 
 Finding = tuple[str, str, str]
@@ -67,6 +70,7 @@ async def run_health_checks(runtime: Runtime) -> tuple[list[HealthCheck], bool]:
         "qdrant (server)": lambda: _check_qdrant_server(runtime.config.routing.memory),
     }
     rows = list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items())))
+    rows += await _devices(runtime, inventory)
     if await runtime.offload(_can_answer, inventory, runtime):
         return rows, True
     return with_blocking_failures(rows, inventory), False
@@ -105,6 +109,15 @@ def _no_model(inventory: Inventory) -> HealthCheck:
     else:
         detail = "no model is installed" if inventory.use_unlisted else "no listed model is there"
     return HealthCheck("models", "fail", detail, setup)
+
+
+async def _devices(runtime: Runtime, inventory: Inventory) -> list[HealthCheck]:
+    """The memory of each device; none of them keeps a task from being answered."""
+    memory = await runtime.registry.devices(inventory)
+    return [
+        HealthCheck(f"device {line.name}", "ok", line.text, sizes=line.sizes)
+        for line in (device_lines(memory) if memory else ())
+    ]
 
 
 async def _timed(name: str, check: _Check) -> HealthCheck:

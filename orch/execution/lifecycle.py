@@ -103,9 +103,10 @@ class ModelLoader(NamedTuple):
 
 def _room(inventory: Inventory, state: ModelState) -> Room | None:
     """What making room for a model depends on, if it is to be loaded on this machine."""
-    if inventory.memory is None or not state.local or state.resident is not False:
+    if inventory.memory is None or not state.local or state.resident is None:
         return None
-    return Room.of(inventory.memory, {each.key: each for each in inventory.states})
+    states = {each.key: each for each in inventory.states}
+    return Room(inventory.memory, states, loads=not state.resident)
 
 
 def unavailable_error(state: ModelState) -> OrchError:

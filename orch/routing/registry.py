@@ -167,8 +167,18 @@ class Registry:
         the providers."""
 
     def invalidate(self) -> None:
-        """Called when models were loaded or unloaded. Does nothing: the next snapshot asks the
-        providers."""
+        """Called when models were loaded or unloaded: the next snapshot reads all again."""
+        self._machine.forget()
+
+    async def devices(self, inventory: Inventory) -> MachineMemory | None:
+        """All devices of this machine with what the inventory's models hold; None if not even main
+        memory is known."""
+        return await self._machine.devices(inventory.memory.resident if inventory.memory else ())
+
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models that calls use now, as far as this process knows: one that is being loaded
+        holds memory, and its provider may not say so yet."""
+        return frozenset()
 
     async def _ask(self, provider: str) -> dict[str, InstalledModel] | ProviderError:
         try:
@@ -291,7 +301,7 @@ class Registry:
             if pair.installed
         }
         counts = self._journal.timings.recent_answer_counts
-        return await self._machine.memory(states, items, counts)
+        return await self._machine.memory(states, items, counts, self.in_use())
 
 
 def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:

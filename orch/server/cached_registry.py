@@ -60,7 +60,12 @@ class CachedRegistry(Registry):
     def invalidate(self) -> None:
         """Makes the next call ask the providers: the inventory proved wrong, or a model was loaded
         or pulled."""
+        super().invalidate()
         self._cached = self._refresh = None
+
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models of the requests that the scheduler admitted."""
+        return self._admission.in_use()
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Marks a model as loaded with that context until the next inventory, so that the next

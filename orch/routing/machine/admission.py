@@ -21,19 +21,19 @@ Evictions = Sequence[ModelKey]
 
 
 class Room(NamedTuple):
-    """What making room for a model depends on: the memory, and what unloading each loaded model
-    costs, in expected seconds."""
+    """What making room for a model depends on: the memory, and the models by key. `loads`: whether
+    the inventory says that the model is not loaded; a server knows better what is."""
 
     memory: MachineMemory
-    costs: Mapping[ModelKey, float]
+    states: Mapping[ModelKey, ModelState]
+    loads: bool = True
 
-    @classmethod
-    def of(cls, memory: MachineMemory, states: Mapping[ModelKey, ModelState]) -> Room:
-        """The costs of these models: their reload times the probability that they are wanted
-        next."""
-        loaded = (states[each.key] for each in memory.resident if each.key in states)
-        costs = {each.key: reload_seconds(each) * each.next_use_probability for each in loaded}
-        return cls(memory, costs)
+    def costs(self) -> dict[ModelKey, float]:
+        """The expected seconds that unloading each loaded model costs: its reload times the
+        probability that it is wanted next."""
+        keys = (each.key for each in self.memory.resident)
+        loaded = (self.states[key] for key in keys if key in self.states)
+        return {each.key: reload_seconds(each) * each.next_use_probability for each in loaded}
 
 
 class SlotRequest(NamedTuple):
@@ -48,7 +48,7 @@ class SlotRequest(NamedTuple):
     embeds: bool = False
     timeout_s: float = FIRST_TOKEN_TIMEOUT_S
     room: Room | None = None
-    """Only for a model that has to be loaded on this machine."""
+    """Only for a model of this machine."""
 
 
 def slot_request(
@@ -62,7 +62,9 @@ def slot_request(
 ) -> SlotRequest:
     """The request for a slot to ask this model for this task. `memory` is that of the inventory of
     these states: without it no room is made."""
-    loads = memory is not None and state.local and state.resident is False
+    room = None
+    if memory is not None and state.local and state.resident is not None:
+        room = Room(memory, states, loads=not state.resident)
     return SlotRequest(
         run_id,
         state.key,
@@ -70,7 +72,7 @@ def slot_request(
         client=task.client,
         batch=task.batch,
         timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
-        room=Room.of(memory, states) if loads and memory is not None else None,
+        room=room,
     )
 
 
@@ -94,6 +96,10 @@ class Admission(Protocol):
         """Why the model can't be loaded now beside the models in use, if it can't."""
         ...
 
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models that requests use: loaded, or being loaded."""
+        ...
+
 
 class NoQueue:
     """Grants every slot at once: a process of its own has few other requests. Of these it counts
@@ -112,6 +118,10 @@ class NoQueue:
     def wait_reason(self, request: SlotRequest) -> Reason | None:
         """None: nothing waits."""
         return None
+
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models of this process's calls."""
+        return frozenset(+self._users)
 
 
 class _Use:
@@ -138,9 +148,9 @@ class _Use:
 def evictions_for(request: SlotRequest, in_use: frozenset[ModelKey]) -> Evictions:
     """The models to unload for a request, as far as its inventory tells what is loaded. What the
     model's own server unloads by itself is not among them."""
-    if request.room is None:
+    if request.room is None or not request.room.loads:
         return ()
-    memory, costs = request.room
+    memory, need = request.room.memory, request.footprint_bytes
     provider = request.model.provider
     resident = [
         each
@@ -150,5 +160,5 @@ def evictions_for(request: SlotRequest, in_use: frozenset[ModelKey]) -> Eviction
     leaving = [
         each for each in resident if each.key not in in_use and memory.may_leave(each, provider)
     ]
-    chosen = choose_evictions(request.footprint_bytes, memory, resident, leaving, costs)
+    chosen = choose_evictions(need, memory, resident, leaving, request.room.costs())
     return [each.key for each in chosen]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from orch.routing.machine.placement import MAIN, REPORTED, DeviceMemory, MachineMemory, MemoryPart
@@ -22,12 +22,12 @@ DEVICE_TEXTS = {
 
 
 class DeviceLine(NamedTuple):
-    """One device as it is shown. `used` are the shares of it that models hold and that other
-    programs do, from 0 to 1; None where they are unknown."""
+    """One device as it is shown: its name, what its memory is, and the same in bytes: total, free,
+    models, others (None where it is unknown)."""
 
     name: str
     text: str
-    used: tuple[float, float] | None = None
+    sizes: Mapping[str, int | None] = {}
 
 
 def device_templates() -> tuple[str, ...]:
@@ -65,7 +65,13 @@ def _line(device: DeviceMemory, part: MemoryPart | None, words: Words) -> Device
     texts = [_size(device, words)]
     if part is not None:
         texts.append(_held(part, words))
-    return DeviceLine(name, "; ".join(texts), _used(device, part))
+    sizes = {
+        "total": device.total_bytes,
+        "free": device.free_bytes,
+        "models": part and part.models_bytes,
+        "others": part and part.others_bytes,
+    }
+    return DeviceLine(name, "; ".join(texts), sizes)
 
 
 def _size(device: DeviceMemory, words: Words) -> str:
@@ -85,10 +91,3 @@ def _held(part: MemoryPart, words: Words) -> str:
 
 def _gb(size: int | None, words: Words) -> str:
     return "" if size is None else words.number(size / 1e9, 1)
-
-
-def _used(device: DeviceMemory, part: MemoryPart | None) -> tuple[float, float] | None:
-    if part is None or part.others_bytes is None or not device.total_bytes:
-        return None
-    models = min(part.models_bytes / device.total_bytes, 1.0)
-    return models, min(part.others_bytes / device.total_bytes, 1.0 - models)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from orch.hardware import devices
@@ -21,6 +21,8 @@ from orch.types import ModelKey
 GPUS_TTL_S = 5.0
 """For so long a reading of the GPUs serves while the same models are loaded: what other programs
 hold there changes seldom, and a server asks every second."""
+LOADING = "loading"
+"""A server's word for a model that takes its memory now."""
 OVERHEAD_VARIABLE = "OLLAMA_GPU_OVERHEAD"
 """Bytes that Ollama leaves free on each GPU, if it is set."""
 
@@ -61,12 +63,13 @@ class Machine:
         states: Sequence[ModelState],
         installed: Mapping[ModelKey, InstalledModel],
         recent_answers: AnswerCounts,
+        in_use: Collection[ModelKey] = (),
     ) -> MachineMemory | None:
         """The memory with what the loaded models of these hold; None if it is unknown. `installed`
-        is what the providers report of them."""
+        is what the providers report of them. Models in use are loaded, or are being loaded."""
         local = [state for state in states if state.local and state.is_installed]
         cold = [state for state in local if state.resident is False]
-        resident = self._resident(local, installed)
+        resident = self._resident(local, installed, in_use)
         if self._asks_who_loaded(cold, resident):
             counts = await self._aside(recent_answers)
             resident = tuple(each._replace(ours=counts.get(each.key, 0) > 0) for each in resident)
@@ -92,6 +95,15 @@ class Machine:
         gpus = await self._gpus(resident)
         return machine_memory(Devices(main, gpus), resident, overhead)
 
+    async def devices(self, resident: tuple[ResidentModel, ...]) -> MachineMemory | None:
+        """All devices, whatever the budget: what is shown of them."""
+        main, gpus = devices.main_memory(), await self._gpus(resident)
+        return machine_memory(Devices(main, gpus), resident, overhead_bytes(self._env))
+
+    def forget(self) -> None:
+        """Makes the next call read the GPUs again."""
+        self._reading = None
+
     async def _gpus(self, resident: tuple[ResidentModel, ...]) -> tuple[Gpu, ...]:
         kept, now = self._reading, time.monotonic()
         if kept is None or now - kept.at > GPUS_TTL_S or kept.resident != resident:
@@ -100,10 +112,17 @@ class Machine:
         return kept.gpus
 
     def _resident(
-        self, local: Iterable[ModelState], installed: Mapping[ModelKey, InstalledModel]
+        self,
+        local: Iterable[ModelState],
+        installed: Mapping[ModelKey, InstalledModel],
+        in_use: Collection[ModelKey],
     ) -> tuple[ResidentModel, ...]:
         """The loaded models; names that share a digest are one model in memory."""
-        loaded = {state.identity: state for state in local if state.resident}
+        loaded = {
+            state.identity: state
+            for state in local
+            if state.resident or state.key in in_use or _is_loading(installed.get(state.key))
+        }
         return tuple(
             self._resident_model(state, installed.get(state.key)) for state in loaded.values()
         )
@@ -117,7 +136,7 @@ class Machine:
             state.vram_bytes,
             pinned=bool(item and item.pinned),
             tells_use=is_told or state.spec.provider in self._self_evicting,
-            busy=is_told and slots[0] != slots[1],
+            busy=(is_told and slots[0] != slots[1]) or _is_loading(item),
         )
 
     def _asks_who_loaded(
@@ -131,6 +150,10 @@ class Machine:
             for each in resident
             if providers
         )
+
+
+def _is_loading(item: InstalledModel | None) -> bool:
+    return item is not None and item.status == LOADING
 
 
 def can_unload(client: ProviderClient) -> bool:

@@ -131,7 +131,7 @@ class Residency:
         own = {key for key in idle if memory.evicts_itself(self._as_resident(key), model[0])}
         beside = self._residents(key for key in self._loaded if key not in own and key != model)
         leaving = self._residents(key for key in idle if key not in own)
-        chosen = choose_evictions(need, memory, beside, leaving, request.room.costs)
+        chosen = choose_evictions(need, memory, beside, leaving, request.room.costs())
         return {self.canonical_key(each.key): each.key for each in chosen}
 
     def _remove_self_evicted(self, model: ModelKey) -> None:
@@ -166,6 +166,11 @@ class Residency:
     def footprint(self, model: ModelKey) -> int:
         """Bytes: the maximum measured, else the last request's estimate."""
         return self._measured.get(model) or self._estimated.get(model, 0)
+
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models that requests use, by the names of their providers."""
+        used = (self._as_resident(model) for model, users in self._loaded.items() if users)
+        return frozenset(each.key for each in used)
 
     def loaded(self) -> Iterator[ModelKey]:
         """The models that are in memory or being loaded."""

@@ -88,6 +88,10 @@ class Scheduler:
         """Why the model can't be loaded beside the models in use, if it can't."""
         return self._residency.shortage(self._residency.canonical_key(request.model), request)
 
+    def in_use(self) -> frozenset[ModelKey]:
+        """The models that admitted requests use."""
+        return self._residency.in_use()
+
     # ---------------------------------------------------------------- slots
 
     def enqueue(self, request: SlotRequest) -> QueueEntry:

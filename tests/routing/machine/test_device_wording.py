@@ -25,7 +25,12 @@ def test_one_gpu_with_what_is_held_on_it() -> None:
         "RTX 4090",
         "4.0 of 24.0 GB free; models hold 10.0 GB, other programs 10.0 GB",
     )
-    assert gpu.used == pytest.approx((10 / 24, 10 / 24))
+    assert gpu.sizes == {
+        "total": 24 * GB,
+        "free": 4 * GB,
+        "models": 10 * GB,
+        "others": 10 * GB,
+    }
 
 
 def test_on_several_gpus_what_is_held_is_known_together_alone() -> None:
@@ -37,7 +42,7 @@ def test_on_several_gpus_what_is_held_is_known_together_alone() -> None:
         "GPUs together",
         "12.0 of 32.0 GB free; models hold 10.0 GB, other programs 10.0 GB",
     )
-    assert one.used is None
+    assert one.sizes["models"] is None
 
 
 @pytest.mark.parametrize(
@@ -55,4 +60,5 @@ def test_what_is_unknown_is_no_number(gpu: Gpu, text: str) -> None:
 
 def test_a_gpu_that_only_a_server_knows_of() -> None:
     gpu = lines(resident=(loaded("a", 7, 7),))[1]
-    assert gpu == DeviceLine("GPU", "size unknown; models hold 7.0 GB")
+    assert gpu[:2] == ("GPU", "size unknown; models hold 7.0 GB")
+    assert (gpu.sizes["total"], gpu.sizes["others"]) == (None, None)

@@ -25,7 +25,14 @@ from orch.routing.ranking import eliminate
 from orch.types import ModelKey, Need
 from tests.routing.machine.memory_layouts import GB, LAYOUTS, Layout, Wish, card, loaded, shared
 
-COSTS = {"costly": 9.0, "cheap": 1.0, "idle": 3.0, "pinned": 0.1, "large": 50.0}
+SIZES_GB = {"costly": 9.0, "cheap": 1.0, "idle": 3.0, "pinned": 0.1, "large": 50.0}
+"""Which decide how long loading them again takes."""
+STATES = {
+    ModelKey("router", name): ModelState(
+        ModelSpec(id=name, provider="router"), resident=True, size_bytes=int(gb * GB)
+    )
+    for name, gb in SIZES_GB.items()
+}
 
 
 def memory_of(layout: Layout) -> MachineMemory | None:
@@ -54,9 +61,8 @@ def state_of(wish: Wish) -> ModelState:
 
 def request_of(wish: Wish, memory: MachineMemory | None) -> SlotRequest:
     state = state_of(wish)
-    costs = {ModelKey("router", name): cost for name, cost in COSTS.items()}
     need = required_memory(state, wish.num_ctx)
-    return SlotRequest("r", state.key, need, room=memory and Room(memory, costs))
+    return SlotRequest("r", state.key, need, room=memory and Room(memory, STATES))
 
 
 CASES = [(layout, wish) for layout in LAYOUTS for wish in layout.wishes]
