@@ -162,15 +162,16 @@ class OpenAIClient:
         """Reads `/v1/models`, and what the server is known to tell beside it."""
         # 2 ms, which a run does without whose only such server is the engine inside orch
         from orch.providers.model_lists.entries import owner_of, parse_entries
-        from orch.providers.model_lists.side_lists import side_list_of
+        from orch.providers.model_lists.side_lists import side_lists_of
 
         answer = await self._http.json("GET", "models")
         with validating():
             entries = model_entries(answer.get("data"), "id")
             models = parse_entries(entries)
         self.listed_owner = next(filter(None, map(owner_of, entries)), "")
-        if (side := side_list_of(entries)) is not None and side.path not in self._refused_paths:
-            models = await self._add_side_list(models, side)
+        for side in side_lists_of(entries):
+            if side.path not in self._refused_paths:
+                models = await self._add_side_list(models, side)
         return self._remote.update_list(models)
 
     async def _add_side_list(

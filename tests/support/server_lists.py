@@ -136,7 +136,23 @@ FORMS: Mapping[str, Answers] = {
         },
     },
     "ollama": {
-        "/v1/models": models({"id": "qwen3:8b"}, {"id": "gemma3:4b"}, owned_by="library"),
+        "/v1/models": models(
+            {"id": "qwen3:8b"}, {"id": "gemma3:4b"}, {"id": "mine:120b"}, owned_by="library"
+        ),
+        "/api/tags": {
+            "models": [
+                {
+                    **{"name": "qwen3:8b", "size": 5_200_000_000, "digest": "a" * 64},
+                    "details": {"parameter_size": "8.2B", "context_length": 40_960},
+                    "capabilities": ["completion", "tools", "thinking"],
+                },
+                {"name": "gemma3:4b", "size": 3_300_000_000, "details": {"parameter_size": "4.3B"}},
+                {
+                    **{"name": "mine:120b", "size": 384, "remote_model": "gpt-oss:120b"},
+                    "remote_host": "https://ollama.com:443",
+                },
+            ]
+        },
         "/api/ps": {
             "models": [{"name": "qwen3:8b", "size": 6_000_000_000, "context_length": 4_096}]
         },

@@ -26,16 +26,16 @@ class SideList(NamedTuple):
     add: Callable[[Models, Answer], Models]
 
 
-def side_list_of(entries: Sequence[Mapping[str, Any]]) -> SideList | None:
-    """The request that the server of a list understands; None if it is not recognised, or has told
-    all that it knows."""
+def side_lists_of(entries: Sequence[Mapping[str, Any]]) -> tuple[SideList, ...]:
+    """The requests that the server of a list understands, in order; empty if it is not recognised,
+    or has told all that it knows."""
     for entry in entries[:MOST_READ]:
         owner = entry.get("owned_by")
         if isinstance(owner, str) and owner in SIDE_LISTS:
             return SIDE_LISTS[owner]
     if any(map(is_of_tgi, entries[:1])):
         return _TGI
-    return _LOCALAI if any(entry.keys() == {"id", "object"} for entry in entries[:1]) else None
+    return _LOCALAI if any(entry.keys() == {"id", "object"} for entry in entries[:1]) else ()
 
 
 # ---------------------------------------------------------------- what the answers add
@@ -127,7 +127,17 @@ def add_tgi(models: Models, info: Answer) -> Models:
     return [model._replace(context_window=context or model.context_window) for model in models]
 
 
-def add_ollama(models: Models, answer: Answer) -> Models:
+def add_ollama_tags(models: Models, answer: Answer) -> Models:
+    """Ollama's `/api/tags`: sizes, abilities since 0.30, and which models it runs elsewhere, whose
+    names need not tell."""
+    more = _by_name(answer, "models", "name")
+    return [
+        parse_entry({**more[model.name], "id": model.name}) if model.name in more else model
+        for model in models
+    ]
+
+
+def add_ollama_loaded(models: Models, answer: Answer) -> Models:
     """Ollama's `/api/ps` lists what is loaded."""
     loaded = _by_name(answer, "models", "name")
     return [
@@ -140,15 +150,18 @@ def add_ollama(models: Models, answer: Answer) -> Models:
     ]
 
 
-_TGI = SideList("/info", add_tgi)
-_LOCALAI = SideList("models/capabilities", add_entries)
+_TGI = (SideList("/info", add_tgi),)
+_LOCALAI = (SideList("models/capabilities", add_entries),)
 """LocalAI is recognised by entries without an owner."""
-SIDE_LISTS: Mapping[str, SideList] = {
-    "lemonade": SideList("health", add_lemonade),
-    "organization_owner": SideList("/api/v0/models", add_entries),  # LM Studio
-    "tabbyAPI": SideList("model", add_tabby),
-    "koboldcpp": SideList("/api/extra/true_max_context_length", add_koboldcpp),
-    "omlx": SideList("models/status", add_omlx),
-    "library": SideList("/api/ps", add_ollama),  # Ollama's `/v1`
+SIDE_LISTS: Mapping[str, tuple[SideList, ...]] = {
+    "lemonade": (SideList("health", add_lemonade),),
+    "organization_owner": (SideList("/api/v0/models", add_entries),),  # LM Studio
+    "tabbyAPI": (SideList("model", add_tabby),),
+    "koboldcpp": (SideList("/api/extra/true_max_context_length", add_koboldcpp),),
+    "omlx": (SideList("models/status", add_omlx),),
+    "library": (  # Ollama's `/v1`
+        SideList("/api/tags", add_ollama_tags),
+        SideList("/api/ps", add_ollama_loaded),
+    ),
 }
 """By the owner that the server names in its list."""

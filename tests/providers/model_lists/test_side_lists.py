@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from orch.config.spec import Provider
+from orch.errors import ProviderError
 from orch.providers.installed_models import InstalledModel
 from orch.providers.model_lists.side_lists import (
     SIDE_LISTS,
     add_entries,
     add_koboldcpp,
     add_lemonade,
-    add_ollama,
+    add_ollama_loaded,
+    add_ollama_tags,
     add_omlx,
     add_tabby,
     add_tgi,
-    side_list_of,
+    side_lists_of,
 )
 from orch.providers.openai_compatible import OpenAIClient
 from tests.support.server_lists import FORMS, ListServer, models
@@ -101,7 +103,25 @@ async def test_ollamas_v1_is_asked_for_what_is_loaded() -> None:
     items = await told("ollama")
     loaded = items["qwen3:8b"]
     assert (loaded.resident, loaded.resident_ctx, loaded.resident_bytes) == (True, 4_096, 6 * 10**9)
+    assert (loaded.size_bytes, loaded.context_window, loaded.parameters_b) == (
+        5_200_000_000,
+        40_960,
+        8.2,
+    )
+    assert loaded.capabilities == ("completion", "thinking", "tools")
     assert items["gemma3:4b"].resident is False
+
+
+async def test_a_cloud_model_of_ollamas_v1_is_one_whatever_it_is_called() -> None:
+    items = await told("ollama")
+    assert items["mine:120b"].remote_host == "https://ollama.com:443"
+    with ListServer(FORMS["ollama"]) as server:
+        client = OpenAIClient(Provider(kind="openai", base_url=server.url))
+        await client.installed()
+        with pytest.raises(ProviderError, match="its text would go to"):
+            await client.embed("mine:120b", ["secret"])
+        await client.aclose()
+    assert server.posted == []
 
 
 @pytest.mark.parametrize("form", ["vllm", "sglang", "mlx", "llamacpp", "openrouter"])
@@ -118,8 +138,8 @@ async def test_servers_that_tell_no_more_are_asked_once(form: str) -> None:
 @pytest.mark.parametrize("answer", [404, 500, [], "text", {}, {"data": 7}, b"{", {"error": "no"}])
 async def test_a_side_list_that_fails_leaves_it_unknown(form: str, answer: Any) -> None:
     plain = {"/v1/models": FORMS[form]["/v1/models"]}
-    (path,) = FORMS[form].keys() - plain.keys()
-    with ListServer({**plain, path: answer}) as server:
+    sides = FORMS[form].keys() - plain.keys()
+    with ListServer({**plain, **dict.fromkeys(sides, answer)}) as server:
         items = await listing(server)
     assert [item.resident for item in items.values()] == [None] * len(items)
     assert len(items) == len(FORMS[form]["/v1/models"]["data"])
@@ -141,7 +161,9 @@ async def test_a_side_list_that_failed_is_asked_for_again() -> None:
 # ---------------------------------------------------------------- pure
 
 
-@pytest.mark.parametrize("add", [add_lemonade, add_entries, add_tabby, add_omlx, add_ollama])
+@pytest.mark.parametrize(
+    "add", [add_lemonade, add_entries, add_tabby, add_omlx, add_ollama_loaded, add_ollama_tags]
+)
 def test_an_answer_of_another_form_is_an_error(add: Any) -> None:
     answers: tuple[dict[str, Any], ...] = (
         {},
@@ -169,6 +191,6 @@ def test_a_model_that_the_side_list_lacks_stays_unknown() -> None:
 
 def test_the_server_is_recognised_by_any_owner_of_its_list() -> None:
     entries = [{"id": "a", "owned_by": "me"}, {"id": "b", "owned_by": "library"}]
-    assert side_list_of(entries) is SIDE_LISTS["library"]
-    assert side_list_of([]) is None
-    assert side_list_of([{"id": "a", "owned_by": ["lemonade"]}]) is None
+    assert side_lists_of(entries) == SIDE_LISTS["library"]
+    assert side_lists_of([]) == ()
+    assert side_lists_of([{"id": "a", "owned_by": ["lemonade"]}]) == ()
