@@ -20,7 +20,7 @@ from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.provider_facts import capabilities_of, identity_of, window_of
 from orch.routing.listed_models import PairedModel, pair_models
 from orch.routing.machine.placement import MachineMemory, budget_memory
-from orch.routing.machine.reading import Machine
+from orch.routing.machine.reading import Machine, with_room
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
@@ -135,7 +135,7 @@ class Registry:
         memory = await self._memory((*models, *others), (*pairs, *hidden))
         room = memory.capacity_bytes if memory else None
         return Inventory(
-            tuple(each.within(room) for each in models),
+            tuple(with_room(each, memory) for each in models),
             down,
             room,
             take_part,

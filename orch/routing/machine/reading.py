@@ -30,6 +30,18 @@ AnswerCounts = Callable[[], Mapping[ModelKey, int]]
 """How many of the recent answers each model gave; reads the journal."""
 
 
+def with_room(state: ModelState, memory: MachineMemory | None) -> ModelState:
+    """The model with the longest context that it can have here: beside the models that stay, and
+    on the GPUs alone where it fits there with its usual context, since what spills into main
+    memory is slow."""
+    if memory is None:
+        return state
+    room = memory.available_bytes(state.spec.provider)
+    if memory.gpus and required_memory(state, state.default_ctx) <= memory.gpus.capacity_bytes:
+        room = min(room, memory.gpus.capacity_bytes)
+    return state.within(room)
+
+
 class _Reading(NamedTuple):
     """The GPUs as they were read, with the models that were loaded then."""
 

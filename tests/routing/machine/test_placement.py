@@ -12,6 +12,7 @@ from orch.routing.machine.admission import Room, SlotRequest, evictions_for
 from orch.routing.machine.placement import (
     GPU_RESERVE_BYTES,
     MachineMemory,
+    MemoryPart,
     ResidentModel,
     budget_memory,
     choose_evictions,
@@ -19,7 +20,8 @@ from orch.routing.machine.placement import (
     machine_memory,
     needs_gpus,
 )
-from orch.routing.model_state import ModelState, required_memory
+from orch.routing.machine.reading import with_room
+from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.types import ModelKey, Need
@@ -89,6 +91,38 @@ def test_what_stands_in_the_way_is_unloaded(layout: Layout, wish: Wish) -> None:
     in_use = frozenset(ModelKey("router", name) for name in wish.in_use)
     evictions = evictions_for(request_of(wish, memory_of(layout)), in_use)
     assert tuple(sorted(each.model for each in evictions)) == tuple(sorted(wish.evicts))
+
+
+@pytest.mark.parametrize(("layout", "wish"), CASES, ids=IDS)
+@pytest.mark.parametrize("kv_bytes", [20_000, 400_000])
+def test_the_room_that_an_agent_would_like_rules_no_model_out(
+    layout: Layout, wish: Wish, kv_bytes: int
+) -> None:
+    memory = memory_of(layout)
+    policy = Policy({}, {}, memory.capacity_bytes if memory else None, memory=memory)
+    plain = Need(prompt_tokens=3_000)
+    agent = plain._replace(capabilities=frozenset({"completion", "tools"}), begins=True)
+    state = with_room(state_of(wish)._replace(kv_bytes_per_token=kv_bytes), memory)
+    out = [
+        eliminate(state, need, policy, choose_num_ctx(state, need)) is None
+        for need in (plain, agent)
+    ]
+    assert out[0] == out[1]
+
+
+def test_a_wish_keeps_a_model_on_the_gpus_and_leaves_what_stays() -> None:
+    state = ModelState(
+        ModelSpec(id="m", provider="ollama"),
+        size_bytes=4 * GB,
+        kv_bytes_per_token=100_000,
+        context_window=262_144,
+    )
+    on_gpus = MachineMemory(40 * GB, MemoryPart(6 * GB))
+    stays = on_gpus._replace(gpus=None, resident=(loaded("x", 30.0, provider="other"),))
+    contexts = [with_room(state, each).memory_ctx for each in (on_gpus, stays, None)]
+    assert contexts == [20_000, 60_000, None]
+    small = MachineMemory(40 * GB, MemoryPart(3 * GB))
+    assert with_room(state, small).memory_ctx == 360_000
 
 
 # ---------------------------------------------------------------- what is read
