@@ -284,10 +284,30 @@ def test_a_download_continues_without_the_page_until_it_is_cancelled(
     expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0.5")
     assert serious_violations(page) == []
     shown.get_by_role("button", name="Cancel").click()
-    expect(shown).to_have_count(0)
+    expect(shown).to_contain_text("2.4 of 4.7 GB · 50 % · Cancelled; what came is kept.")
     ollama.wait_for(
         lambda: any(request.aborted for request in ollama.requests if request.path == "/api/pull")
     )
+    assert serious_violations(page) == []
+    ollama.server_status = None
+    shown.get_by_role("button", name="Continue").click()
+    expect(shown).to_contain_text("Installed.")
+    shown.get_by_role("button", name="Close").click()
+    expect(shown).to_have_count(0)
+
+
+def test_what_to_pull_is_shown_with_a_button_that_downloads_it(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
+    page = visit(models, language="es", size=PHONE)
+    expect(page.get_by_role("heading", name="Qué descargar para este equipo")).to_be_visible()
+    buttons = page.get_by_role("button", name="Descargar: ")
+    first = buttons.first.get_attribute("aria-label") or ""
+    tag = first.removeprefix("Descargar: ")
+    buttons.first.click()
+    expect(page.get_by_role("group", name=tag, exact=True)).to_contain_text("Instalado.")
+    assert ollama.pulled == [tag]
+    assert serious_violations(page) == []
 
 
 # ---------------------------------------------------------------- models.yaml

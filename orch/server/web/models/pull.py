@@ -12,6 +12,7 @@ from orch.server.web.components.errors import PageError, error_box
 from orch.server.web.components.i18n import N_
 from orch.server.web.components.labels import label
 from orch.server.web.components.page import Page
+from orch.server.web.models.fit_text import forecast_line
 from orch.types import ModelKey
 
 POLL_S = 0.4
@@ -87,30 +88,42 @@ class PullPanel:
         for key, pull in known.items():
             if key not in self._shown:
                 with self._body:
-                    self._shown[key] = _PullRow(self._page, pull, self._dismiss)
+                    self._shown[key] = _PullRow(self._page, pull, self)
             has_ended = self._shown[key].show() or has_ended
         if not any(pull.is_active for pull in known.values()):
             self._timer.deactivate()
         if has_ended:
             await self._refresh()
 
-    def _dismiss(self, pull: Download) -> None:
+    def stop_or_close(self, pull: Download) -> None:
+        """Cancels an active download; removes one that has ended."""
         if self._pulls.by_model.get(pull.key) is pull:
-            self._pulls.dismiss(pull.key)
+            if pull.is_active:
+                self._pulls.cancel(pull.key)
+            else:
+                self._pulls.dismiss(pull.key)
         self._timer.activate()
+
+    def go_on(self, pull: Download) -> None:
+        """Continues a download that was cancelled or failed."""
+        self.begin(pull.key.model, pull.key.provider)
 
 
 class _PullRow:
     """One download, active or ended."""
 
-    def __init__(self, page: Page, pull: Download, dismiss: Callable[[Download], None]) -> None:
-        self._page, self.pull, self._has_ended = page, pull, False
+    def __init__(self, page: Page, pull: Download, panel: PullPanel) -> None:
+        self._page, self.pull, self._panel, self._has_ended = page, pull, panel, False
         with ui.element("div").classes("orch-models-pulled").props("role=group") as self.row:
             self.row.props["aria-label"] = pull.key[1]
             with ui.element("div").classes("orch-models-pull-head"):
                 ui.label(pull.key[1]).classes("orch-models-name")
-                self._button = ui.button(page("Cancel"), on_click=lambda: dismiss(pull))
-                self._button.props("flat no-caps dense")
+                with ui.row().classes("orch-models-actions") as self._actions:
+                    self._button = ui.button(
+                        page("Cancel"), on_click=lambda: panel.stop_or_close(pull)
+                    ).props("flat no-caps dense")
+            self._forecast = ui.label().classes("orch-hint")
+            self._forecast.set_visibility(False)
             self._bar = ui.linear_progress(0, size="10px", show_value=False)
             self._bar.classes("orch-models-progress").props["aria-label"] = page("Progress")
             self._text = ui.label().props("role=status").classes("orch-dim")
@@ -119,14 +132,20 @@ class _PullRow:
         """Shows the progress; returns whether the download has ended since the last call."""
         if self._has_ended:
             return False
+        self._show_forecast()
+        self._show_progress()
         if self.pull.is_active:
-            self._show_progress()
             return False
         self._has_ended = True
-        self._bar.delete()
         self._button.text = self._page("Close")
         self._show_end()
         return True
+
+    def _show_forecast(self) -> None:
+        forecast = self.pull.forecast
+        if forecast is not None and not self._forecast.visible:
+            self._forecast.text = forecast_line(self._page, forecast)
+            self._forecast.set_visibility(True)
 
     def _show_progress(self) -> None:
         page = self._page
@@ -136,12 +155,25 @@ class _PullRow:
         self._text.text = self._amount_text(done, total) if total else step
 
     def _show_end(self) -> None:
+        if self.pull.is_cancelled:
+            amount = self._text.text if self.pull.progress.total_bytes else ""
+            said = self._page("Cancelled; what came is kept.")
+            self._text.text = " · ".join(filter(None, (amount, said)))
+            self._offer_to_go_on()
+            return
+        self._bar.delete()
         if self.pull.error is None:
             self._text.text = self._page("Installed.")
             return
         self._text.delete()
         with self.row:
             error_box(self._page.translator, self.pull.error)
+        self._offer_to_go_on()
+
+    def _offer_to_go_on(self) -> None:
+        with self._actions:
+            again = ui.button(self._page("Continue"), on_click=lambda: self._panel.go_on(self.pull))
+            again.props("flat no-caps dense")
 
     def _amount_text(self, done: int, total: int) -> str:
         page = self._page

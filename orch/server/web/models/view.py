@@ -15,10 +15,12 @@ from orch.config.edit.models import propose_listing
 from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.execution.pulling import pull_targets
+from orch.execution.recommending.report import report_on
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
 from orch.routing.model_entry import model_entry
 from orch.routing.no_candidate import embedded_install_commands
+from orch.routing.recommendations.recommend import Wishes
 from orch.routing.registry import Inventory
 from orch.server.downloads import Downloads
 from orch.server.service import Service
@@ -30,6 +32,7 @@ from orch.server.web.models.heatmap import draw_heatmaps
 from orch.server.web.models.list import ModelList
 from orch.server.web.models.memory_bar import MemoryBar
 from orch.server.web.models.pull import PullPanel
+from orch.server.web.models.recommended import RecommendedModels
 
 POLL_S = 5
 """How often the state is refreshed while the page is visible."""
@@ -59,6 +62,7 @@ class ModelsView:
         self._memory: MemoryBar
         self._models: ModelList
         self._downloads: PullPanel
+        self._recommended: RecommendedModels
         self._heatmaps: ui.element
 
     def open(self) -> None:
@@ -78,6 +82,7 @@ class ModelsView:
             self._is_drawn = True
             self._show(survey, new)
         if self._is_drawn:
+            await self._recommend(survey)
             await self._measure(survey)
 
     def _draw(self) -> None:
@@ -85,6 +90,7 @@ class ModelsView:
         self._unreachable = ui.element("div").classes("orch-models-part")
         self._memory = MemoryBar(self._page)
         self._downloads = PullPanel(self._page, self._pulls, self.handler, self.refresh)
+        self._recommended = RecommendedModels(self._page, self._downloads.begin)
         self._models = ModelList(self._page, self.move, self._downloads.begin, self.propose)
         self._heatmaps = ui.element("section").classes("orch-card orch-models-part")
 
@@ -105,6 +111,8 @@ class ModelsView:
         """Asks the providers again and shows the new state."""
         self._service.invalidate_inventory()
         await self._poll()
+        if self._is_drawn and not self._root.is_deleted:
+            await self._recommend((await self._read())[0])
 
     async def _poll(self) -> None:
         """Shows the state as last read from the providers, which may be a moment old."""
@@ -113,6 +121,13 @@ class ModelsView:
             if not self._root.is_deleted:
                 with self._root:
                     self._show(survey, new)
+
+    async def _recommend(self, survey: Inventory) -> None:
+        """Draws the recommendations: they read the devices and the journal."""
+        async with loading(self._page, self._recommended.body, lambda: self._recommend(survey)):
+            runtime = self._service.orchestrator.runtime
+            report = await asyncio.to_thread(report_on, runtime, survey, Wishes())
+            self._recommended.show(report)
 
     async def _measure(self, survey: Inventory) -> None:
         """Draws the heat maps last: reading them takes the longest."""
