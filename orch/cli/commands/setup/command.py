@@ -160,7 +160,7 @@ class SetupSession:
         """The offer of the model that argv names. Raises OrchError if nothing here can run it."""
         from orch.cli.commands.setup.model_library import is_url, registry_path
         from orch.cli.commands.setup.offers import Offer, good_at, mean_quality
-        from orch.cli.commands.setup.starter_models import find_starter_model
+        from orch.routing.known_models.pullable import find_pullable
 
         name, pulls = (
             self._options.model,
@@ -174,7 +174,7 @@ class SetupSession:
                 survey.engine_command,
                 code="usage",
             )
-        choice = find_starter_model(name)
+        choice = None if is_url(name) else find_pullable(name)
         command = f"orch setup {name} --yes" + (
             f" --sha256 {self._options.sha256}" if self._options.sha256 else ""
         )

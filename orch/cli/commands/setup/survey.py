@@ -11,17 +11,19 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from orch.cli.commands.setup.download import RESERVE_BYTES, free_disk_bytes
-from orch.cli.commands.setup.hardware import Machine, measure_machine
+from orch.cli.commands.setup.hardware import measure_machine
 from orch.cli.commands.setup.offers import MachineSurvey, QualityLookup, Server
 from orch.config.installation import install_library_command
 from orch.config.spec import Provider
 from orch.config.urls import display_url, is_local_url
 from orch.errors import ProviderError
 from orch.execution.offline_report import DEFAULT_SERVERS
+from orch.execution.recommending.report import report_on
 from orch.execution.runtime import Runtime
 from orch.providers.kinds import KINDS
 from orch.providers.llamacpp import ENGINE_PACKAGE
 from orch.providers.openai_compatible import OpenAIClient
+from orch.routing.recommendations.recommend import Recommendation, Wishes
 from orch.routing.registry import Inventory
 
 _PROBE_TIMEOUT_S = 2.0
@@ -49,14 +51,21 @@ async def survey_machine(
     return MachineSurvey(
         here,
         (*named, *(server for server in probed if server is not None)),
-        _memory_for_models(runtime, survey, here),
         free_disk_bytes() - RESERVE_BYTES,
         ollama,
         all(is_local_url(url) for url in urls),
         shutil.which("ollama", path=env.get("PATH")) or "",
         "" if find_spec(ENGINE_PACKAGE) else install_library_command(ENGINE_PACKAGE),
         qualities,
+        _recommended(runtime, survey, into_engine=False),
+        _recommended(runtime, survey, into_engine=True),
     )
+
+
+def _recommended(
+    runtime: Runtime, survey: Inventory, *, into_engine: bool
+) -> tuple[Recommendation, ...]:
+    return report_on(runtime, survey, Wishes(), into_engine=into_engine).found.rows
 
 
 def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:
@@ -112,15 +121,3 @@ def _port(url: str) -> int | None:
         return urlsplit(url).port or {"http": 80, "https": 443}.get(urlsplit(url).scheme)
     except ValueError:
         return None
-
-
-def _memory_for_models(runtime: Runtime, survey: Inventory, here: Machine) -> int | None:
-    """Bytes available for models of a local server, as the router counts them: free memory, that of
-    loaded models, and that of GPUs."""
-    budget = runtime.config.routing.memory_budget_gb
-    if budget != "auto":
-        return int(budget * 1e9)
-    if here.free_bytes is None:
-        return None
-    loaded = {state.identity: state.resident_bytes for state in survey.states if state.local}
-    return here.free_bytes + sum(loaded.values()) + here.gpu_bytes
