@@ -1,12 +1,15 @@
-"""The memory bar of the Models view: loaded models against the memory that is available."""
+"""The memory of the Models view: loaded models against the memory that is available, and what is
+free on each device."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from orch.routing.machine.device_wording import DeviceLine
 from orch.server.web.components.page import Page
 
 COLOR_COUNT = 6
@@ -17,19 +20,21 @@ class MemoryBar:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._shown: dict[str, Any] | None = None
+        self._shown: tuple[dict[str, Any], Sequence[DeviceLine]] | None = None
         with ui.element("section").classes("orch-card orch-models-part"):
             TextElement(tag="h2", text=page("Model memory"))
             self._body = ui.element("div").classes("orch-models-part")
 
-    def show(self, memory: dict[str, Any]) -> None:
-        """Shows `memory` of `/orch/health`."""
-        if memory == self._shown:
+    def show(self, memory: dict[str, Any], devices: Sequence[DeviceLine] = ()) -> None:
+        """Shows `memory` of `/orch/health`, and the devices."""
+        if (memory, devices) == self._shown:
             return
-        self._shown = memory
+        self._shown = memory, devices
         self._body.clear()
         with self._body:
             self._draw(memory)
+            if devices:
+                self._draw_devices(devices)
 
     def _draw(self, memory: dict[str, Any]) -> None:
         models, budget_gb = memory["resident"], memory["budget_gb"]
@@ -50,6 +55,14 @@ class MemoryBar:
                     swatch.classes(f"orch-models-swatch orch-models-colour-{index % COLOR_COUNT}")
                     ui.label(self._model_text(model))
 
+    def _draw_devices(self, devices: Sequence[DeviceLine]) -> None:
+        with ui.element("ul").classes("orch-models-devices"):
+            for device in devices:
+                with ui.element("li"):
+                    TextElement(tag="strong", text=device.name)
+                    ui.label(device.text)
+                    _draw_shares(device)
+
     def _total_text(self, loaded_gb: float, budget_gb: float | None) -> str:
         page = self._page
         loaded = page.number(loaded_gb, 1)
@@ -64,3 +77,18 @@ class MemoryBar:
         page = self._page
         use = page("in use") if model["in_use"] else page("idle")
         return f"{model['model']} · {page.number(model['gb'], 1)} GB · {use}"
+
+
+def _draw_shares(device: DeviceLine) -> None:
+    """What models and other programs hold of a device, where that is known. The text beside it says
+    the same."""
+    total = device.sizes["total"]
+    held = [device.sizes["models"], device.sizes["others"]]
+    if not total or None in held:
+        return
+    left = 100.0
+    with ui.element("div").classes("orch-bar orch-models-shares").props("aria-hidden=true"):
+        for size, name in zip(held, ("models", "others"), strict=True):
+            width = min(100 * (size or 0) / total, left)
+            left -= width
+            ui.element("div").classes(f"orch-models-held-{name}").style(f"width: {width:.2f}%")

@@ -4,7 +4,7 @@ router can select."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -18,6 +18,7 @@ from orch.execution.pulling import pull_targets
 from orch.execution.recommending.report import report_on
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
+from orch.routing.machine.device_wording import DeviceLine, device_lines
 from orch.routing.model_entry import model_entry
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.recommendations.recommend import Wishes
@@ -77,10 +78,10 @@ class ModelsView:
     async def _load(self) -> None:
         async with loading(self._page, self._root, self._load):
             self._service.invalidate_inventory()
-            survey, new = await self._read()
+            survey, new, devices = await self._read()
             self._draw()
             self._is_drawn = True
-            self._show(survey, new)
+            self._show(survey, new, devices)
         if self._is_drawn:
             await self._recommend(survey)
             await self._measure(survey)
@@ -94,16 +95,18 @@ class ModelsView:
         self._models = ModelList(self._page, self.move, self._downloads.begin, self.propose)
         self._heatmaps = ui.element("section").classes("orch-card orch-models-part")
 
-    async def _read(self) -> tuple[Inventory, frozenset[str]]:
-        """The models, and the digests of those that are new."""
+    async def _read(self) -> tuple[Inventory, frozenset[str], list[DeviceLine]]:
+        """The models, the digests of those that are new, and the memory of each device."""
         runtime = self._service.orchestrator.runtime
         survey = await runtime.registry.snapshot(with_unlisted=True)
-        return survey, await asyncio.to_thread(new_digests, runtime.journal)
+        memory = await runtime.registry.devices(survey)
+        devices = device_lines(memory, self._page) if memory else []
+        return survey, await asyncio.to_thread(new_digests, runtime.journal), devices
 
-    def _show(self, survey: Inventory, new: frozenset[str]) -> None:
+    def _show(self, survey: Inventory, new: frozenset[str], devices: Sequence[DeviceLine]) -> None:
         runtime = self._service.orchestrator.runtime
         self._show_unreachable(survey)
-        self._memory.show(self._service.scheduler.status()["memory"])
+        self._memory.show(self._service.scheduler.status()["memory"], devices)
         self._models.show(survey, runtime, new)
         self._downloads.show(list(pull_targets(runtime.providers)))
 
@@ -117,10 +120,10 @@ class ModelsView:
     async def _poll(self) -> None:
         """Shows the state as last read from the providers, which may be a moment old."""
         if self._is_drawn:
-            survey, new = await self._read()
+            survey, new, devices = await self._read()
             if not self._root.is_deleted:
                 with self._root:
-                    self._show(survey, new)
+                    self._show(survey, new, devices)
 
     async def _recommend(self, survey: Inventory) -> None:
         """Draws the recommendations: they read the devices and the journal."""
