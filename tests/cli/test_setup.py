@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from orch.cli.commands.setup.hardware import Machine
+from orch.cli.commands.setup.messages import summary
 from orch.cli.commands.setup.offers import MAX_OFFERS, MachineSurvey, Server, make_offers
 from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
@@ -148,12 +149,23 @@ def test_a_running_ollama_and_its_models_are_named(ollama: FakeOllama) -> None:
     assert lines[-1].startswith("next: orch run")
 
 
+def test_the_machines_line_tells_what_each_gpu_has_free() -> None:
+    here = replace(
+        LARGE,
+        gpus=(("RTX 4090", 24_000_000_000), ("Arc", 16_000_000_000)),
+        free_gpu_bytes=(4_000_000_000, None),
+        shared_gpus=("GB10",),
+    )
+    line = summary(scene(here), ())[0]
+    assert "RTX 4090 24 GB (4.0 GB free), Arc 16.0 GB, GB10 (uses main memory)" in line
+
+
 def test_json_has_its_form(ollama: FakeOllama) -> None:
     told = json.loads(orch("setup", "--json").stdout)
     assert set(told) == {"v", "ok", "machine", "servers", "offers", "done"}
-    assert {"memory_bytes", "free_bytes", "gpus", "cores", "disk_free_bytes"} == set(
-        told["machine"]
-    )
+    assert set(told["machine"]) == {
+        *("memory_bytes", "free_bytes", "gpus", "shared_gpus", "cores", "disk_free_bytes")
+    }
     assert all(
         {"action", "model", "size_bytes", "expected_s", "command"} <= set(offer)
         for offer in told["offers"]

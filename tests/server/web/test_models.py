@@ -393,3 +393,27 @@ def test_loading_by_keyboard_keeps_the_focus_and_other_loads_appear(
     expect(page.get_by_role("button", name=f"Unload: {CODER}")).to_be_visible()
     expect(page.get_by_role("img", name="9.4 GB of 24.0 GB loaded")).to_be_visible()
     expect(page.get_by_role("button", name="Unload: Quick")).to_be_focused()
+
+
+def test_each_device_shows_what_is_free_and_what_others_hold(
+    ollama: FakeOllama,
+    file: Path,
+    visit: Visit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = tmp_path / "nvidia-smi"
+    command.write_text("#!/bin/sh\necho 'GPU-1, 24564, 6144, NVIDIA GeForce RTX 4090'\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with orch_serve() as (url, _):
+        page = visit(f"{url}/models", PHONE)
+        card = page.get_by_role("listitem").filter(has_text="RTX 4090")
+        expect(card).to_contain_text(
+            "6.4 of 25.8 GB free; models hold 0.0 GB, other programs 19.3 GB"
+        )
+        expect(page.get_by_role("listitem").filter(has_text="main memory")).to_contain_text("free")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        assert serious_violations(page) == []
+        page = visit(f"{url}/models", DESK, language="es")
+        expect(page.get_by_text("otros programas 19,3 GB")).to_be_visible()

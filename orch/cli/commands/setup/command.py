@@ -126,7 +126,11 @@ class SetupSession:
         machine = {
             "memory_bytes": here.memory_bytes,
             "free_bytes": here.free_bytes,
-            "gpus": [{"name": name, "memory_bytes": size} for name, size in here.gpus],
+            "gpus": [
+                {"name": name, "memory_bytes": size, "free_bytes": free}
+                for (name, size), free in zip(here.gpus, here.free_gpu_bytes, strict=True)
+            ],
+            "shared_gpus": here.shared_gpus,
             "cores": here.cores,
             "disk_free_bytes": survey.disk_bytes,
         }

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from orch.cli.commands.setup.hardware import Machine
 from orch.cli.commands.setup.offers import MachineSurvey, Offer, Server
 
 COLUMNS = ("", "model", "size", "an answer in", "quality", "best at")
@@ -20,11 +21,20 @@ def _machine(survey: MachineSurvey) -> str:
     here = survey.machine
     memory = f"{_gb(here.memory_bytes)} memory" if here.memory_bytes else "memory unknown"
     free = f" ({_gb(here.free_bytes)} free)" if here.free_bytes else ""
-    cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no GPU found"
+    cards = ", ".join(_gpus(here)) or "no GPU found"
     return (
         f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')},"
         f" {_gb(max(survey.disk_bytes, 0))} disk free"
     )
+
+
+def _gpus(here: Machine) -> Iterator[str]:
+    """Each GPU with its memory, and what of it is free."""
+    frees = here.free_gpu_bytes or (None,) * len(here.gpus)
+    for (name, total), free in zip(here.gpus, frees, strict=True):
+        yield f"{name} {_gb(total)}" + ("" if free is None else f" ({_gb(free)} free)")
+    for name in here.shared_gpus:
+        yield f"{name} (uses main memory)"
 
 
 def _servers(survey: MachineSurvey) -> str:
