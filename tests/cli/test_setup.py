@@ -151,12 +151,12 @@ def test_a_running_ollama_and_its_models_are_named(ollama: FakeOllama) -> None:
 
 def test_the_machines_line_tells_what_each_gpu_has_free() -> None:
     here = replace(
-        LARGE,
+        MACHINE,
         gpus=(("RTX 4090", 24_000_000_000), ("Arc", 16_000_000_000)),
         free_gpu_bytes=(4_000_000_000, None),
         shared_gpus=("GB10",),
     )
-    line = summary(scene(here), ())[0]
+    line = summary(replace(scene(), machine=here), ())[0]
     assert "RTX 4090 24 GB (4.0 GB free), Arc 16.0 GB, GB10 (uses main memory)" in line
 
 

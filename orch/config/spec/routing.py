@@ -199,7 +199,7 @@ class Routing:
     )
     fallback: Fallback = key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = key(
-        "Memory for models, GB. Default auto: what is free, including GPUs.", "auto"
+        "Memory for models, GB. Default auto: what is free on each device.", "auto"
     )
     cache: Cache = key("Reuse of earlier answers.", factory=Cache)
     memory: Memory = key("What is remembered and recalled.", factory=Memory)
