@@ -13,6 +13,7 @@ from orch.config.socket_path import socket_path
 from orch.config.spec import Models, Provider
 from orch.config.urls import UrlScope, display_url, url_scope
 from orch.providers.http.proxies import proxy_for
+from orch.providers.llama_server.usual_ports import unknown_addresses
 
 QDRANT_URL = "http://localhost:6333"
 """Where `orch health` looks for a Qdrant server that the configuration does not name."""
@@ -45,7 +46,11 @@ def reachable_addresses(
         _address(url, f"orch setup: looks for {name}") for name, url in DEFAULT_SERVERS.items()
     ]
     remote = _remote_models(config.models)
-    return [*configured, *_proxies(configured), *remote, *defaults, *_server(env)]
+    usual = [
+        _address(url, "orch health: looks for a llama-server")
+        for url in unknown_addresses(config.models.providers)
+    ]
+    return [*configured, *_proxies(configured), *remote, *defaults, *usual, *_server(env)]
 
 
 def _providers(models: Models) -> Iterator[ReachableAddress]:

@@ -38,6 +38,7 @@ def health_command(
     if offline:
         raise typer.Exit(_print_addresses(ctx, as_json=as_json))
     rows, could_answer = _check_at_server(ctx) or asyncio.run(_check_here(ctx))
+    rows = [*rows, *asyncio.run(servers_to_add(ctx))]
     if as_json:
         render.print_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
@@ -86,6 +87,24 @@ async def _check_here(ctx: typer.Context) -> tuple[list[HealthCheck], bool]:
 
     async with context.open_orchestrator(ctx) as orchestrator:
         return await run_health_checks(orchestrator.runtime)
+
+
+async def servers_to_add(ctx: typer.Context) -> list[HealthCheck]:
+    """A line for each llama-server at a usual port that models.yaml does not have."""
+    from orch.execution.health import HealthCheck
+    from orch.providers.llama_server.usual_ports import find_servers
+
+    found = await find_servers(context.read_config(ctx).models.providers)
+    return [
+        HealthCheck(
+            f"{each.label} at {each.url}",
+            "off",
+            f"{each.model_count:,} models, not in models.yaml",
+            "to use it, write below providers: in models.yaml (orch config path shows the file):\n"
+            f"{each.block}",
+        )
+        for each in found
+    ]
 
 
 def _check_at_server(ctx: typer.Context) -> tuple[list[HealthCheck], bool] | None:
