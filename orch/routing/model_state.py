@@ -90,6 +90,8 @@ class ModelState(NamedTuple):
     remote_host: str = ""
     """The machine on which its provider runs it, empty for the provider's own. If that is not
     allowed, `unavailable` says so (`remote`)."""
+    slots: int | None = None
+    """How many requests it answers at once; None if its server does not say."""
 
     @property
     def key(self) -> ModelKey:

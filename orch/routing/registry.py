@@ -267,6 +267,7 @@ class Registry:
             closes_answers=info.closes_answers,
             remote_host=host,
             status=item.status,
+            slots=item.slots,
         )
 
     def _with_speed(

@@ -18,6 +18,7 @@ from orch.config.load import Config
 from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
 from orch.routing.machine.admission import Evictions, SlotRequest
+from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
     ProviderQueue,
@@ -40,6 +41,7 @@ class Scheduler:
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._residency = clock, Residency()
         self._queues: dict[str, ProviderQueue] = {}
+        self._told_slots: dict[str, int] = {}
         # of all waiting entries, at any provider: True admits one, False is its timeout
         self._waiters: dict[QueueEntry, asyncio.Future[bool]] = {}
         self.configure(config)
@@ -50,10 +52,8 @@ class Scheduler:
         serve = config.routing.serve
         self._max_waiting = serve.queue
         self._overdue_s = float(duration_seconds(serve.most_wait))
-        self._slots = {
-            name: provider.parallel or KINDS[provider.kind].slots
-            for name, provider in config.models.providers.items()
-        }
+        self._providers = config.models.providers
+        self._slots = self._slots_now()
         active = {name: each for name, each in self._queues.items() if each.running or each.waiting}
         self._queues = active
         for name in {*active, *self._slots}:
@@ -61,6 +61,14 @@ class Scheduler:
             queue.slots = self._slots.get(name, queue.slots)
             queue.max_waiting, queue.overdue_s = self._max_waiting, self._overdue_s
         self._admit(self._queues.values())
+
+    def _slots_now(self) -> dict[str, int]:
+        """The slots of each provider: as models.yaml says, else as its server does, else the
+        default of its kind."""
+        return {
+            name: provider.parallel or self._told_slots.get(name) or KINDS[provider.kind].slots
+            for name, provider in self._providers.items()
+        }
 
     def _queue_of(self, name: str) -> ProviderQueue:
         if name not in self._queues:
@@ -75,8 +83,17 @@ class Scheduler:
     # ---------------------------------------------------------------- Admission
 
     def observe(self, inventory: Inventory) -> None:
-        """Updates which models are loaded, and admits requests that fit now."""
-        if self._residency.observe(inventory) and self._waiters:
+        """Updates which models are loaded and how many slots they have, and admits requests that
+        fit now."""
+        if not self._residency.observe(inventory):
+            return
+        told = slots_told(inventory.states)
+        if told != self._told_slots:
+            self._told_slots = told
+            self._slots = self._slots_now()
+            for name, queue in self._queues.items():
+                queue.slots = self._slots.get(name, queue.slots)
+        if self._waiters:
             self._admit(self._queues.values())
 
     def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[Evictions]:
@@ -294,6 +311,16 @@ class _Slot:
         trace: TracebackType | None,
     ) -> None:
         self._scheduler.release(self._entry)
+
+
+def slots_told(states: Iterable[ModelState]) -> dict[str, int]:
+    """How many requests the loaded models of each provider answer at once, where its server tells
+    it of one of them."""
+    told: dict[str, int] = {}
+    for state in states:
+        if state.resident and state.slots:
+            told[state.spec.provider] = told.get(state.spec.provider, 0) + state.slots
+    return told
 
 
 def _resolve(waiter: asyncio.Future[bool], is_admitted: bool) -> None:
