@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from orch.config.spec import Models, Provider
@@ -29,11 +30,14 @@ from orch.providers.streams.values import validating
 from orch.providers.thinking_effort import openai_effort
 
 if TYPE_CHECKING:
+    from orch.providers.llama_server.facts import ModelFacts
     from orch.providers.model_lists.side_lists import SideList
 
 COUNT_TIMEOUT_S = 30.0
 SIDE_TIMEOUT_S = 2.0
 """For what a server tells beside its list: nothing depends on it."""
+LLAMA_SERVERS = ("llamacpp", "llama-swap")
+"""The owners of models by which llama.cpp's server and llama-swap are known: they tell more."""
 _OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
@@ -169,6 +173,8 @@ class OpenAIClient:
             entries = model_entries(answer.get("data"), "id")
             models = parse_entries(entries)
         self.listed_owner = next(filter(None, map(owner_of, entries)), "")
+        if any(entry.get("owned_by") in LLAMA_SERVERS for entry in entries):
+            return self._remote.update_list(await self._facts.installed(entries))
         for side in side_lists_of(entries):
             if side.path not in self._refused_paths:
                 models = await self._add_side_list(models, side)
@@ -190,6 +196,13 @@ class OpenAIClient:
             if error.code in ("model_not_found", "bad_response", "rejected"):
                 self._refused_paths.add(side.path)  # an older version, or an imitation
             return models
+
+    @cached_property
+    def _facts(self) -> ModelFacts:
+        """What a llama-server or llama-swap tells beside its list."""
+        from orch.providers.llama_server.facts import ModelFacts  # few servers need it
+
+        return ModelFacts(self._http, reads_files=self.local)
 
     async def model_metadata(self) -> dict[str, Any]:
         """Returns llama.cpp's metadata of its model (`n_ctx_train`, `n_params`, `size`, …); empty

@@ -311,6 +311,8 @@ async def test_a_suffix_is_passed_on(wire: respx.MockRouter) -> None:
 
 async def test_llama_cpp_fills_gaps_by_its_own_endpoint(wire: respx.MockRouter) -> None:
     wire.get("/models").respond(json={"data": [{"id": CODER, "owned_by": "llamacpp"}]})
+    props = {"chat_template_caps": {"supports_tools": False}, "modalities": {"vision": False}}
+    wire.get(f"{UNREACHABLE}/props").respond(json=props)
     events = (
         {"content": " 1", "stop": False},
         {"content": "", "stop": True, "tokens_predicted": 1},

@@ -15,7 +15,7 @@ from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.client import QUICK_TIMEOUT_S
 from orch.providers.installed_models import InstalledModel
-from orch.providers.llama_server.facts import ModelFacts, root_url
+from orch.providers.llama_server.facts import root_url
 from orch.providers.llama_server.listing import READY
 from orch.providers.llama_server.llama_swap import unload_path
 from orch.providers.llama_server.loading import RouterLoads
@@ -40,7 +40,6 @@ class LlamaServerClient(OpenAIClient):
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
         super().__init__(provider, remote, concurrent=concurrent)
-        self._facts = ModelFacts(self._http, reads_files=self.local)
         self._loads = RouterLoads(self._http)
         self._announced: set[str] = set()
 

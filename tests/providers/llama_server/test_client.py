@@ -15,6 +15,7 @@ from orch.errors import ProviderError
 from orch.providers import CountsTokens, LimitsLoaded, Loads
 from orch.providers.chat import ChatRequest
 from orch.providers.llama_server.client import LlamaServerClient
+from orch.providers.openai_compatible import OpenAIClient
 from orch.types import RunResult
 from tests.support.fake_llama_server import FakeLlamaServer, ServedModel
 
@@ -216,3 +217,40 @@ async def test_the_real_server_counts_as_it_answers(real_server: Any) -> None:
     assert (again[0].cached_tokens or 0) > 0
     assert again[0].prefill_s is not None
     await client.aclose()
+
+
+# ---------------------------------------------------------------- recognised under another kind
+
+
+def openai_client(server: FakeLlamaServer) -> OpenAIClient:
+    return OpenAIClient(Provider(kind="openai", base_url=server.url))
+
+
+async def test_a_server_alone_is_recognised_by_its_list_and_asked_once() -> None:
+    with FakeLlamaServer(ServedModel("a", "loaded", num_ctx=777), mode="single") as server:
+        client = openai_client(server)
+        for _ in range(3):
+            [model] = await client.installed()
+        assert (model.resident, model.context_window, model.slots) == (True, 777, 2)
+        assert server.asked("/props") == 1
+        await client.aclose()
+
+
+async def test_a_router_is_recognised_and_a_server_that_refuses_is_not_asked_again() -> None:
+    with FakeLlamaServer(ServedModel("a", "loaded"), ServedModel("b")) as server:
+        server.answers["/props"] = (404, {"error": {"message": "File Not Found"}})
+        client = openai_client(server)
+        for _ in range(3):
+            models = await client.installed()
+        assert [model.resident for model in models] == [True, False]
+        assert server.asked("/props") == 1
+        await client.aclose()
+
+
+async def test_other_servers_are_asked_for_their_list_alone() -> None:
+    with FakeLlamaServer() as server:
+        server.answers["/v1/models"] = (200, {"data": [{"id": "a", "owned_by": "someone"}]})
+        client = openai_client(server)
+        assert [model.name for model in await client.installed()] == ["a"]
+        assert [path for _, path, _ in server.requests] == ["/v1/models"]
+        await client.aclose()
