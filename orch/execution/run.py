@@ -14,6 +14,7 @@ from orch.config.spec.option_types import check_options
 from orch.errors import OrchError, ProviderError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
+from orch.execution.exact_counts import plan_exactly
 from orch.execution.fallback import FallbackChain, decision_for
 from orch.execution.json_schema import AnswerSchema, schema_from_format
 from orch.execution.results import (
@@ -124,7 +125,7 @@ class Run:
         schema = await self._schema()
         prepared = state.prepared = await self._prepare()
         if text_size(state.task) > LONG_TASK_CHARS:  # first: no model may have room for it
-            state.plan = await runtime.router.plan(state.task, prepared)
+            state.plan = await plan_exactly(runtime, prepared)
         key = await runtime.answer_cache.key(prepared)
         fresh = state.task.fresh
         async with runtime.answer_cache.single_flight(None if fresh else key):
@@ -171,7 +172,7 @@ class Run:
         wait = LoadingWait("the model", state.task.timeout_s or FIRST_TOKEN_TIMEOUT_S)
         while True:
             try:
-                return await self._runtime.router.plan(state.task, prepared)
+                return await plan_exactly(self._runtime, prepared)
             except OrchError as error:
                 refusal = error.__cause__
                 if error.code != "no_provider" or not isinstance(refusal, ProviderError):

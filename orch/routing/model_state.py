@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from orch.config.spec import ModelSpec
 from orch.text.model_names import full_name
+from orch.text.prompt import PreparedTask
 from orch.types import Elimination, Estimate, ModelKey, Need, Prior, SpeedStats
 
 DEFAULT_NUM_CTX = 8_192
@@ -250,6 +251,19 @@ def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelSta
     return state._replace(
         measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
     )
+
+
+def with_counts(
+    states: dict[ModelKey, ModelState], prepared: PreparedTask
+) -> dict[ModelKey, ModelState]:
+    """The models with what their servers counted of a prompt before it was sent."""
+    estimate, counts = prepared.need.prompt_tokens, prepared.counts
+    if not counts:
+        return states
+    return states | {
+        key: with_token_count(states[key], estimate, counts[key])
+        for key in states.keys() & counts.keys()
+    }
 
 
 def free_context(state: ModelState, need: Need) -> int:

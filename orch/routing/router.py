@@ -14,7 +14,7 @@ from orch.quality.estimator import QualityEstimator
 from orch.routing.lookup import models_named
 from orch.routing.machine.admission import Admission, slot_request
 from orch.routing.machine.placement import MachineMemory
-from orch.routing.model_state import ModelState
+from orch.routing.model_state import ModelState, with_counts
 from orch.routing.no_candidate import no_candidate_error
 from orch.routing.policy import Policy
 from orch.routing.ranking import named_candidate, rank_candidates, requested_weights
@@ -212,11 +212,12 @@ class Router:
         prepared, turn = prepared or prepare_task(task), self._previous_turn(task)
         classification = self._classify(task, prepared.text, turn, explained=False)
         if named is not None:
-            states = self._states(inventory)
+            states = with_counts(self._states(inventory), prepared)
             policy = Policy.from_routing(self.routing, weights, inventory.memory_bytes)
             alone = (named_candidate(states[named], prepared.need, policy),)
             return _Ranking(prepared, classification, states, alone, None, is_named_alone=True)
         states = self.estimated_states(prepared.text, classification, inventory)
+        states = with_counts(states, prepared)
         candidates = self.rank(classification, states, prepared.need, weights, inventory)
         session_model = task.stay_with or _answered_by(turn)
         return _Ranking(prepared, classification, states, candidates, session_model)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import mul, sub
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from orch.text.lines import one_line
@@ -176,6 +177,8 @@ class PreparedTask(NamedTuple):
     text: str
     messages: list[Message]
     need: Need
+    counts: Mapping[ModelKey, int] = MappingProxyType({})
+    """Tokens of the prompt as the servers of some models counted them before it was sent."""
 
     @property
     def own_messages(self) -> list[Message]:
