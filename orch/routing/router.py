@@ -274,8 +274,7 @@ class Router:
         return self.classify_text(text, attached, _type_of(turn), explained=explained)
 
     def _previous_turn(self, task: Task) -> Mapping[str, Any]:
-        """Type, model, provider and status of the session's previous turn; empty where there is
-        none."""
+        """The session's previous turn: type, model, provider and status; empty without one."""
         if not task.session or not task.history:
             return {}
         return self.journal.history.last_routed_turn(task.session) or {}

@@ -99,8 +99,9 @@ async def servers_to_add(ctx: typer.Context) -> list[HealthCheck]:
         HealthCheck(
             f"{each.label} at {each.url}",
             "off",
-            f"{each.model_count:,} models, not in models.yaml",
-            "to use it, write below providers: in models.yaml (orch config path shows the file):\n"
+            f"{'1 model' if each.model_count == 1 else f'{each.model_count:,} models'},"
+            " not in models.yaml",
+            "to use it, write below providers: in models.yaml (orch config path shows the file):"
             f"{each.block}",
         )
         for each in found

@@ -156,9 +156,12 @@ class LlamaServerClient(OpenAIClient):
         with validating():
             entries = model_entries(answer.get("data"), "id")
         models = await self._facts.installed(entries)
-        asked = [each.name for each in models if each.status == READY][:MOST_SLOT_QUESTIONS]
-        names = asked if self._facts.is_router else [""] if not self._facts.is_swap else []
-        uses = await asyncio.gather(*map(self._facts.slots, names))
+        # a question about the slots of a sleeping model would wake it
+        awake = [each.name for each in models if each.status == READY][:MOST_SLOT_QUESTIONS]
+        names = awake if self._facts.is_router else [""] * len(awake[:1])
+        uses = await asyncio.gather(
+            *map(self._facts.slots, names if not self._facts.is_swap else ())
+        )
         return describe_server(self._facts, models, [use for use in uses if use])
 
 

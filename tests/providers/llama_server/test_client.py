@@ -135,6 +135,14 @@ async def test_health_names_states_slots_and_failed_loads(router: FakeLlamaServe
     await client.aclose()
 
 
+async def test_health_does_not_wake_a_server_that_sleeps() -> None:
+    with FakeLlamaServer(ServedModel("a", "sleeping"), mode="single") as server:
+        client = client_of(server)
+        assert await client.health() == "llama-server b10488-fake, 1 model, sleeping"
+        assert server.asked("/slots") == 0
+        await client.aclose()
+
+
 @pytest.mark.parametrize("path", ["/props", "/slots", "/running"])
 @pytest.mark.parametrize("fault", [(503, {}), (200, {"data": 5}), None], ids=str)
 async def test_a_side_list_that_fails_is_not_a_provider_that_is_down(path: str, fault: Any) -> None:
