@@ -242,7 +242,8 @@ def choose_num_ctx(state: ModelState, need: Need) -> int:
     room = wished_room(state, need)
     if not room or _stays_loaded(state, need, needed):
         return needed
-    return max(needed, _allowed_context(state, padded_tokens(state, need) + room))
+    wished = padded_tokens(state, need) + room + MIN_ANSWER_TOKENS
+    return max(needed, _allowed_context(state, wished))
 
 
 def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
@@ -268,8 +269,13 @@ def with_counts(
 
 def free_context(state: ModelState, need: Need) -> int:
     """Tokens that fit before the prompt without another context."""
-    num_ctx = choose_num_ctx(state, need)
-    return num_ctx - required_context(state, need, num_ctx)
+    num_ctx, room = choose_num_ctx(state, need), wished_room(state, need)
+    free = num_ctx - required_context(state, need, num_ctx)
+    if not room:
+        return free
+    left = num_ctx - padded_tokens(state, need) - MIN_ANSWER_TOKENS
+    left -= room if left >= room else answer_room(need, num_ctx)
+    return min(free, int(left / PROMPT_MARGIN) - 1)
 
 
 def _has_tools(need: Need) -> bool:

@@ -18,6 +18,7 @@ from orch.routing.model_state import (
     ModelState,
     answer_room,
     choose_num_ctx,
+    free_context,
     padded_tokens,
     required_context,
     required_memory,
@@ -379,6 +380,14 @@ def test_contexts_are_powers_of_two_so_that_the_turns_of_a_session_agree(
     chosen = choose_num_ctx(state, need)
     own = {state.resident_ctx, state.default_ctx, state.context_window}
     assert chosen in own or chosen.bit_count() == 1
+
+
+@untimed
+@given(STATES, AGENTS | st.builds(Need, st.integers(0, 300_000), MOST_TOKENS))
+def test_what_memory_recalls_fits_without_another_context(state: ModelState, need: Need) -> None:
+    free = free_context(state, need)
+    longer = need._replace(prompt_tokens=need.prompt_tokens + max(free, 0))
+    assert choose_num_ctx(state, longer) == choose_num_ctx(state, need)
 
 
 @untimed
