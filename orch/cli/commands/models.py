@@ -126,7 +126,8 @@ def models_add(
     inventory, state = asyncio.run(_find_model_to_add(orchestrator, model, provider))
     name = state.spec.id
     if not state.is_remote_denied:
-        print_forecast(forecast_installed(orchestrator.runtime, inventory, state))
+        forecast = forecast_installed(orchestrator.runtime, inventory, state)
+        print_forecast(asyncio.run(forecast))
     path = edit_models.ensure_own_file(context.chosen_config_dir(ctx))
     edit_models.add_model(path, model_entry(state), guessed=edit_models.GUESSED)
     render.print_stdout(f"added {name} to {path}")

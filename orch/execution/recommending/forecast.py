@@ -57,10 +57,17 @@ async def forecast_pull(runtime: Runtime, name: str, provider: str = "") -> FitF
     installed and loaded, nobody else."""
     inventory = await runtime.registry.snapshot(with_unlisted=True)
     chosen = provider or next(iter(pull_targets(runtime.providers)), "")
-    return await runtime.offload(_forecast_pull, runtime, inventory, name, chosen)
+    capacity = await capacity_of(runtime, inventory)
+    return await runtime.offload(_forecast_pull, runtime, inventory, name, chosen, capacity)
 
 
-def _forecast_pull(runtime: Runtime, inventory: Inventory, name: str, provider: str) -> FitForecast:
+def _forecast_pull(
+    runtime: Runtime,
+    inventory: Inventory,
+    name: str,
+    provider: str,
+    capacity: MachineCapacity,
+) -> FitForecast:
     installed = next(
         (
             state
@@ -73,14 +80,13 @@ def _forecast_pull(runtime: Runtime, inventory: Inventory, name: str, provider: 
     )
     store = store_of(runtime, provider)
     if installed is not None:
-        return _of_state(runtime, inventory, installed, store)
+        return _of_state(runtime, installed, store, capacity)
     if not is_here(runtime, provider):
         return FitForecast(name, None, None, DEFAULT_CTX, None, is_elsewhere=True)
     known = find_pullable(name)
     if known is None:
         return FitForecast(name, None, None, DEFAULT_CTX, None, store)
     num_ctx = min(DEFAULT_CTX, known.context)
-    capacity = capacity_of(runtime, inventory)
     needed = known.memory_bytes(num_ctx)
     return FitForecast(
         name,
@@ -93,18 +99,19 @@ def _forecast_pull(runtime: Runtime, inventory: Inventory, name: str, provider: 
     )
 
 
-def forecast_installed(runtime: Runtime, inventory: Inventory, state: ModelState) -> FitForecast:
-    """The forecast of an installed model. May run nvidia-smi: not for an event loop."""
-    return _of_state(runtime, inventory, state, None)
+async def forecast_installed(
+    runtime: Runtime, inventory: Inventory, state: ModelState
+) -> FitForecast:
+    """The forecast of an installed model."""
+    return _of_state(runtime, state, None, await capacity_of(runtime, inventory))
 
 
 def _of_state(
-    runtime: Runtime, inventory: Inventory, state: ModelState, store: ModelStore | None
+    runtime: Runtime, state: ModelState, store: ModelStore | None, capacity: MachineCapacity
 ) -> FitForecast:
     size = state.size_bytes or None
     needed = required_memory(state, state.num_ctx) if size else None
     here = state.local and is_here(runtime, state.spec.provider)
-    capacity = capacity_of(runtime, inventory) if here and needed else MachineCapacity(None)
     return FitForecast(
         state.spec.id,
         size,
@@ -112,7 +119,7 @@ def _of_state(
         state.num_ctx,
         capacity.place(needed) if needed and here else None,
         store,
-        capacity.total_bytes,
+        capacity.total_bytes if here else None,
         is_installed=True,
         is_elsewhere=not here,
     )

@@ -8,8 +8,8 @@ from functools import lru_cache
 from orch.config.urls import is_local_url
 from orch.execution.recommending.model_store import ModelStore, find_model_store
 from orch.execution.runtime import Runtime
-from orch.hardware import devices
 from orch.hardware.bandwidth import main_bytes_per_s
+from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import ModelState
 from orch.routing.recommendations.capacity import MachineCapacity
 from orch.routing.registry import Inventory
@@ -18,17 +18,21 @@ measured_bandwidth = lru_cache(maxsize=1)(main_bytes_per_s)
 """`main_bytes_per_s`, measured once in a process."""
 
 
-def capacity_of(runtime: Runtime, inventory: Inventory) -> MachineCapacity:
+async def capacity_of(runtime: Runtime, inventory: Inventory) -> MachineCapacity:
     """Memory for models if no other one is loaded: what is free, and what loaded models would
-    release. May run nvidia-smi."""
+    release, in main memory and on GPUs. May run nvidia-smi."""
+    memory = await runtime.registry.devices(inventory)
+    return await runtime.offload(_capacity, runtime, inventory, memory)
+
+
+def _capacity(
+    runtime: Runtime, inventory: Inventory, memory: MachineMemory | None
+) -> MachineCapacity:
     budget = runtime.config.routing.memory_budget_gb
-    free = devices.free_memory_bytes()
-    loaded: dict[tuple[str, str], int] = {
-        state.identity: state.resident_bytes for state in inventory.states if state.local
-    }
+    gpus = memory.gpus.capacity_bytes if memory and memory.gpus else 0
     capacity = MachineCapacity(
-        None if free is None else free + sum(loaded.values()),
-        tuple(size for _, size in devices.gpus()),
+        memory.main.capacity_bytes if memory and memory.main else None,
+        (gpus,) if gpus else (),
         measured_bandwidth(),
         limit_bytes=None if budget == "auto" else int(budget * 1e9),
     )

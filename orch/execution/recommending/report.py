@@ -49,14 +49,20 @@ class RecommendationReport:
 async def make_report(runtime: Runtime, wishes: Wishes = Wishes()) -> RecommendationReport:
     """Recommends models for this machine."""
     inventory = await runtime.registry.snapshot(with_unlisted=True)
-    return await runtime.offload(report_on, runtime, inventory, wishes)
+    capacity = await capacity_of(runtime, inventory)
+    return await runtime.offload(report_on, runtime, inventory, capacity, wishes)
 
 
 def report_on(
-    runtime: Runtime, inventory: Inventory, wishes: Wishes, *, into_engine: bool = False
+    runtime: Runtime,
+    inventory: Inventory,
+    capacity: MachineCapacity,
+    wishes: Wishes,
+    *,
+    into_engine: bool = False,
 ) -> RecommendationReport:
     """Recommends models beside an inventory, for orch's own engine where there is no Ollama or
-    `into_engine`. Reads the journal and the devices: not for an event loop."""
+    `into_engine`. Reads the journal: not for an event loop."""
     provider = "" if into_engine else ollama_of(runtime)
     here = is_here(runtime, provider) if provider else True
     store = store_of(runtime, provider) if provider else None
@@ -67,7 +73,8 @@ def report_on(
         known.prior_of,
         priors.scale_shift(only_shipped=inventory.only_shipped),
     )
-    capacity = capacity_of(runtime, inventory) if here else MachineCapacity(None)
+    if not here:
+        capacity = MachineCapacity(None)
     models = pullable_models()
     if not provider:  # orch's own engine takes some files, and uses no GPU
         models = tuple(model for model in models if model.in_engine)

@@ -10,9 +10,6 @@ from enum import StrEnum
 from orch.hardware.bandwidth import GPU_BYTES_PER_S
 from orch.routing.model_state import ModelState, required_memory
 
-GPU_RESERVE_BYTES = 457 << 20
-"""What Ollama leaves free on each GPU for its driver's own structures (its ml/device.go)."""
-
 
 class Placement(StrEnum):
     """Where weights and context stand: on GPUs alone, on both, in main memory alone, nowhere; or
@@ -27,7 +24,7 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineCapacity:
-    """Bytes for models if no other one is loaded: main memory (None if unknown), and each GPU;
+    """Bytes for models if no other one is loaded: main memory (None if unknown), and of GPUs;
     `limit_bytes` is `memory_budget_gb` of routing.yaml. Weights are read at `main_bytes_per_s` and
     `gpu_bytes_per_s`."""
 
@@ -39,8 +36,8 @@ class MachineCapacity:
 
     @property
     def usable_gpu_bytes(self) -> int:
-        """What models get of the GPUs' memory."""
-        return sum(max(size - GPU_RESERVE_BYTES, 0) for size in self.gpu_bytes)
+        """What models get of all GPUs' memory."""
+        return sum(self.gpu_bytes)
 
     @property
     def total_bytes(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -31,7 +32,7 @@ KNOWN = FitForecast("a:4b", 5 * GB, 7 * GB, 8192, Placement.GPU, STORE, 9 * GB)
 def machine(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve gigabytes of memory without a GPU, ten free on the disk."""
     capacity = MachineCapacity(12 * GB, (), 40e9)
-    monkeypatch.setattr(forecasting, "capacity_of", lambda *_: capacity)
+    monkeypatch.setattr(forecasting, "capacity_of", AsyncMock(return_value=capacity))
     monkeypatch.setattr(forecasting, "store_of", lambda *_: STORE)
 
 
@@ -92,7 +93,10 @@ async def test_an_installed_model_is_told_by_its_server() -> None:
 async def test_the_memory_of_another_machine_is_not_this_ones() -> None:
     async with orchestrator_at("http://gpu.invalid:1") as orchestrator:
         inventory = await Orchestrator({"providers": {}, "models": []}).runtime.registry.snapshot()
-        found = forecasting._forecast_pull(orchestrator.runtime, inventory, "qwen3:8b", "ollama")
+        capacity = MachineCapacity(64 * GB)
+        found = forecasting._forecast_pull(
+            orchestrator.runtime, inventory, "qwen3:8b", "ollama", capacity
+        )
     assert found.is_elsewhere
     assert "another machine" in forecast_text(found)
 
@@ -101,7 +105,7 @@ async def test_an_added_model_is_told_with_its_own_context() -> None:
     with FakeOllama([FakeModel("mine:8b", size=5 * GB)]) as server:
         async with orchestrator_at(server.url) as orchestrator:
             inventory = await orchestrator.runtime.registry.snapshot()
-            found = forecast_installed(orchestrator.runtime, inventory, inventory.states[0])
+            found = await forecast_installed(orchestrator.runtime, inventory, inventory.states[0])
     assert (found.num_ctx, found.placement) == (8192, Placement.MEMORY)
     assert found.memory_bytes is not None
     assert found.memory_bytes > 5 * GB

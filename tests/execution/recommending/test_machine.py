@@ -3,35 +3,46 @@ where Ollama is."""
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
+
 import pytest
 
 from orch import Orchestrator
 from orch.execution.recommending.machine import capacity_of, is_here, ollama_of, store_of
-from orch.hardware import devices
+from orch.routing.machine.placement import MachineMemory, MemoryPart
+from orch.routing.recommendations.capacity import MachineCapacity
 from tests.support.orchestrators import fake, over
 
 GB = 10**9
 
 
-@pytest.fixture(autouse=True)
-def memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten gigabytes are free, and there is a card of eight."""
-    monkeypatch.setattr(devices, "free_memory_bytes", lambda: 10 * GB)
-    monkeypatch.setattr(devices, "gpus", lambda: (("RTX", 8 * GB),))
-
-
-async def test_a_loaded_model_would_release_its_memory(home: object) -> None:
-    with fake("a:1b", "b:1b") as server:
-        server.resident["a:1b"] = 8192
+async def capacity_with(
+    monkeypatch: pytest.MonkeyPatch, memory: MachineMemory | None
+) -> MachineCapacity:
+    """The capacity where the registry reads this of the devices."""
+    with fake("a:1b") as server:
         async with over({"ollama": server}) as orchestrator:
             runtime = orchestrator.runtime
-            inventory = await runtime.registry.snapshot()
-            capacity = capacity_of(runtime, inventory)
-    held = sum(state.resident_bytes for state in inventory.states)
-    assert held > 0
-    assert capacity.main_bytes == 10 * GB + held
-    assert capacity.gpu_bytes == (8 * GB,)
+            monkeypatch.setattr(runtime.registry, "devices", AsyncMock(return_value=memory))
+            return await capacity_of(runtime, await runtime.registry.snapshot())
+
+
+async def test_each_part_counts_with_what_loaded_models_would_release(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = MemoryPart(8 * GB, 2 * GB), MemoryPart(10 * GB, 3 * GB)
+    capacity = await capacity_with(monkeypatch, MachineMemory(18 * GB, *parts))
+    assert (capacity.main_bytes, capacity.gpu_bytes) == (10 * GB, (8 * GB,))
     assert capacity.limit_bytes == 100 * GB  # memory_budget_gb of the test's routing
+
+
+async def test_what_is_not_told_stays_unknown(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capacity = await capacity_with(monkeypatch, None)
+    assert (capacity.main_bytes, capacity.gpu_bytes) == (None, ())
+    alone = await capacity_with(monkeypatch, MachineMemory(9 * GB, None, MemoryPart(9 * GB)))
+    assert (alone.main_bytes, alone.gpu_bytes) == (9 * GB, ())
 
 
 def test_the_first_ollama_is_the_one_to_pull_into_and_may_be_elsewhere(home: object) -> None:

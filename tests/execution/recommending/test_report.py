@@ -4,6 +4,7 @@ nobody else is asked."""
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -23,7 +24,7 @@ THINKS = ["completion", "thinking"]
 def machine(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of 32 GB without a GPU."""
     capacity = MachineCapacity(32 * GB, (), 40e9)
-    monkeypatch.setattr(reporting, "capacity_of", lambda *_: capacity)
+    monkeypatch.setattr(reporting, "capacity_of", AsyncMock(return_value=capacity))
 
 
 async def reported(
@@ -86,6 +87,9 @@ async def test_of_an_ollama_elsewhere_nothing_is_known() -> None:
     async with Orchestrator({"providers": providers, "models": []}) as orchestrator:
         inventory = await Orchestrator({"providers": {}, "models": []}).runtime.registry.snapshot()
         report = reporting.report_on(
-            orchestrator.runtime, replace(inventory, unreachable={"far": "down"}), Wishes()
+            orchestrator.runtime,
+            replace(inventory, unreachable={"far": "down"}),
+            MachineCapacity(64 * GB),
+            Wishes(),
         )
     assert (report.is_here, report.found.rows) == (False, ())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from orch.routing.recommendations.capacity import GPU_RESERVE_BYTES, MachineCapacity, Placement
+from orch.routing.recommendations.capacity import MachineCapacity, Placement
 from orch.types import SpeedStats
 from tests.support.scoring import state
 
 GB = 10**9
-CARD = 8 * GB + GPU_RESERVE_BYTES
+CARD = 8 * GB
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ from orch.config.spec import Provider
 from orch.config.urls import display_url, is_local_url
 from orch.errors import ProviderError
 from orch.execution.offline_report import DEFAULT_SERVERS
+from orch.execution.recommending.machine import capacity_of
 from orch.execution.recommending.report import report_on
 from orch.execution.runtime import Runtime
 from orch.providers.kinds import KINDS
 from orch.providers.llamacpp import ENGINE_PACKAGE
 from orch.providers.openai_compatible import OpenAIClient
-from orch.routing.recommendations.recommend import Recommendation, Wishes
+from orch.routing.recommendations.recommend import Wishes
 from orch.routing.registry import Inventory
 
 _PROBE_TIMEOUT_S = 2.0
@@ -35,6 +36,7 @@ async def survey_machine(
     """Surveys the machine. Contacts servers on loopback and those of models.yaml, nothing else."""
     survey = await runtime.registry.snapshot(with_unlisted=True)
     named = _configured_servers(runtime, survey)
+    capacity = await capacity_of(runtime, survey)
     here, providers = measure_machine(), runtime.config.models.providers
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
@@ -57,15 +59,11 @@ async def survey_machine(
         shutil.which("ollama", path=env.get("PATH")) or "",
         "" if find_spec(ENGINE_PACKAGE) else install_library_command(ENGINE_PACKAGE),
         qualities,
-        _recommended(runtime, survey, into_engine=False),
-        _recommended(runtime, survey, into_engine=True),
+        *(
+            report_on(runtime, survey, capacity, Wishes(), into_engine=into_engine).found.rows
+            for into_engine in (False, True)
+        ),
     )
-
-
-def _recommended(
-    runtime: Runtime, survey: Inventory, *, into_engine: bool
-) -> tuple[Recommendation, ...]:
-    return report_on(runtime, survey, Wishes(), into_engine=into_engine).found.rows
 
 
 def _configured_servers(runtime: Runtime, survey: Inventory) -> list[Server]:

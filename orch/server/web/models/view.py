@@ -15,6 +15,7 @@ from orch.config.edit.models import propose_listing
 from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.execution.pulling import pull_targets
+from orch.execution.recommending.machine import capacity_of
 from orch.execution.recommending.report import report_on
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
@@ -129,7 +130,8 @@ class ModelsView:
         """Draws the recommendations: they read the devices and the journal."""
         async with loading(self._page, self._recommended.body, lambda: self._recommend(survey)):
             runtime = self._service.orchestrator.runtime
-            report = await asyncio.to_thread(report_on, runtime, survey, Wishes())
+            capacity = await capacity_of(runtime, survey)
+            report = await asyncio.to_thread(report_on, runtime, survey, capacity, Wishes())
             self._recommended.show(report)
 
     async def _measure(self, survey: Inventory) -> None:
