@@ -34,7 +34,7 @@ COMMANDS = {
         "orch.cli.commands.setup.command",
         "Find models that suit this machine, and install one if you agree.",
     ),
-    "models": ("orch.cli.commands.models", "List, show, download and add models."),
+    "models": ("orch.cli.commands.models", "List, recommend, download and add models."),
     "health": (
         "orch.cli.commands.health",
         "Check everything that a run needs, with a fix for each problem.",

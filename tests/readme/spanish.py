@@ -6,7 +6,7 @@ COMMANDS = {
     "route": "Muestra qué modelo tomaría una tarea y por qué; no ejecuta nada.",
     "classify": "Dice qué clase de tarea es un texto, o cada línea de un archivo JSONL.",
     "setup": "Examina esta máquina, dice qué modelos le convienen y descarga uno si aceptas.",
-    "models": "Lista, muestra, descarga y añade modelos.",
+    "models": "Lista, recomienda, descarga y añade modelos.",
     "health": "Comprueba todo lo que hace falta para responder y dice qué escribir después.",
     "memory": "Busca, lee, amplía y borra lo que se recuerda.",
     "journal": "Exporta, copia y restaura el registro de todas las ejecuciones.",

@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="List, show, download and add models.",
+    help="List, recommend, download and add models.",
 )
 
 _UNTOLD = ("resident", "size_bytes", "parameters_b", "context_window", "num_ctx", "capabilities")
@@ -33,7 +33,7 @@ ModelId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 @app.callback(invoke_without_command=True)
 def models_command(ctx: typer.Context, as_json: Json = False) -> None:
-    """List, show, download and add models."""
+    """List, recommend, download and add models."""
     if ctx.invoked_subcommand is not None:
         return
     from orch.cli import render
