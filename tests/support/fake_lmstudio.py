@@ -25,7 +25,7 @@ def entry(key: str, **fields: Any) -> Json:
 
 class FakeLMStudio(ListServer):
     """A server with two chat models and an embedder. `calls` are its loads and unloads, in order;
-    `fails` is the message with which the next loads fail."""
+    a load of `fails_for`, or of any model, fails with the message `fails`."""
 
     def __init__(self, **loaded: int) -> None:
         super().__init__({}, self._post)
@@ -33,7 +33,7 @@ class FakeLMStudio(ListServer):
         for key, context in loaded.items():
             self.add_instance({"gemma": GEMMA, "qwen": QWEN}[key], context)
         self.calls: list[tuple[str, Json]] = []
-        self.fails = ""
+        self.fails, self.fails_for = "", ""
         self.job: Json = {}
         self._write()
 
@@ -69,7 +69,7 @@ class FakeLMStudio(ListServer):
 
     def _load(self, body: Json) -> Json:
         self.calls.append(("load", body))
-        if self.fails:
+        if self.fails and self.fails_for in ("", body["model"]):
             return {"status_code": 500, "error": {"message": self.fails}}
         name = self.add_instance(body["model"], body.get("context_length", 4_096))
         return {"type": "llm", "instance_id": name, "load_time_seconds": 1.5, "status": "loaded"}

@@ -124,9 +124,15 @@ async def test_the_loaded_model_answers_auto(studio: FakeLMStudio) -> None:
 
 async def test_a_load_that_fails_is_the_next_candidates_turn(studio: FakeLMStudio) -> None:
     studio.fails = "Model loading was stopped due to insufficient system resources"
+    studio.fails_for = QWEN
     async with orchestrator(studio.url) as opened:
+        result = await opened.execute("Prove that sqrt(2) is irrational", profile="quality")
         with pytest.raises(OrchError, match="insufficient system resources"):
-            await opened.execute("Hi", model=QWEN, fallback=False)
+            await opened.execute("Hi", model=QWEN)
+    assert [(each.model, each.outcome) for each in result.attempts] == [
+        (QWEN, "failed"),
+        (GEMMA, "ok"),
+    ]
 
 
 async def test_an_older_server_tells_what_is_loaded_and_loads_by_itself() -> None:

@@ -18,6 +18,7 @@ from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA
+from tests.support import server_lists
 from tests.support.browser import DESK, PHONE, Visit, orch_serve, serious_violations
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
@@ -131,6 +132,21 @@ def test_the_list_shows_the_state_of_each_model(
         expect(row(page, "embedder:latest")).to_contain_text("embeddings only")
         expect(page.get_by_text("No measurements yet")).to_be_visible()
         assert serious_violations(page) == []
+
+
+def test_the_list_says_what_a_server_leaves_open(file: Path, visit: Visit) -> None:
+    listed = server_lists.models({"id": "big-70b"}, {"id": "whisper-large-v3"})
+    with server_lists.ListServer({"/v1/models": listed}) as server:
+        file.write_text(
+            f"version: 1\nproviders:\n  s: {{kind: openai, base_url: {server.url}}}\nmodels: []\n"
+        )
+        with orch_serve() as (url, _):
+            page = visit(f"{url}/models")
+            expect(row(page, "big-70b")).to_contain_text("installed, loaded: ?")
+            expect(row(page, "big-70b")).to_contain_text("context: ?")
+            expect(row(page, "whisper-large-v3")).to_contain_text(
+                "made for transcription, not for chat"
+            )
 
 
 ALIASES = {

@@ -10,13 +10,13 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from orch.execution.runtime import Runtime
 from orch.providers import Loads, Pulls
-from orch.providers.remote_models import display_host
-from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.routing.wording import made_for
 from orch.server.web.components.labels import CAPABILITIES, label, strength_label
 from orch.server.web.components.page import Page, empty_state
 from orch.server.web.models.aliases import aliases_by_model
+from orch.server.web.models.model_state import context_text, is_missing, where_text
 from orch.types import ModelKey
 
 
@@ -224,7 +224,7 @@ class _Row:
         self._state = state
         self._show_chips(self._chip_texts(is_new))
         self._facts.text = self._facts_text(aliases)
-        downloads = can_download and _is_missing(state)
+        downloads = can_download and is_missing(state)
         moves = can_move and state.unavailable is None and not state.remote_host
         self._button.set_visibility(downloads or moves)
         self._show_button(downloads)
@@ -274,21 +274,12 @@ class _Row:
 
     def _chip_texts(self, is_new: bool) -> tuple[str, ...]:
         state, page = self._state, self._page
-        where = page("loaded") if state.resident else page("installed")
-        if state.resident is None:
-            where = page("installed, loaded: ?")
-        if state.remote_host and state.is_installed:
-            where = page("remote, {host}", host=display_host(state.remote_host))
-        elif _is_missing(state):
-            where = page("not installed")
-        elif state.unavailable:
-            where = page("provider not available")
         marks = {
             page("unlisted"): state.unlisted,
             page("new"): is_new,
             page("last resort"): state.spec.last_resort,
         }
-        return (where, *(text for text, applies in marks.items() if applies))
+        return (where_text(page, state), *(text for text, applies in marks.items() if applies))
 
     def _facts_text(self, aliases: Sequence[str]) -> str:
         """Provider, size, context, capabilities, strengths and aliases in one line."""
@@ -296,9 +287,7 @@ class _Row:
         parts = [state.spec.provider]
         if state.size_bytes:
             parts.append(f"{page.number(state.size_bytes / 1e9, 1)} GB")
-        if state.context_window < UNKNOWN_CTX:
-            tokens = page.number(state.context_window)
-            parts.append(page("{tokens} tokens of context", tokens=tokens))
+        parts.append(context_text(page, state))
         capabilities = sorted((state.capabilities or frozenset()) - {"completion"})
         parts.append(", ".join(label(page, CAPABILITIES, each) for each in capabilities))
         if state.spec.strengths:
@@ -307,7 +296,3 @@ class _Row:
         if aliases:
             parts.append(page("other names: {names}", names=", ".join(aliases)))
         return " · ".join(filter(None, parts))
-
-
-def _is_missing(state: ModelState) -> bool:
-    return state.unavailable is not None and state.unavailable.code == "not_installed"
