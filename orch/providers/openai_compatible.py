@@ -38,6 +38,8 @@ SIDE_TIMEOUT_S = 2.0
 """For what a server tells beside its list: nothing depends on it."""
 LLAMA_SERVERS = ("llamacpp", "llama-swap")
 """The owners of models by which llama.cpp's server and llama-swap are known: they tell more."""
+ABSENT = ("model_not_found", "bad_response", "rejected")
+"""Errors of a server that does not have a path: it need not be asked again."""
 _OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
@@ -193,7 +195,7 @@ class OpenAIClient:
             with validating():
                 return side.add(models, answer)
         except ProviderError as error:
-            if error.code in ("model_not_found", "bad_response", "rejected"):
+            if error.code in ABSENT:
                 self._refused_paths.add(side.path)  # an older version, or an imitation
             return models
 

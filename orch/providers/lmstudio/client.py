@@ -21,7 +21,7 @@ from orch.providers.lmstudio.lists import (
     parse_v0,
     parse_v1,
 )
-from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.openai_compatible import ABSENT, OpenAIClient
 from orch.providers.refused_fields import RefusedFields
 from orch.providers.remote_models import RemotePolicy
 from orch.providers.streams.sse import Event
@@ -73,8 +73,9 @@ class LMStudioClient(OpenAIClient):
             except ProviderError as error:
                 if error.code in _UNREACHABLE:
                     raise
-                self._refused_paths.add(path)
-                self.fixed_ctx = True  # its load would be needed to set one
+                if error.code in ABSENT:
+                    self._refused_paths.add(path)
+        self.fixed_ctx = True
         return await super().installed()
 
     async def _list(
@@ -84,6 +85,8 @@ class LMStudioClient(OpenAIClient):
         with validating():
             listed = parse(answer)
         self._instances = {each.item.name: each.instances for each in listed}
+        # without a load of its own, orch can't set a context
+        self.fixed_ctx = path != V1 or len(self._http.urls) > 1
         return [each.item for each in listed]
 
     async def _ask(

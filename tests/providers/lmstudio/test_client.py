@@ -159,6 +159,17 @@ async def test_without_its_own_api_the_models_are_there_and_unknown(answer: Any)
     assert [item.resident for item in items] == [None] * 3
 
 
+async def test_a_list_that_failed_once_is_read_again(studio: FakeLMStudio) -> None:
+    whole, studio.answers[MODELS] = studio.answers[MODELS], 500
+    studio.answers["/v1/models"] = FORMS["lmstudio"]["/v1/models"]
+    async with client(studio.url) as opened:
+        assert [item.resident for item in await opened.installed()] == [None] * 3
+        assert opened.fixed_ctx
+        studio.answers[MODELS] = whole
+        assert [item.resident for item in await opened.installed()] == [True, False, False]
+        assert not opened.fixed_ctx
+
+
 async def test_a_server_that_is_not_there_is_down_not_old(studio: FakeLMStudio) -> None:
     async with client("http://127.0.0.1:9") as opened:
         with pytest.raises(ProviderError) as caught:

@@ -124,7 +124,7 @@ async def test_a_cloud_model_of_ollamas_v1_is_one_whatever_it_is_called() -> Non
     assert server.posted == []
 
 
-@pytest.mark.parametrize("form", ["vllm", "sglang", "mlx", "llamacpp", "openrouter"])
+@pytest.mark.parametrize("form", ["vllm", "sglang", "mlx", "openrouter"])
 async def test_servers_that_tell_no_more_are_asked_once(form: str) -> None:
     with ListServer(FORMS[form]) as server:
         await listing(server)
