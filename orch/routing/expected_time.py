@@ -19,6 +19,9 @@ LOAD_FIXED_S = 0.5
 GUESSED_BYTES_PER_S = 390e9
 """Decoding reads the weights once per token: 4.9 GB (8B at 4 bits) give 80 tokens/s, about what one
 consumer GPU does and what the shipped ratings say."""
+GPU_TO_MAIN = 8.0
+"""How much faster a GPU reads weights than the processor: 390 GB/s against the 50 GB/s that two
+channels of DDR5 give in practice."""
 PREFILL_TO_DECODE = 10.0
 """Prompt tokens are processed about ten times as fast as answer tokens, until measured."""
 _NONE = (0, 0.0)
@@ -144,7 +147,7 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
     """Seconds of the answer with that context: measured, else rated and corrected by how fast this
     machine is with other models."""
     measured, need = state.measured, times.need
-    decode = (measured and measured.decode_tps) or rated_tps(state) * times.pace.decode_factor
+    decode = (measured and measured.decode_tps) or _guessed_tps(state, num_ctx, times)
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
     load = load_seconds(state, num_ctx, times.pace.load_factor)
     evicts = eviction_count(state, num_ctx, times) if load else 0
@@ -156,6 +159,19 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
         eviction,
         evicts,
     )
+
+
+def _guessed_tps(state: ModelState, num_ctx: int, times: TimeContext) -> float:
+    """Tokens/s of decode as rated, corrected by this machine's pace; slower where a part of the
+    model is in main memory although there are GPUs."""
+    tps = rated_tps(state) * times.pace.decode_factor
+    memory = times.policy.memory
+    if memory is None or memory.gpus is None or not state.local:
+        return tps
+    share = memory.on_gpus(required_memory(state, num_ctx))
+    if state.resident and state.resident_bytes and state.vram_bytes is not None:
+        share = min(state.vram_bytes / state.resident_bytes, 1.0)
+    return tps / (share + (1 - share) * GPU_TO_MAIN)
 
 
 def answer_tokens(state: ModelState, times: TimeContext) -> float:

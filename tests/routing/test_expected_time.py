@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.routing.expected_time import LOAD_FIXED_S, LOAD_GB_PER_S, PRIOR_ANSWERS, rated_tps
+from orch.routing.expected_time import (
+    GPU_TO_MAIN,
+    LOAD_FIXED_S,
+    LOAD_GB_PER_S,
+    PRIOR_ANSWERS,
+    rated_tps,
+)
+from orch.routing.machine.placement import MachineMemory, MemoryPart
 from orch.routing.model_state import NEXT_USE_PRIOR, ModelState, next_use_probability
 from orch.routing.policy import Policy
 from orch.routing.ranking import rank_candidates
@@ -304,3 +311,38 @@ def test_a_model_of_unknown_residency_is_not_out_for_its_size() -> None:
     chosen = ranked(sized("unknown", resident=None), sized("cold"), memory_bytes=GB)
     assert not chosen["unknown"].eliminated
     assert chosen["cold"].eliminated
+
+
+# ---------------------------------------------------------------- where a model stands
+
+
+def with_gpus(gigabytes: float) -> dict[str, Any]:
+    """A machine whose GPUs have so much for models."""
+    gpus, main = MemoryPart(int(gigabytes * GB)), MemoryPart(64 * GB)
+    return {"memory": MachineMemory(gpus.capacity_bytes + main.capacity_bytes, gpus, main)}
+
+
+def decode_s(each: ModelState, **policy: Any) -> float:
+    """Seconds of decoding an answer."""
+    return ranked(each, **policy)[each.spec.id].seconds["decode"]
+
+
+def test_a_part_in_main_memory_makes_a_guessed_speed_slower() -> None:
+    large = sized("large", 40.0)
+    whole, half, none = (decode_s(large, **with_gpus(gb)) for gb in (80, 22, 0))
+    assert whole == pytest.approx(decode_s(large))
+    assert half == pytest.approx(whole * (0.5 + GPU_TO_MAIN / 2))
+    assert none == pytest.approx(whole * GPU_TO_MAIN)
+
+
+def test_a_loaded_model_is_where_its_server_says() -> None:
+    there = sized("there", 40.0, resident=True, resident_bytes=40 * GB)
+    on_gpu, in_main = (
+        decode_s(there._replace(vram_bytes=size), **with_gpus(80)) for size in (40 * GB, 0)
+    )
+    assert in_main == pytest.approx(on_gpu * GPU_TO_MAIN)
+
+
+def test_a_measured_speed_stays_as_it_was_measured() -> None:
+    large = sized("large", 40.0, measured=measured())
+    assert decode_s(large, **with_gpus(0)) == decode_s(large, **with_gpus(80))

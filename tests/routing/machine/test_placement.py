@@ -243,3 +243,30 @@ def test_no_part_has_more_than_its_devices(
     assert memory.capacity_bytes == memory.main.capacity_bytes + (
         memory.gpus.capacity_bytes if memory.gpus else 0
     )
+
+
+def refuses(need: int, frees: list[int], main: int) -> bool:
+    """Whether a server fails to load a model of that size: it fills each GPU as far as its driver
+    leaves room, and needs main memory for the rest."""
+    for free in frees:
+        need -= min(need, max(free - GPU_RESERVE_BYTES, 0))
+    return need > main
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 48), st.integers(0, 48)), max_size=3),
+    st.integers(0, 64),
+    st.integers(0, 130),
+)
+def test_no_load_is_tried_that_a_server_refuses_and_none_that_fits_is_ruled_out(
+    gpus: list[tuple[int, int]], main: int, size: int
+) -> None:
+    cards = tuple(card(total, min(free, total)) for total, free in gpus)
+    memory = machine_memory(Devices(MainMemory(64 * GB, main * GB), cards), ())
+    frees = [gpu.free_bytes or 0 for gpu in cards]
+    policy = Policy({}, {}, memory=memory)
+    wish = Wish(size, num_ctx=256)
+    need = required_memory(state_of(wish), 256)
+    out = eliminate(state_of(wish), Need(prompt_tokens=1), policy, 256)
+    assert (out is not None) == refuses(need, frees, main * GB)
