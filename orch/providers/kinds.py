@@ -28,8 +28,8 @@ class ProviderKind(NamedTuple):
     """What starts its server on this machine; empty where orch can't know."""
     max_loaded_variable: str = ""
     """The environment variable that limits how many models it keeps loaded."""
-    list_owner: str = ""
-    """The owner that its list of OpenAI's form names, by which it is recognised."""
+    list_owners: tuple[str, ...] = ()
+    """The owners that its list of OpenAI's form names, by which it is recognised."""
     evicts_by_memory: bool = False
     """Whether its server unloads idle models by itself where it lacks memory for another."""
 
@@ -43,7 +43,7 @@ KINDS: Mapping[str, ProviderKind] = {
         is_server=True,
         start_command="ollama serve",
         max_loaded_variable="OLLAMA_MAX_LOADED_MODELS",
-        list_owner="library",
+        list_owners=("library",),
         evicts_by_memory=True,
     ),
     "openai": ProviderKind(
@@ -60,6 +60,7 @@ KINDS: Mapping[str, ProviderKind] = {
         slots=4,
         is_server=True,
         start_command="llama-server --models-dir FOLDER --port {port}",
+        list_owners=("llamacpp", "llama-swap"),
     ),
     "lmstudio": ProviderKind(
         module="orch.providers.lmstudio.client",
@@ -68,7 +69,7 @@ KINDS: Mapping[str, ProviderKind] = {
         slots=4,
         is_server=True,
         start_command="lms server start --port {port}",
-        list_owner="organization_owner",
+        list_owners=("organization_owner",),
     ),
     "llamacpp": ProviderKind(
         module="orch.providers.llamacpp",
@@ -85,7 +86,7 @@ def better_kind(kind: str, list_owner: str) -> str:
     which knows more of it; else empty."""
     if kind != "openai" or not list_owner:
         return ""
-    return next((name for name, each in KINDS.items() if each.list_owner == list_owner), "")
+    return next((name for name, each in KINDS.items() if list_owner in each.list_owners), "")
 
 
 def is_server(kind: str | None) -> bool:

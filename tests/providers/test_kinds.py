@@ -11,6 +11,7 @@ import pytest
 from orch.config.spec import Models, ModelSpec, Provider
 from orch.providers import BalancesLoad, Lists, Loads, Pulls
 from orch.providers.kinds import KINDS, better_kind, is_server, open_client
+from orch.providers.llama_server.client import LlamaServerClient
 from orch.providers.llamacpp import LlamaCppClient
 from orch.providers.lmstudio.client import LMStudioClient
 from orch.providers.ollama.client import OllamaClient
@@ -19,6 +20,7 @@ from orch.providers.openai_compatible import OpenAIClient
 PROVIDERS = {
     "ollama": Provider(kind="ollama", base_url="http://127.0.0.1:9"),
     "openai": Provider(kind="openai", base_url="http://127.0.0.1:9"),
+    "llama-server": Provider(kind="llama-server", base_url="http://127.0.0.1:9"),
     "lmstudio": Provider(kind="lmstudio"),
     "llamacpp": Provider(kind="llamacpp"),
 }
@@ -36,6 +38,7 @@ def test_the_table_has_every_kind_that_models_yaml_accepts() -> None:
     [
         ("ollama", OllamaClient),
         ("openai", OpenAIClient),
+        ("llama-server", LlamaServerClient),
         ("lmstudio", LMStudioClient),
         ("llamacpp", LlamaCppClient),
     ],
@@ -49,6 +52,7 @@ def test_each_kind_opens_its_client(kind: str, client: type) -> None:
     [
         ("ollama", (True, True, True, True)),
         ("openai", (False, False, False, True)),
+        ("llama-server", (True, False, False, True)),
         ("lmstudio", (True, True, False, True)),
         ("llamacpp", (True, False, False, False)),
     ],
@@ -60,12 +64,12 @@ def test_capabilities_are_those_of_the_kind(kind: str, capabilities: tuple[bool,
 
 
 def test_a_remote_model_is_refused_by_a_client_of_each_server_kind() -> None:
-    for kind in ("ollama", "openai", "lmstudio"):
+    for kind in ("ollama", "openai", "llama-server", "lmstudio"):
         client = open_client(kind, PROVIDERS[kind], MODELS)
         assert client._remote._provider == kind  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", ["ollama", "openai", "lmstudio", "llamacpp"])
+@pytest.mark.parametrize("kind", ["ollama", "openai", "llama-server", "lmstudio", "llamacpp"])
 def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
     code = f"""if True:
         import sys
@@ -78,7 +82,7 @@ def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     # these are used through the OpenAI client
-    imported = ["openai", kind] if kind in ("lmstudio", "llamacpp") else [kind]
+    imported = ["openai", kind] if kind in ("llama-server", "lmstudio", "llamacpp") else [kind]
     assert done.stdout.strip() == f"[] {imported}"
 
 
@@ -87,6 +91,8 @@ def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
     [
         ("openai", "organization_owner", "lmstudio"),
         ("openai", "library", "ollama"),
+        ("openai", "llamacpp", "llama-server"),
+        ("openai", "llama-swap", "llama-server"),
         ("openai", "vllm", ""),
         ("openai", "", ""),
         ("lmstudio", "organization_owner", ""),

@@ -50,7 +50,8 @@ def carry_out(
 
 
 def _add_server(offer: Offer, config_dir: Path | None) -> str:
-    kind = {"Ollama": "ollama", "LM Studio": "lmstudio"}.get(offer.server, "openai")
+    own_kinds = {"Ollama": "ollama", "LM Studio": "lmstudio", "llama-server": "llama-server"}
+    kind = own_kinds.get(offer.server, "openai")
     change, name = edit_models.propose_provider(
         config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url}
     )
