@@ -38,6 +38,7 @@ CALLS: dict[str, list[list[str]]] = {
     "classify": [[TASK]],
     "models": [[], ["--json"]],
     "models show": [[CLOUD], [LLAMA]],
+    "models recommend": [[], ["--json", "--type", "coding"]],
     "models pull": [["new:1b"]],
     "models add": [[CLOUD], [OTHER]],
     "models load": [[LLAMA]],
