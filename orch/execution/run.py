@@ -14,7 +14,6 @@ from orch.config.spec.option_types import check_options
 from orch.errors import OrchError, ProviderError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
-from orch.execution.exact_counts import plan_exactly
 from orch.execution.fallback import FallbackChain, decision_for
 from orch.execution.json_schema import AnswerSchema, schema_from_format
 from orch.execution.results import (
@@ -27,7 +26,7 @@ from orch.execution.results import (
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.providers.http.loading import LoadingWait
-from orch.routing.model_state import free_context
+from orch.routing.model_state import free_context, is_close_to_limit
 from orch.routing.router import REAL_MODEL_ANSWERED, Plan
 from orch.routing.wording import reason_text
 from orch.storage.answers import CachedAnswer
@@ -125,7 +124,7 @@ class Run:
         schema = await self._schema()
         prepared = state.prepared = await self._prepare()
         if text_size(state.task) > LONG_TASK_CHARS:  # first: no model may have room for it
-            state.plan = await plan_exactly(runtime, prepared)
+            state.plan = await self._decide(prepared)
         key = await runtime.answer_cache.key(prepared)
         fresh = state.task.fresh
         async with runtime.answer_cache.single_flight(None if fresh else key):
@@ -164,6 +163,21 @@ class Run:
         answered = (spec for spec in specs if ModelKey(spec.provider, spec.id) == decision.key)
         return [warning for spec in answered if (warning := last_resort_warning(spec))]
 
+    async def _decide(self, prepared: PreparedTask) -> Plan:
+        """The plan; where the estimate can't tell whether the prompt fits, by an exact count."""
+        decided: Plan | OrchError
+        try:
+            decided = await self._runtime.router.plan(self._state.task, prepared)
+            if not any(is_close_to_limit(each, decided.need) for each in decided.states.values()):
+                return decided
+        except OrchError as error:
+            if error.code != "context_overflow":
+                raise
+            decided = error
+        from orch.execution.exact_counts import plan_with_counts  # few prompts are so long
+
+        return await plan_with_counts(self._runtime, prepared, decided)
+
     async def _plan(self, prepared: PreparedTask) -> Plan:
         """Chooses the models; waits where a server can't list its models because it still loads
         them, and no other model can take the task. The metadata is the first event, so that the
@@ -172,7 +186,7 @@ class Run:
         wait = LoadingWait("the model", state.task.timeout_s or FIRST_TOKEN_TIMEOUT_S)
         while True:
             try:
-                return await plan_exactly(self._runtime, prepared)
+                return await self._decide(prepared)
             except OrchError as error:
                 refusal = error.__cause__
                 if error.code != "no_provider" or not isinstance(refusal, ProviderError):

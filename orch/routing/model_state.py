@@ -21,6 +21,9 @@ missing from a small vocabulary take several tokens a character."""
 SAME_PROMPT = 0.05
 """The relative distance within which two estimates count as one prompt: another text as long as a
 refused one must not be eliminated for it."""
+CLOSE = (0.8, 1.6)
+"""The shares of the context between which what a prompt needs by its estimate may be on either
+side of the limit: code has up to 1.5 times the tokens that are estimated, prose four fifths."""
 ANSWER_ROOM = 2_048
 """Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question."""
 WISHED_ROOM = 8_192
@@ -252,6 +255,17 @@ def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelSta
     return state._replace(
         measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
     )
+
+
+def is_close_to_limit(state: ModelState, need: Need) -> bool:
+    """Whether the estimate of a prompt can't tell if it fits the context of a loaded model, which
+    its server fixes; not where the server has counted it."""
+    if not (state.fixed_ctx and state.resident) or state.unavailable:
+        return False
+    limit = state.default_ctx
+    if limit >= UNKNOWN_CTX or state.recount(need.prompt_tokens) is not None:
+        return False
+    return CLOSE[0] * limit <= required_context(state, need, limit) <= CLOSE[1] * limit
 
 
 def with_counts(
