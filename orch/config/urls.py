@@ -157,8 +157,8 @@ _API_PATHS = {
         *("/props", "/slots", "/running"),
     ),
     "lmstudio": (
-        *("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"),
-        *("/api/v1/models", "/api/v0/models", "/v1/models", "/api/v1", "/api/v0", "/v1"),
+        *("/api/v1/models", "/api/v0/models", "/api/v1", "/api/v0"),
+        *("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
     ),
     "openai": ("/chat/completions", "/completions", "/embeddings", "/models", "/responses"),
 }
