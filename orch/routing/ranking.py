@@ -168,7 +168,7 @@ def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> Elimination |
     if memory is None or state.resident is not False or not state.local:
         return None
     needed = required_memory(state, num_ctx)
-    available = memory.available_bytes(state.spec.provider)
+    available = memory.available_bytes(state.key)
     if needed <= available:
         return None
     params = {"needed_gb": needed / 1e9, "available_gb": available / 1e9}

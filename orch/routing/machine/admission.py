@@ -155,7 +155,8 @@ def evictions_for(request: SlotRequest, in_use: frozenset[ModelKey]) -> Eviction
     resident = [
         each
         for each in memory.resident
-        if each.key in in_use or not memory.evicts_itself(each, provider)
+        if each.key != request.model
+        and (each.key in in_use or not memory.evicts_itself(each, provider))
     ]
     leaving = [
         each for each in resident if each.key not in in_use and memory.may_leave(each, provider)

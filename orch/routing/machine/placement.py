@@ -71,9 +71,11 @@ class MachineMemory(NamedTuple):
     unloading: frozenset[str] = frozenset()
     """Providers that unload a model on request."""
 
-    def available_bytes(self, provider: str) -> int:
-        """What a model of that provider can have once every model is unloaded that may be."""
-        staying = (each for each in self.resident if not self.may_leave(each, provider))
+    def available_bytes(self, model: ModelKey) -> int:
+        """What a model can have once every other one is unloaded that may be. Itself it may be
+        loading already."""
+        others = (each for each in self.resident if each.key != model)
+        staying = (each for each in others if not self.may_leave(each, model.provider))
         return max(self.capacity_bytes - sum(each.size_bytes for each in staying), 0)
 
     def may_leave(self, resident: ResidentModel, provider: str) -> bool:

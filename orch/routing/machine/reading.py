@@ -36,7 +36,7 @@ def with_room(state: ModelState, memory: MachineMemory | None) -> ModelState:
     memory is slow."""
     if memory is None:
         return state
-    room = memory.available_bytes(state.spec.provider)
+    room = memory.available_bytes(state.key)
     if memory.gpus and required_memory(state, state.default_ctx) <= memory.gpus.capacity_bytes:
         room = min(room, memory.gpus.capacity_bytes)
     return state.within(room)

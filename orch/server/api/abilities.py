@@ -88,4 +88,4 @@ def _fits(state: ModelState, num_ctx: int, memory: MachineMemory | None) -> bool
     """Whether the router takes a model with that context for one that fits."""
     if memory is None or state.resident is not False or not state.local:
         return True
-    return required_memory(state, num_ctx) <= memory.available_bytes(state.spec.provider)
+    return required_memory(state, num_ctx) <= memory.available_bytes(state.key)

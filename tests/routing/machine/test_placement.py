@@ -125,6 +125,17 @@ def test_a_wish_keeps_a_model_on_the_gpus_and_leaves_what_stays() -> None:
     assert with_room(state, small).memory_ctx == 360_000
 
 
+def test_a_model_that_is_being_loaded_does_not_stand_in_its_own_way() -> None:
+    wish = Wish(20)
+    loading = loaded("wanted", 20, None, ours=False)._replace(busy=True)
+    layout = Layout("loading", (16, 3), (card(24, 12),), (loading, loaded("small", 1, 1)), (wish,))
+    memory = memory_of(layout)
+    assert memory is not None
+    policy = Policy({}, {}, memory=memory)
+    assert eliminate(state_of(wish), Need(prompt_tokens=1), policy, wish.num_ctx) is None
+    assert evictions_for(request_of(wish, memory), frozenset()) == []
+
+
 # ---------------------------------------------------------------- what is read
 
 

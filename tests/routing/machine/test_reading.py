@@ -127,8 +127,8 @@ async def test_who_loaded_a_model_is_asked_where_another_server_needs_its_memory
         assert len(asked) == count
     assert memory is not None
     assert {each.key: each.ours for each in memory.resident} == {A: True, B: False}
-    assert memory.available_bytes("router") == (30 + 5 + 5 - 5) * GB
-    assert memory.available_bytes("ollama") == (30 + 5 + 5) * GB
+    assert memory.available_bytes(OTHER) == (30 + 5 + 5 - 5) * GB
+    assert memory.available_bytes(COLD) == (30 + 5 + 5) * GB
 
 
 async def test_what_a_server_tells_of_a_loaded_model_counts(
