@@ -108,8 +108,9 @@ class Residency:
         that have to be unloaded for it before."""
         users = self._loaded.get(model)
         self._loaded[model] = (users or 0) + 1
-        held = self._held.get(model) or ResidentModel(request.model, 0)
-        self._held[model] = held._replace(ours=True)
+        held = self._held.get(model)
+        if held is None or not held.ours:
+            self._held[model] = (held or ResidentModel(request.model, 0))._replace(ours=True)
         if users is not None:
             return ()
         self._embeds.setdefault(model, request.embeds)
