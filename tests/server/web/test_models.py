@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from orch.config import paths
 from orch.storage.feedback import GradedAnswer
 from orch.storage.journal import Journal, RunRecord
+from orch.text.model_names import full_name
 from orch.text.redact import Redactor
 from orch.types import Attempt
 from orch.wiring import JOURNAL_FILE
@@ -322,7 +323,7 @@ def test_what_to_pull_is_shown_with_a_button_that_downloads_it(
     tag = first.removeprefix("Descargar: ")
     buttons.first.click()
     expect(page.get_by_role("group", name=tag, exact=True)).to_contain_text("Instalado.")
-    assert ollama.pulled == [tag]
+    assert ollama.pulled == [full_name(tag)]
     assert serious_violations(page) == []
 
 
@@ -428,7 +429,7 @@ def test_each_device_shows_what_is_free_and_what_others_hold(
         expect(card).to_contain_text(
             "6.4 of 25.8 GB free; models hold 0.0 GB, other programs 19.3 GB"
         )
-        expect(page.get_by_role("listitem").filter(has_text="main memory")).to_contain_text("free")
+        expect(page.locator("li").filter(has_text="main memory")).to_contain_text("free")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert serious_violations(page) == []
         page = visit(f"{url}/models", DESK, language="es")
