@@ -425,11 +425,12 @@ def test_each_device_shows_what_is_free_and_what_others_hold(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with orch_serve() as (url, _):
         page = visit(f"{url}/models", PHONE)
-        card = page.get_by_role("listitem").filter(has_text="RTX 4090")
+        devices = page.locator(".orch-models-devices li")
+        card = devices.filter(has_text="RTX 4090")
         expect(card).to_contain_text(
             "6.4 of 25.8 GB free; models hold 0.0 GB, other programs 19.3 GB"
         )
-        expect(page.locator("li").filter(has_text="main memory")).to_contain_text("free")
+        expect(devices.filter(has_text="main memory")).to_contain_text("free")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert serious_violations(page) == []
         page = visit(f"{url}/models", DESK, language="es")
