@@ -19,25 +19,21 @@ MIN_TOKEN_RATIO, MAX_TOKEN_RATIO = 0.5, 4.0
 """Bounds of the correction of token estimates: a token holds three digits with Llama 3, and scripts
 missing from a small vocabulary take several tokens a character."""
 SAME_PROMPT = 0.05
-"""The relative distance within which two estimates count as one prompt: another text as long as a
-refused one must not be eliminated for it."""
+"""The relative distance within which two estimates count as one prompt."""
 CLOSE = (0.8, 1.6)
-"""The shares of the context between which what a prompt needs by its estimate may be on either
-side of the limit: code has up to 1.5 times the tokens that are estimated, prose four fifths."""
+"""The shares of the context between which an estimate does not tell what fits: code has up to 1.5
+times the tokens that are estimated, prose four fifths."""
 ANSWER_ROOM = 2_048
 """Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question."""
 WISHED_ROOM = 8_192
-"""Tokens that an agent's answer would like to have: it writes whole files as arguments of tools.
-Claude Code asks for 32,000 and was left 1,800 of a context of 16,384."""
+"""Tokens that an agent's answer would like to have: it writes whole files as arguments."""
 PROMPT_MARGIN = 1.2
-"""Room for a prompt that is longer than estimated, so that Ollama never drops context while it
-generates."""
+"""Room for a longer prompt than estimated: Ollama must not drop context while it generates."""
 MIN_ANSWER_TOKENS = 16
 """Tokens of an answer that are always allowed."""
 
 NEXT_USE_PRIOR, NEXT_USE_WEIGHT = 0.5, 4
-"""The probability that a loaded model is used next before anything is known, and the number of
-recent tasks at which it weighs half."""
+"""The probability that a loaded model is used next, and the tasks at which it weighs half."""
 
 
 class ModelState(NamedTuple):
@@ -246,7 +242,8 @@ def choose_num_ctx(state: ModelState, need: Need) -> int:
     if not room or _stays_loaded(state, need, needed):
         return needed
     wished = padded_tokens(state, need) + room + MIN_ANSWER_TOKENS
-    return max(needed, _allowed_context(state, wished))
+    longer = max(wished, state.default_ctx)
+    return needed if needed >= wished else max(needed, _allowed_context(state, longer))
 
 
 def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
@@ -289,6 +286,10 @@ def free_context(state: ModelState, need: Need) -> int:
         return free
     left = num_ctx - padded_tokens(state, need) - MIN_ANSWER_TOKENS
     left -= room if left >= room else answer_room(need, num_ctx)
+    # behind a context that the wish alone made so long, a longer one may be needed
+    needed = _needed_context(state, need)
+    if needed < min(num_ctx, state.default_ctx):
+        left = min(left, needed - required_context(state, need, needed))
     return min(free, int(left / PROMPT_MARGIN) - 1)
 
 

@@ -390,6 +390,11 @@ def test_what_memory_recalls_fits_without_another_context(state: ModelState, nee
     assert choose_num_ctx(state, longer) == choose_num_ctx(state, need)
 
 
+def test_a_loaded_context_that_holds_the_wished_room_is_not_grown_to_a_power_of_two() -> None:
+    loaded = model(16_388, resident=True, resident_ctx=16_387)
+    assert choose_num_ctx(loaded, agents(10_227, begins=True)) == 16_387
+
+
 @untimed
 @given(WINDOWS, st.lists(st.integers(1, 4_000), min_size=2, max_size=60), MOST_TOKENS)
 def test_a_session_that_grows_reloads_only_for_want_of_room(
