@@ -157,7 +157,8 @@ async def _check_journal(journal: Journal, offload: Offload) -> Finding:
     except Exception as error:  # whatever SQLite raises for a broken file
         return "fail", str(error), f"move {journal.path} away"
     is_complete = journal.mode == "full" and not journal.warnings
-    detail = "; ".join((f"{count:,} runs, mode {journal.mode}", *journal.warnings))
+    runs = "1 run" if count == 1 else f"{count:,} runs"
+    detail = "; ".join((f"{runs}, mode {journal.mode}", *journal.warnings))
     return "ok" if is_complete else "warn", detail, ""
 
 
@@ -232,6 +233,8 @@ async def _check_model(state: ModelState, client: ProviderClient, offload: Offlo
 
 def _model_facts(state: ModelState) -> list[str]:
     facts = [{True: "loaded", False: "installed", None: "installed, loaded: ?"}[state.resident]]
+    if state.status == "failed":
+        facts = ["installed, its last load failed"]
     if state.remote_host:
         host = display_host(state.remote_host)
         facts = [f"remote: runs at {host}; models.yaml allows it"]

@@ -46,8 +46,14 @@ async def pull_lines(
     chosen = provider or next(iter(targets), "")
     if chosen not in targets:
         raise ConfigError(
-            f"models.yaml has no Ollama provider {chosen!r}",
-            f"one of: {', '.join(targets) or 'none'}",
+            f"provider {chosen!r} of models.yaml can't download models"
+            if chosen in providers
+            else "models.yaml has no provider that downloads models"
+            if not targets
+            else f"models.yaml has no provider {chosen!r}",
+            f"one of: {', '.join(targets)}"
+            if targets
+            else "orch setup finds a model for this machine",
         )
     try:
         progress = targets[chosen].pull(model, insecure=insecure)

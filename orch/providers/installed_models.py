@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+def models_text(number: int) -> str:
+    """How many models a list has, in words."""
+    return "1 model" if number == 1 else f"{number} models"
+
+
 class InstalledModel(NamedTuple):
     """A model that a provider has, with what it tells of it: what is unknown is None, or empty."""
 

@@ -82,11 +82,12 @@ KINDS: Mapping[str, ProviderKind] = {
 
 
 def better_kind(kind: str, list_owner: str) -> str:
-    """The kind of a server that a provider of kind openai talks to, if there is one of its own,
-    which knows more of it; else empty."""
-    if kind != "openai" or not list_owner:
+    """The kind that knows more of a server than the provider's own, by the owner that its list
+    names; else empty."""
+    if not list_owner:
         return ""
-    return next((name for name, each in KINDS.items() if list_owner in each.list_owners), "")
+    own = (name for name, each in KINDS.items() if list_owner in each.list_owners)
+    return next((name for name in own if name != kind), "")
 
 
 def is_server(kind: str | None) -> bool:

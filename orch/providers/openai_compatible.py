@@ -18,7 +18,7 @@ from orch.providers.client import (
     load_stream_error,
     with_timeouts,
 )
-from orch.providers.installed_models import InstalledModel, ModelInfo
+from orch.providers.installed_models import InstalledModel, ModelInfo, models_text
 from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
@@ -230,7 +230,7 @@ class OpenAIClient:
         """Returns how many models the server lists."""
         answer = await self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S)
         listed = answer.get("data")
-        return f"{len(listed) if isinstance(listed, list) else 0} models"
+        return models_text(len(listed) if isinstance(listed, list) else 0)
 
     def addresses(self) -> list[dict[str, Any]]:
         """Returns the state of each address."""

@@ -68,6 +68,7 @@ def test_a_model_that_answered_is_resident_and_measured(ollama: FakeOllama) -> N
     assert (models[LLAMA]["measured"]["n"], models[CODER]["measured"]) == (1, None)
     shown = orch("models", "show", LLAMA).stdout.decode()
     assert re.search(r"last_at 20\d\d-\d\d-\d\d \d\d:\d\d\b", " ".join(shown.split()))
+    assert "()" not in shown
 
 
 def test_the_table_marks_what_is_loaded_unlisted_and_missing(ollama: FakeOllama) -> None:
@@ -141,6 +142,22 @@ def test_a_model_that_no_library_has_is_an_error(ollama: FakeOllama) -> None:
 def test_without_ollama_nothing_is_pulled(home: Path) -> None:
     done = orch("models", "pull", "qwen3:4b")
     assert (done.returncode, b"ollama serve" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("provider", "message", "hint"),
+    [
+        ("shelf", b"'shelf' of models.yaml can't download models", b"try: one of: ollama\n"),
+        ("shel", b"models.yaml has no provider 'shel'", b"try: one of: ollama\n"),
+    ],
+)
+def test_a_provider_that_downloads_nothing_is_an_error(
+    own: Write, provider: str, message: bytes, hint: bytes
+) -> None:
+    ollama, shelf = (f"{{kind: {kind}, base_url: http://[::1]:9}}" for kind in ("ollama", "openai"))
+    own(f"providers:\n  shelf: {shelf}\n  ollama: {ollama}\nmodels: []\n")
+    done = orch("models", "pull", "--provider", provider, "qwen3:4b")
+    assert (done.returncode, message in done.stderr, hint in done.stderr) == (2, True, True)
 
 
 # ---------------------------------------------------------------- add

@@ -110,7 +110,9 @@ def test_an_alias_may_repeat_its_own_models_id() -> None:
     ("provider", "problem"),
     [
         ({"kind": "llamacpp", "base_url": "http://[::1]"}, "runs inside orch and has no address"),
-        ({"kind": "openai"}, "a provider of kind openai needs base_url"),
+        ({"kind": "openai"}, "kind openai needs base_url, such as http://127.0.0.1:8000/v1"),
+        ({"kind": "llama-server"}, "llama-server needs base_url, such as http://127.0.0.1:8080"),
+        ({"kind": "ollama"}, "kind ollama needs base_url, such as http://127.0.0.1:11434"),
         ({**PROVIDER, "base_urls": ["http://[::1]"]}, "give base_url or base_urls, not both"),
         ({"kind": "ollama", "base_url": "ftp://a"}, "p.base_url: "),
         ({"kind": "ollama", "base_urls": ["http://[::1]", "a"]}, "p.base_urls: "),

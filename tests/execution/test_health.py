@@ -137,6 +137,13 @@ async def test_a_server_with_a_kind_of_its_own_is_named(home: Path, form: str, k
     assert (provider.status, f"kind: {kind} in models.yaml" in provider.hint) == ("ok", True)
 
 
+async def test_one_model_is_counted_in_words_and_a_failed_load_is_told(home: Path) -> None:
+    failed = {"value": "unloaded", "failed": True, "exit_code": 1}
+    rows = await checks_at({"/v1/models": models({"id": "small-8b", "status": failed})})
+    assert rows["provider server"].detail.startswith("1 model at http")
+    assert rows["model small-8b"].detail == "installed, its last load failed, unlisted"
+
+
 async def test_health_says_what_is_unknown_and_what_is_not_for_chat(home: Path) -> None:
     listed = models({"id": "small-8b", "owned_by": "me"}, {"id": "bge-m3", "owned_by": "me"})
     rows = await checks_at({"/v1/models": listed})

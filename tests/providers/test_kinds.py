@@ -96,6 +96,9 @@ def test_opening_a_client_imports_no_other_kind(kind: str) -> None:
         ("openai", "vllm", ""),
         ("openai", "", ""),
         ("lmstudio", "organization_owner", ""),
+        ("lmstudio", "llamacpp", "llama-server"),
+        ("llama-server", "llama-swap", ""),
+        ("llama-server", "vllm", ""),
     ],
 )
 def test_a_server_with_a_kind_of_its_own_is_recognised(kind: str, owner: str, better: str) -> None:

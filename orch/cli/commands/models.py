@@ -277,13 +277,13 @@ def _format_time(at: float) -> str:
 def _format_value(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
         return ", ".join(
             f"{key} {_format_time(entry) if key.endswith('_at') else _format_value(entry)}"
             for key, entry in value.items()
-            if entry is not None
+            if entry is not None and entry != {} and entry != ()
         )
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -83,7 +83,7 @@ def _print_rows(report: RecommendationReport) -> None:
                 row.model.tag,
                 f"{row.model.size_bytes / 1e9:.1f} GB",
                 row.placement,
-                f"~{row.tokens_per_s:.0f}",
+                f"~{row.tokens_per_s:.{0 if row.tokens_per_s >= 10 else 1}f}",
                 wording.gain_text(row),
             )
             for row in rows

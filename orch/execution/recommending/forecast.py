@@ -11,7 +11,7 @@ from orch.execution.recommending.machine import capacity_of, is_here, store_of
 from orch.execution.recommending.model_store import ModelStore
 from orch.execution.runtime import Runtime
 from orch.routing.known_models.pullable import find_pullable
-from orch.routing.model_state import ModelState, required_memory
+from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.recommendations.capacity import MachineCapacity, Placement
 from orch.routing.recommendations.recommend import DEFAULT_CTX
 from orch.routing.registry import Inventory
@@ -110,13 +110,15 @@ def _of_state(
     runtime: Runtime, state: ModelState, store: ModelStore | None, capacity: MachineCapacity
 ) -> FitForecast:
     size = state.size_bytes or None
-    needed = required_memory(state, state.num_ctx) if size else None
+    # without a known context, that of a usual task
+    num_ctx = state.num_ctx if state.num_ctx < UNKNOWN_CTX else DEFAULT_NUM_CTX
+    needed = required_memory(state, num_ctx) if size else None
     here = state.local and is_here(runtime, state.spec.provider)
     return FitForecast(
         state.spec.id,
         size,
         needed,
-        state.num_ctx,
+        num_ctx,
         capacity.place(needed) if needed and here else None,
         store,
         capacity.total_bytes if here else None,

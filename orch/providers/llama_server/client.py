@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from orch.config.spec import Provider
@@ -15,11 +16,13 @@ from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.client import QUICK_TIMEOUT_S
 from orch.providers.installed_models import InstalledModel
+from orch.providers.kinds import KINDS
 from orch.providers.llama_server.facts import root_url
 from orch.providers.llama_server.listing import READY
 from orch.providers.llama_server.llama_swap import unload_path
 from orch.providers.llama_server.loading import RouterLoads
 from orch.providers.llama_server.report import describe_server
+from orch.providers.model_lists.entries import owner_of
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.read_limits import model_entries
 from orch.providers.remote_models import RemotePolicy
@@ -62,9 +65,18 @@ class LlamaServerClient(OpenAIClient):
     async def installed(self) -> list[InstalledModel]:
         """Reads the list of models and, at the same time, the properties of the server."""
         answer, _ = await asyncio.gather(self._http.json("GET", "models"), self._facts.ask_server())
+        entries = self._entries(answer)
+        return self._remote.update_list(await self._facts.installed(entries))
+
+    def _entries(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The entries of a list. Raises ProviderError for that of an Ollama: which of its models
+        run elsewhere is not told there."""
         with validating():
             entries = model_entries(answer.get("data"), "id")
-        return self._remote.update_list(await self._facts.installed(entries))
+        self.listed_owner = next(filter(None, map(owner_of, entries)), "")
+        if any(owner_of(entry) in KINDS["ollama"].list_owners for entry in entries):
+            raise ProviderError("bad_response", "an Ollama answers there, not a llama-server")
+        return entries
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Streams an answer. A model that its router has not loaded is loaded first: `loading` is
@@ -153,8 +165,7 @@ class LlamaServerClient(OpenAIClient):
         answer, _ = await asyncio.gather(
             self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S), self._facts.ask_server()
         )
-        with validating():
-            entries = model_entries(answer.get("data"), "id")
+        entries = self._entries(answer)
         models = await self._facts.installed(entries)
         # a question about the slots of a sleeping model would wake it
         awake = [each.name for each in models if each.status == READY][:MOST_SLOT_QUESTIONS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from orch.providers.installed_models import InstalledModel
+from orch.providers.installed_models import InstalledModel, models_text
 from orch.providers.llama_server.listing import READY, ListedModel
 from orch.providers.llama_server.properties import ServerProps, SlotUse
 
@@ -33,19 +33,15 @@ def describe_server(
         head = f"llama-server{version}, a router of {_models(models)}"
     else:
         asleep = ", sleeping" if facts.server.is_sleeping else ""
-        head = f"llama-server{version}, {_count(len(models))}{asleep}"
+        head = f"llama-server{version}, {models_text(len(models))}{asleep}"
     return ", ".join((head, *_slots(uses))) + "".join(_failures(facts.listed))
-
-
-def _count(number: int) -> str:
-    return "1 model" if number == 1 else f"{number} models"
 
 
 def _models(models: Sequence[InstalledModel]) -> str:
     loaded = sum(each.status == READY for each in models)
     counts = {word: sum(each.status == word for each in models) for word in _STATES}
     others = [f"{count} {word}" for word, count in counts.items() if count]
-    return f"{_count(len(models))} ({', '.join((f'{loaded} loaded', *others))})"
+    return f"{models_text(len(models))} ({', '.join((f'{loaded} loaded', *others))})"
 
 
 def _slots(uses: Sequence[SlotUse]) -> Iterator[str]:

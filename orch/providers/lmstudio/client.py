@@ -12,7 +12,7 @@ from orch.config.spec import Provider
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
 from orch.providers.client import QUICK_TIMEOUT_S
-from orch.providers.installed_models import InstalledModel
+from orch.providers.installed_models import InstalledModel, models_text
 from orch.providers.lmstudio.downloads import download
 from orch.providers.lmstudio.lists import (
     Instance,
@@ -112,7 +112,7 @@ class LMStudioClient(OpenAIClient):
     async def health(self) -> str:
         """Returns how many models it lists."""
         models = await self.installed()
-        return f"LM Studio, {len(models)} models"
+        return f"LM Studio, {models_text(len(models))}"
 
     # ------------------------------------------------------------ load and unload
 

@@ -17,6 +17,9 @@ from orch.types import Prior, Reason, TaskType
 
 UNKNOWN_B = 4.0
 """Billions of parameters of a model of unknown size: the most used models have 1 to 8."""
+USUAL_BITS = 4.85
+"""Bits a weight where the quantization is not told: those of Q4_K_M, by the table in llama.cpp's
+tools/quantize/README.md."""
 MOST_B = 132.0
 """The largest model that the formula was fitted to: no growth is assumed beyond it."""
 EPOCH = 2024.5
@@ -133,9 +136,16 @@ def _sizes(identity: Identity, recognized: RecognizedModel) -> tuple[float | Non
         parameters_b(identity, _metadata_name(identity), tag)
         or (known.params_b if known else None)
         or tag.loose_b
+        or _weights_b(identity, tag)
     )
     active_b = identity.active_b or (known.active_b if known else None) or tag.active_b or size_b
     return size_b, active_b
+
+
+def _weights_b(identity: Identity, tag: ParsedName) -> float | None:
+    """Billions of weights that a file of that size may have; None without a size."""
+    bits = quantization_bits(identity.quantization or tag.quantization) or USUAL_BITS
+    return identity.size_bytes * 8 / bits / 1e9 if identity.size_bytes else None
 
 
 def _metadata_name(identity: Identity) -> ParsedName | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 class Identity(NamedTuple):
     """The tag, and the GGUF's metadata if the provider has it. Sizes in billions; `thinks` is None
-    if unknown."""
+    if unknown. `size_bytes` is that of the weights where their number is not told, else 0."""
 
     tag: str
     basename: str = ""
@@ -21,3 +21,4 @@ class Identity(NamedTuple):
     quantization: str = ""
     adapted: bool = False
     thinks: bool | None = None
+    size_bytes: int = 0

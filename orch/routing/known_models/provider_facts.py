@@ -15,6 +15,7 @@ _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
 
 def identity_of(item: InstalledModel, info: ModelInfo) -> Identity:
     """What identifies the model among the known ones."""
+    params_b = info.parameters_b or item.parameters_b or _parameters(item.parameter_size)
     return Identity(
         tag=item.name,
         basename=info.basename,
@@ -23,11 +24,12 @@ def identity_of(item: InstalledModel, info: ModelInfo) -> Identity:
         version=info.version,
         architecture=info.architecture or item.family,
         base_model=info.base_model,
-        params_b=info.parameters_b or item.parameters_b or _parameters(item.parameter_size),
+        params_b=params_b,
         active_b=info.active_b or item.active_b,
         quantization=info.quantization or item.quantization,
         adapted=info.adapted,
         thinks=_thinks(item, info),
+        size_bytes=0 if params_b else item.size_bytes,
     )
 
 

@@ -20,8 +20,10 @@ from orch.execution.recommending.forecast import (
     forecast_warning,
 )
 from orch.execution.recommending.model_store import RESERVE_BYTES, ModelStore
+from orch.routing.model_state import UNKNOWN_CTX
 from orch.routing.recommendations.capacity import MachineCapacity, Placement
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.server_lists import ListServer, models
 
 GB = 10**9
 STORE = ModelStore(Path("/models"), 10 * GB + RESERVE_BYTES)
@@ -55,6 +57,17 @@ async def test_a_known_tag_has_a_size_and_a_place() -> None:
     assert (found.size_bytes, found.placement) == (5_200_000_000, Placement.MEMORY)
     assert (found.lacks_bytes, forecast_warning(found)) == (0, "")
     assert forecast_text(found).startswith("qwen3:8b: 5.2 GB, 10.5 GB free on its disk; needs 6.9")
+
+
+async def test_an_unknown_context_is_none_that_it_needs_memory_for(home: Path) -> None:
+    listed = models({"id": "mine", "owned_by": "me", "size": 4})
+    with ListServer({"/v1/models": listed}) as server:
+        providers = {"server": {"kind": "openai", "base_url": server.url}}
+        async with Orchestrator({"providers": providers, "models": []}) as orchestrator:
+            inventory = await orchestrator.runtime.registry.snapshot()
+            runtime, [state] = orchestrator.runtime, inventory.states
+            found = await forecast_installed(runtime, inventory, state)
+    assert (state.num_ctx, found.num_ctx) == (UNKNOWN_CTX, 8192)
 
 
 async def test_a_model_that_is_too_large_is_warned_of_and_not_refused() -> None:

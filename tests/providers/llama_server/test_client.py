@@ -18,6 +18,7 @@ from orch.providers.llama_server.client import LlamaServerClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.types import RunResult
 from tests.support.fake_llama_server import FakeLlamaServer, ServedModel
+from tests.support.server_lists import ListServer
 
 HELLO = ChatRequest("a", [{"role": "user", "content": "one two three"}])
 NOTICE = "a is still being loaded by its server; orch waits for it"
@@ -32,6 +33,22 @@ def orchestrator(*urls: str, kind: str = "llama-server", **routing: Any) -> Orch
     providers = {"server": {"kind": kind, "base_urls": list(urls)}}
     rules = {"version": 1, "memory_budget_gb": 100} | routing
     return Orchestrator({"providers": providers, "models": []}, rules)
+
+
+@pytest.mark.parametrize("owner", ["library", "llamacpp"])
+async def test_the_list_of_an_ollama_is_refused(owner: str) -> None:
+    """Which of its models run elsewhere is not told there."""
+    entries = {"data": [{"id": "a", "owned_by": "mine"}, {"id": "big:120b", "owned_by": owner}]}
+    with ListServer({"/v1/models": entries}) as server:
+        client = LlamaServerClient(Provider(kind="llama-server", base_url=server.url))
+        try:
+            found = [await client.health(), *(each.name for each in await client.installed())]
+        except ProviderError as error:
+            found = [error.message]
+        finally:
+            await client.aclose()
+    refused = ["an Ollama answers there, not a llama-server"]
+    assert found == (refused if owner == "library" else ["llama-server, 2 models", "a", "big:120b"])
 
 
 async def answer(server: FakeLlamaServer, **wishes: Any) -> RunResult:

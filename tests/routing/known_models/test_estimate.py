@@ -54,6 +54,28 @@ def test_benchmarks_tell_the_quality(tag: str, quality: float) -> None:
     assert estimate_prior(model(tag), known()).prior.source.startswith("benchmarks (")
 
 
+@pytest.mark.parametrize(
+    ("identity", "size_b"),
+    [
+        (Identity("mine", size_bytes=98_000_000), 0.16),
+        (Identity("mine", size_bytes=8_500_000_000, quantization="Q8_0"), 8.5),
+        (Identity("mine-9b", size_bytes=98_000_000), 9),
+        (Identity("mine"), None),
+    ],
+)
+def test_the_file_tells_a_size_where_nothing_else_does(
+    identity: Identity, size_b: float | None
+) -> None:
+    found = estimate_prior(identity, known())
+    assert found.size_b == (size_b and pytest.approx(size_b, abs=0.01))
+    assert ("size is unknown" in found.prior.source) == (size_b is None)
+
+
+def test_a_small_file_is_believed_worse_than_a_large_one() -> None:
+    small, large = (Identity("mine", size_bytes=size) for size in (98_000_000, 20_000_000_000))
+    assert coding(small) + 2 < coding(large)
+
+
 def test_a_coder_of_2023_is_believed_worse_at_code_than_a_general_model_of_2026_half_its_size() -> (
     None
 ):

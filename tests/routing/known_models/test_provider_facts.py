@@ -78,6 +78,12 @@ def test_a_list_that_tells_all_is_newer_than_the_details() -> None:
     assert capabilities_of(spec, InstalledModel("m"), kept) == frozenset({"completion"})
 
 
+def test_the_bytes_count_where_nobody_tells_the_parameters() -> None:
+    item = InstalledModel("m", size_bytes=98_000_000)
+    assert identity_of(item, SILENT).size_bytes == 98_000_000
+    assert identity_of(item._replace(parameters_b=0.135), SILENT).size_bytes == 0
+
+
 def test_sizes_of_the_list_identify_a_model() -> None:
     item = InstalledModel("m", parameters_b=30.5, active_b=3.3, quantization="Q4_K_M")
     identity = identity_of(item, SILENT)
