@@ -154,7 +154,8 @@ def test_without_ollama_nothing_is_pulled(home: Path) -> None:
 def test_a_provider_that_downloads_nothing_is_an_error(
     own: Write, provider: str, message: bytes, hint: bytes
 ) -> None:
-    ollama, shelf = (f"{{kind: {kind}, base_url: 'http://[::1]:9'}}" for kind in ("ollama", "openai"))
+    at = "base_url: 'http://[::1]:9'"
+    shelf, ollama = f"{{kind: openai, {at}}}", f"{{kind: ollama, {at}}}"
     own(f"providers:\n  shelf: {shelf}\n  ollama: {ollama}\nmodels: []\n")
     done = orch("models", "pull", "--provider", provider, "qwen3:4b")
     assert (done.returncode, message in done.stderr, hint in done.stderr) == (2, True, True)
