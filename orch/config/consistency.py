@@ -18,13 +18,7 @@ from orch.text.redact.vendor_keys import FORM_NAMES
 from orch.text.requested_model import AUTO_NAMES, ModelNames, is_auto_key
 from orch.text.suggestion import did_you_mean
 
-_USUAL_URLS = {
-    "ollama": "http://127.0.0.1:11434",
-    "openai": "http://127.0.0.1:8000/v1",
-    "llama-server": "http://127.0.0.1:8080",
-}
-"""By kind: where its server usually is. LM Studio's is its default."""
-
+_USUAL_PORTS = {"ollama": "11434", "openai": "8000/v1", "llama-server": "8080"}
 MAX_NAME_CHARS = 300
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
 MAX_SECRET_CHARS = 200
@@ -176,7 +170,7 @@ def _check_provider(
         yield document.problem(
             (*path, "base_url"),
             f"a provider of kind {provider['kind']} needs base_url, such as"
-            f" {_USUAL_URLS[provider['kind']]}",
+            f" http://127.0.0.1:{_USUAL_PORTS[provider['kind']]}",
         )
     if one and several:
         yield document.problem((*path, "base_urls"), "give base_url or base_urls, not both")
