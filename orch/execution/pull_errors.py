@@ -93,7 +93,7 @@ _CAUSES = (
     ),
 )
 _NAME = _CAUSES[-1]
-_OTHER = PullCause((), "all_failed", "fetch it again: what came is kept")
+_OTHER = PullCause((), "all_failed", "fetch it again: orch models pull {model} (what came is kept)")
 _NO_SERVER = PullCause(
     (),
     "no_provider",

@@ -105,6 +105,10 @@ _OWN_HINTS: Mapping[tuple[str, str], str] = {
         "base_url in models.yaml is not the address of a llama-server: such as"
         f" http://127.0.0.1:9931; an Ollama is kind: ollama; {_CONFIG}"
     ),
+    ("lmstudio", "path"): (
+        "base_url in models.yaml is not the address of LM Studio: such as http://127.0.0.1:1234;"
+        f" an Ollama is kind: ollama, a server with OpenAI's API kind: openai; {_CONFIG}"
+    ),
     ("ollama", "not_http"): (
         "base_url in models.yaml names the port of another program: Ollama's is 11434, such as"
         f" http://127.0.0.1:11434; {_CONFIG}"

@@ -229,8 +229,8 @@ class OpenAIClient:
     async def health(self) -> str:
         """Returns how many models the server lists."""
         answer = await self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S)
-        listed = answer.get("data")
-        return models_text(len(listed) if isinstance(listed, list) else 0)
+        with validating():
+            return models_text(len(model_entries(answer.get("data"), "id")))
 
     def addresses(self) -> list[dict[str, Any]]:
         """Returns the state of each address."""

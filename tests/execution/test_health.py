@@ -144,6 +144,11 @@ async def test_one_model_is_counted_in_words_and_a_failed_load_is_told(home: Pat
     assert rows["model small-8b"].detail == "installed, its last load failed, unlisted"
 
 
+async def test_a_list_that_is_none_is_the_failure_of_its_provider(home: Path) -> None:
+    rows = await checks_at({"/v1/models": {"data": [None, {"id": "a"}]}})
+    assert rows["provider server"].status == "fail"
+
+
 async def test_health_says_what_is_unknown_and_what_is_not_for_chat(home: Path) -> None:
     listed = models({"id": "small-8b", "owned_by": "me"}, {"id": "bge-m3", "owned_by": "me"})
     rows = await checks_at({"/v1/models": listed})

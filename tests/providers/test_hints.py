@@ -103,6 +103,18 @@ def test_each_cause_has_a_hint_of_its_own(cause: str, words: str) -> None:
     assert "ollama serve" not in hint
 
 
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        ("ollama", "http://127.0.0.1:11434;"),
+        ("llama-server", "http://127.0.0.1:9931;"),
+        ("lmstudio", "http://127.0.0.1:1234;"),
+    ],
+)
+def test_a_wrong_address_is_corrected_with_one_of_its_kind(kind: str, address: str) -> None:
+    assert address in hint_for(kind, "path", (NOWHERE,), everywhere)
+
+
 def causes_in_source() -> set[str]:
     """What orch passes as the cause of a failure, as far as it stands there as a word."""
     files = (Path(__file__).parents[2] / "orch").rglob("*.py")

@@ -45,6 +45,7 @@ def health_command(
         render.print_table(
             ("check", "", "latency", "what"),
             [(row.name, row.status, _latency(row), _detail(row)) for row in rows],
+            drop=("latency",),
         )
         render.print_stdout(
             "\nready: a task can be answered now"

@@ -102,8 +102,8 @@ def _print_rows(report: RecommendationReport) -> None:
 def _footer(report: RecommendationReport) -> str:
     num_ctx = report.wishes.num_ctx or report.found.rows[0].num_ctx
     lines = [
-        f"~ is guessed; what fits counts a context of {num_ctx:,} tokens; quality is by published",
-        "scores, 0 to 10, and a gain is beyond the error of both estimates.",
+        f"~ is guessed; what fits counts a context of {num_ctx:,} tokens; quality is by",
+        "published scores, 0 to 10, and a gain is beyond the error of both estimates.",
     ]
     if report.provider and not report.runs:
         lines.append("Ollama does not answer: orch health says how to start it.")

@@ -15,6 +15,8 @@ def where_text(page: Words, state: ModelState) -> str:
         return page("not installed")
     if state.unavailable:
         return page("provider not available")
+    if state.status == "failed":
+        return page("its last load failed")
     if state.resident is None:
         return page("installed, loaded: ?")
     return page("loaded") if state.resident else page("installed")

@@ -25,6 +25,7 @@ def state(**facts: Any) -> ModelState:
         ({"resident": True}, "loaded"),
         ({"resident": False}, "installed"),
         ({"resident": None}, "installed, loaded: ?"),
+        ({"resident": False, "status": "failed"}, "its last load failed"),
         ({"unavailable": Elimination("not_installed"), "resident": None}, "not installed"),
         ({"unavailable": Elimination("provider_down"), "resident": None}, "provider not available"),
         ({"remote_host": "https://ollama.com:443", "resident": None}, "remote, ollama.com"),
