@@ -186,8 +186,11 @@ def _close_own(idle: list[SQLiteConnection], process: int) -> None:
     if process != os.getpid():
         _INHERITED.append(idle)
         return
-    for connection in idle:
-        connection.close()
+    # what is used later at exit, by a thread or by a function that was registered before, opens the
+    # file again
+    with contextlib.suppress(IndexError):
+        while True:
+            idle.pop().close()
 
 
 def database_at(

@@ -267,3 +267,22 @@ with database.connection() as connection:
 """
     done = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True)
     assert (done.stdout, done.stderr) == (b"Cannot operate on a closed database.\n", b"")
+
+
+def test_what_is_written_last_at_exit_is_written(tmp_path: Path) -> None:
+    script = f"""
+import atexit
+from pathlib import Path
+from orch.storage.database import Database
+
+@atexit.register  # runs after what is registered later, such as what closes the connections
+def last():
+    database.run(lambda connection: connection.execute("INSERT INTO rows VALUES (1)"))
+    database.close()
+
+database = Database(Path({str(tmp_path / "rows.sqlite3")!r}), {TABLE}, "the file")
+database.open()
+"""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert numbers(database_at(tmp_path / "rows.sqlite3", TABLE, "the file")) == [1]
