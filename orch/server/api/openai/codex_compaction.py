@@ -55,7 +55,8 @@ def window_to_compact(body: ResponsesRequest) -> str:
 
 
 def _is_of_a_model(item: dict[str, Any]) -> bool:
-    return item.get("role") == "assistant" or item.get("type") in _OF_A_MODEL
+    kind = item.get("type")
+    return item.get("role") == "assistant" or (isinstance(kind, str) and kind in _OF_A_MODEL)
 
 
 def unended_turn(error: OrchError, at: int) -> dict[str, Any] | None:

@@ -121,6 +121,6 @@ def test_the_windows_that_were_asked_for_are_bounded() -> None:
 
 
 def test_items_of_any_type_are_read() -> None:
-    odd: list[dict[str, Any]] = [{"role": 7, "type": None}, {"type": "message", "role": []}, {}]
+    odd: list[dict[str, Any]] = [{"role": 7, "type": None}, {"type": ["x"], "role": []}, {}]
     body = turn(*odd)
     assert window_to_compact(ResponsesRequest.model_validate(body)) == ""
