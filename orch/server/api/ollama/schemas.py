@@ -23,7 +23,19 @@ ModelName = Field(
 )
 
 
-class OllamaMessage(PassthroughModel):
+class _AnyCase(PassthroughModel):
+    """A body or message whose fields are read without regard to case, as Ollama reads them: what
+    passed as unknown here, it would take."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_names(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {name.casefold(): value for name, value in body.items()}
+
+
+class OllamaMessage(_AnyCase):
     """One message."""
 
     role: Annotated[str, Field(min_length=1, max_length=100)]
@@ -34,19 +46,7 @@ class OllamaMessage(PassthroughModel):
     tool_call_id: str | None = None
 
 
-class _Request(PassthroughModel):
-    """A body whose fields are read without regard to case, as Ollama reads them: what passed as
-    unknown here, it would take."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold_names(cls, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return body
-        return {name.casefold(): value for name, value in body.items()}
-
-
-class _AnswerRequest(_Request):
+class _AnswerRequest(_AnyCase):
     model: str = ModelName
     stream: StrictBool | None = None
     format: str | dict[str, Any] | None = None
@@ -73,7 +73,7 @@ class GenerateRequest(_AnswerRequest):
     context: list[int] | None = Field(None, max_length=MAX_CONTEXT_TOKENS)
 
 
-class EmbedRequest(_Request):
+class EmbedRequest(_AnyCase):
     """`POST /api/embed`."""
 
     model: str = ModelName
@@ -82,7 +82,7 @@ class EmbedRequest(_Request):
     keep_alive: str | float | None = None
 
 
-class LegacyEmbeddingsRequest(_Request):
+class LegacyEmbeddingsRequest(_AnyCase):
     """`POST /api/embeddings`, the predecessor of `/api/embed`."""
 
     model: str = ModelName
@@ -90,7 +90,7 @@ class LegacyEmbeddingsRequest(_Request):
     keep_alive: str | float | None = None
 
 
-class ShowRequest(_Request):
+class ShowRequest(_AnyCase):
     """`POST /api/show`."""
 
     model: str = Field("", max_length=300)
@@ -98,7 +98,7 @@ class ShowRequest(_Request):
     verbose: bool = False
 
 
-class _TransferRequest(_Request):
+class _TransferRequest(_AnyCase):
     model: str = Field("", max_length=300, description="A model, or PROVIDER/MODEL.")
     name: str = Field("", max_length=300)
     stream: StrictBool | None = None
@@ -121,14 +121,14 @@ class CreateRequest(_TransferRequest):
     remote_host: str | None = Field(None, max_length=300)
 
 
-class CopyRequest(_Request):
+class CopyRequest(_AnyCase):
     """`POST /api/copy`."""
 
     source: str = Field(min_length=1, max_length=300)
     destination: str = Field(min_length=1, max_length=300)
 
 
-class DeleteRequest(_Request):
+class DeleteRequest(_AnyCase):
     """`DELETE /api/delete`."""
 
     model: str = Field("", max_length=300)

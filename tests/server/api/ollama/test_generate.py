@@ -288,6 +288,15 @@ def test_names_of_fields_are_read_in_any_case(url: str, ollama: FakeOllama) -> N
     assert CODER not in ollama.resident
 
 
+def test_names_of_the_fields_of_messages_are_read_in_any_case(url: str, ollama: FakeOllama) -> None:
+    asked = {"model": CODER, "messages": [{"Role": "user", "Content": TASK}], "stream": False}
+    assert httpx.post(f"{url}/api/chat", json=asked).status_code == 200
+    assert ollama.chats()[-1].body["messages"] == [{"role": "user", "content": TASK}]
+    asked["messages"] = [{"role": "user", "content": TASK, "Images": ["aGk="]}]
+    refused = httpx.post(f"{url}/api/chat", json=asked)
+    assert "vision" in refused.json()["error"]
+
+
 def test_texts_are_embedded_by_a_model_that_embeds(
     client: theirs.Client, ollama: FakeOllama
 ) -> None:
