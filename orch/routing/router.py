@@ -213,7 +213,7 @@ class Router:
         classification = self._classify(task, prepared.text, turn, explained=False)
         if named is not None:
             states = with_counts(self._states(inventory), prepared)
-            policy = Policy.from_routing(self.routing, weights, inventory.memory_bytes)
+            policy = Policy.from_routing(self.routing, weights, None, memory=inventory.room)
             alone = (named_candidate(states[named], prepared.need, policy),)
             return _Ranking(prepared, classification, states, alone, None, is_named_alone=True)
         states = self.estimated_states(prepared.text, classification, inventory)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -69,6 +70,15 @@ def test_what_does_not_fit_beside_other_programs_is_not_tried(
     assert "other programs hold 24,000.0 GB" in candidates["huge"]["eliminated"]
     assert candidates["large"]["eliminated"] is None
     assert (answer["ok"], answer["model"], gpus.refused) == (True, "large", [])
+
+
+def test_a_model_that_was_named_is_told_what_holds_the_memory_in_the_api_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"model": "huge", "messages": [{"role": "user", "content": "say something"}]}
+    with machine(home, monkeypatch, ONE_FULL, "huge", "large"), served() as url:
+        answer = httpx.post(f"{url}/v1/chat/completions", json=body)
+    assert "other programs hold 24,000.0 GB" in unquote(answer.headers["x-orch-warning"])
 
 
 def test_an_idle_model_makes_room_for_another(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
