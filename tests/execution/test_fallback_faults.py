@@ -12,7 +12,7 @@ from orch.providers.ollama.client import OllamaClient
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
-from tests.support.faults import FAULTS, NAMES, TASK
+from tests.support.faults import FAULTS, NAMES, TASK, shorten_wait
 
 
 class ConcurrentWiring(Wiring):
@@ -36,11 +36,12 @@ def wiring(request: pytest.FixtureRequest) -> Wiring:
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 async def test_a_fault_before_the_first_token_falls_back_from_scratch(
-    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
+    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_wait(monkeypatch, fault)
     ollama.models[CODER].faults.append(fault)
     async with Orchestrator(wiring=wiring) as orchestrator:
-        result = await orchestrator.execute(TASK, timeout_s=0.5)
+        result = await orchestrator.execute(TASK)
     assert [(a.model, a.outcome, a.code) for a in result.attempts] == [
         (CODER, "failed", code),
         (LLAMA, "ok", ""),
@@ -50,11 +51,12 @@ async def test_a_fault_before_the_first_token_falls_back_from_scratch(
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 async def test_after_a_fault_in_the_stream_the_next_model_continues(
-    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
+    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_wait(monkeypatch, fault)
     ollama.models[CODER].faults.append(fault)
     async with Orchestrator(wiring=wiring) as orchestrator:
-        chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK, timeout_s=0.5)]
+        chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
     shown = "def " if fault.after else ""
     assert (chunks[0]["type"], fallback["code"], fallback["offset"], chunks[-1]["type"]) == (
@@ -71,11 +73,12 @@ async def test_after_a_fault_in_the_stream_the_next_model_continues(
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 async def test_a_pinned_model_that_fails_is_not_replaced(
-    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
+    ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_wait(monkeypatch, fault)
     ollama.models[CODER].faults += [fault, fault]
     async with Orchestrator(wiring=wiring) as orchestrator:
         with pytest.raises(OrchError) as caught:
-            await orchestrator.execute(TASK, model=CODER, timeout_s=0.5)
+            await orchestrator.execute(TASK, model=CODER)
     assert {attempt.model for attempt in caught.value.attempts} == {CODER}
     assert caught.value.attempts[-1].code == code

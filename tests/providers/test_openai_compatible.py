@@ -20,7 +20,7 @@ from orch.text.raw_prompt import RawPrompt
 from orch.types import RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
-from tests.support.faults import FAULTS, NAMES, TASK
+from tests.support.faults import FAULTS, NAMES, TASK, shorten_wait
 
 both_transports = pytest.mark.usefixtures("both_transports")
 UNREACHABLE = "http://127.0.0.1:9"
@@ -73,11 +73,12 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 @both_transports
 async def test_a_fault_before_the_first_token_falls_back_from_the_start(
-    ollama: FakeOllama, fault: Fault, code: str
+    ollama: FakeOllama, fault: Fault, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_wait(monkeypatch, fault)
     ollama.models[CODER].faults.append(fault)
     async with served(ollama.url) as orchestrator:
-        result = await orchestrator.execute(TASK, timeout_s=0.5)
+        result = await orchestrator.execute(TASK)
     assert [(a.model, a.outcome, a.code) for a in result.attempts] == [
         (CODER, "failed", code),
         (LLAMA, "ok", ""),
@@ -88,11 +89,12 @@ async def test_a_fault_before_the_first_token_falls_back_from_the_start(
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 @both_transports
 async def test_a_fault_in_the_stream_is_an_event_and_the_next_model_continues(
-    ollama: FakeOllama, fault: Fault, code: str
+    ollama: FakeOllama, fault: Fault, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_wait(monkeypatch, fault)
     ollama.models[CODER].faults.append(fault)
     async with served(ollama.url) as orchestrator:
-        chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK, timeout_s=0.5)]
+        chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
     shown = "def " if fault.after else ""
     assert (fallback["code"], fallback["offset"], chunks[-1]["type"]) == (code, len(shown), "done")
