@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.memory import bm25
@@ -21,8 +21,8 @@ from orch.memory.bm25 import (
     transcript_speaker,
     words_changed,
 )
+from tests.support.untimed import untimed
 
-untimed = settings(deadline=None)
 WORDS = st.lists(
     st.sampled_from("sea docker reunión niños running 2024 the de ñandú 007 straße".split()),
     max_size=12,

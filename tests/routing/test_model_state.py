@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
@@ -29,11 +29,11 @@ from orch.routing.ranking import eliminate
 from orch.text.prompt import Task
 from orch.types import Need
 from tests.support.scoring import state
+from tests.support.untimed import untimed
 
 ANY = Policy({}, {})
 MOST_TOKENS = st.none() | st.integers(1, 1_000_000)
 WINDOWS = st.integers(256, 262_144)
-untimed = settings(deadline=None)
 
 
 def model(
@@ -450,6 +450,7 @@ def test_layers_with_a_sliding_window_take_no_more_memory_beyond_it() -> None:
     assert sizes == [40_000, 80_000, 100_000]
 
 
+@untimed
 @given(st.integers(0, 10**6), st.integers(1, 50), st.integers(0, 50), st.integers(0, 5_000))
 def test_the_context_that_fits_in_memory_fits_and_one_token_more_does_not(
     budget: int, per_token: int, in_window: int, window: int

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orch import OrchError, Orchestrator
@@ -28,6 +28,7 @@ from orch.types import (
 )
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure
+from tests.support.untimed import untimed
 
 SMALL, MIDDLE, LARGE = "small:3b", "middle:8b", "large:14b"
 MODELS: list[dict[str, Any]] = [
@@ -111,7 +112,6 @@ POLICIES = st.builds(
     RULES,
     st.none() | st.integers(0, 10**11),
 )
-untimed = settings(deadline=None)
 
 
 @untimed

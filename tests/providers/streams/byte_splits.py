@@ -6,13 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from typing import AnyStr
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from orch.providers.streams.reader import StreamReader
 from orch.providers.streams.sse import Event
 
-untimed = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 OBJECTS = st.lists(
     st.dictionaries(

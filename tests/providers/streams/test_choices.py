@@ -13,7 +13,7 @@ from orch.errors import ProviderError
 from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.choices import MOST_HELD, ChoiceFilter
 from orch.providers.streams.normalize import NormalEvent
-from tests.providers.streams.byte_splits import untimed
+from tests.support.untimed import untimed
 
 ORDERS = st.lists(st.integers(0, 2), min_size=3, max_size=60)
 

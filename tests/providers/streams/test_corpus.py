@@ -27,7 +27,8 @@ from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.reader import StreamReader
 from orch.providers.streams.sse import Event
-from tests.providers.streams.byte_splits import split, untimed
+from tests.providers.streams.byte_splits import split
+from tests.support.untimed import untimed
 
 FOLDER = Path(__file__).with_name("corpus")
 

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.providers.streams.harmony import MAX_HEADER_CHARS, HarmonyParser, split_without_head
+from tests.support.untimed import untimed
 
-untimed = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 600), max_size=12)
 TEXTS = st.text(alphabet='ab <>|/{}"\n', min_size=1, max_size=15).map(lambda text: f"t{text}e")
 TOKENS = [

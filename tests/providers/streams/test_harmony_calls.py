@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.providers.streams.harmony_calls import CallText, is_call, tool_call
-from tests.providers.streams.byte_splits import CUTS, split, untimed
+from tests.providers.streams.byte_splits import CUTS, split
+from tests.support.untimed import untimed
 
 
 def call_of(text: str) -> CallText:

@@ -16,7 +16,8 @@ from orch.providers.streams.lines import (
     parse_concatenated,
     parse_json,
 )
-from tests.providers.streams.byte_splits import CUTS, split, untimed
+from tests.providers.streams.byte_splits import CUTS, split
+from tests.support.untimed import untimed
 
 PIECES = st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r", b"\r\n", b"\xc3\xb1", b" "])).map(
     b"".join

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from orch.providers.streams.normalize import NormalEvent, normalize, parse_finish_reason, token_of
 from orch.providers.streams.values import STRUCTURE_ERRORS
-from tests.providers.streams.byte_splits import JSON, untimed
+from tests.providers.streams.byte_splits import JSON
+from tests.support.untimed import untimed
 
 KEYS = st.sampled_from(
     [

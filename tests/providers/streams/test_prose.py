@@ -13,7 +13,7 @@ from orch.providers.streams.prose import (
     goes_on,
     goes_on_unquoted,
 )
-from tests.providers.streams.byte_splits import untimed
+from tests.support.untimed import untimed
 
 TEXTS = st.text(alphabet="aZ \t\n.,<>/`…é是", max_size=2 * MAX_MENTION_CHARS)
 CLOSES = ("</a>", "</b>")

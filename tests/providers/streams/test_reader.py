@@ -23,7 +23,8 @@ from orch.providers.streams.reader import (
     iter_objects,
 )
 from orch.providers.streams.sse import Event
-from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split, stream, untimed
+from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split, stream
+from tests.support.untimed import untimed
 
 # bytes that often look like events, and often do not
 BYTES = st.lists(

@@ -13,7 +13,8 @@ from orch.errors import ProviderError
 from orch.providers.streams.lines import MAX_LINE_BYTES
 from orch.providers.streams.reader import MAX_UNKNOWN_LINES, StreamReader
 from orch.providers.streams.sse import Event, EventFields
-from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split, untimed
+from tests.providers.streams.byte_splits import CUTS, OBJECTS, events_of, split
+from tests.support.untimed import untimed
 
 NOISE = ["", ": a comment\n", ":\n", "event: message\n", "id: 1\nretry: 5\n", "foo: bar\n", "id\n"]
 

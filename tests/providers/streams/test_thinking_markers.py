@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orch.providers.streams import thinking_markers
 from orch.providers.streams.thinking_markers import MARKERS, WRAPPERS, ThinkingSplitter
+from tests.support.untimed import untimed
 
-untimed = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 OPENS = list(MARKERS)
 CLOSES = sorted({close for closes in MARKERS.values() for close in closes})

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from orch.providers.read_limits import TOOL_CALL_CHARS
 from orch.providers.streams.tool_calls import StreamedCall, ToolCalls
-from tests.providers.streams.byte_splits import CUTS, split, untimed
+from tests.providers.streams.byte_splits import CUTS, split
+from tests.support.untimed import untimed
 
 
 def part(arguments: Any = None, name: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from orch.providers.streams.values import (
     parse_text,
     parse_thinking,
 )
-from tests.providers.streams.byte_splits import JSON, untimed
+from tests.providers.streams.byte_splits import JSON
+from tests.support.untimed import untimed
 
 UNREACHABLE = "http://127.0.0.1:9"
 KINDS: dict[str, Callable[[Provider], ProviderClient]] = {
