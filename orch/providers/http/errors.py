@@ -17,6 +17,8 @@ _NOT_HTTP = ("illegal status line", "illegal request line", "Bad status line")
 """How h11 and aiohttp begin to say that the first line of a response is none."""
 _DISCONNECTED = ("Server disconnected without sending a response", "Server disconnected")
 """The same of a connection that ended before a response: httpx and aiohttp."""
+_CUT = ("peer closed connection without sending complete", "Response payload is not completed")
+"""The same of a connection that ended within a response."""
 _ILLEGAL_VALUE = "Illegal header value"
 """How h11 begins to quote a header, which may be a key."""
 _CLOSED = "it was closed before an answer; check that a model server listens there"
@@ -101,6 +103,8 @@ def _detail(error: BaseException) -> str:
     text = message.partition("\n")[0].rstrip(":") if isinstance(message, str) else str(cause)
     if text.startswith(_ILLEGAL_VALUE):
         return "a header of the request has a value that HTTP can't carry"
+    if text.startswith(_CUT):
+        return "it was closed within an answer"
     return _CLOSED if text.startswith(_DISCONNECTED) else text
 
 

@@ -31,6 +31,14 @@ async def test_a_connection_that_ends_before_an_answer_is_said_so(concurrent: bo
     )
 
 
+async def test_a_connection_that_ends_within_an_answer_is_said_so(concurrent: bool) -> None:
+    async with raw_server(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: ") as server:
+        error = await failure(server.url, concurrent=concurrent)
+    at = f"{server.url}/v1/chat/completions"
+    said = f"the connection to {at} broke: it was closed within an answer"
+    assert (error.code, error.message) == ("cut", said)
+
+
 @pytest.mark.parametrize(
     "body",
     [
