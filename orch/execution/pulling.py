@@ -32,6 +32,26 @@ def pull_targets(providers: Mapping[str, ProviderClient]) -> dict[str, Pulls]:
     return dict(sorted(able.items(), key=lambda item: isinstance(item[1], ListsOwner)))
 
 
+def pull_target(providers: Mapping[str, ProviderClient], provider: str = "") -> str:
+    """The provider that downloads: the named one, by default the first Ollama. Raises ConfigError
+    for one that can't, or if there is none."""
+    targets = pull_targets(providers)
+    chosen = provider or next(iter(targets), "")
+    if chosen in targets:
+        return chosen
+    if not targets:
+        raise ConfigError(
+            "models.yaml has no provider that downloads models",
+            "orch setup finds a model for this machine",
+        )
+    raise ConfigError(
+        f"provider {chosen!r} of models.yaml can't download models"
+        if chosen in providers
+        else f"models.yaml has no provider {chosen!r}",
+        f"one of: {', '.join(targets)}",
+    )
+
+
 async def pull_lines(
     providers: Mapping[str, ProviderClient],
     model: str,
@@ -42,19 +62,8 @@ async def pull_lines(
     """Downloads a model, by default into the first Ollama, and yields what that reports: `status`,
     and of a layer `digest`, `total` and `completed` in bytes. Closing the generator cancels the
     download. Raises OrchError."""
+    chosen = pull_target(providers, provider)
     targets = pull_targets(providers)
-    chosen = provider or next(iter(targets), "")
-    if chosen not in targets:
-        raise ConfigError(
-            f"provider {chosen!r} of models.yaml can't download models"
-            if chosen in providers
-            else "models.yaml has no provider that downloads models"
-            if not targets
-            else f"models.yaml has no provider {chosen!r}",
-            f"one of: {', '.join(targets)}"
-            if targets
-            else "orch setup finds a model for this machine",
-        )
     try:
         progress = targets[chosen].pull(model, insecure=insecure)
         async with aclosing(progress) as lines:  # type: ignore[type-var]

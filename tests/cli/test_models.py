@@ -159,6 +159,7 @@ def test_a_provider_that_downloads_nothing_is_an_error(
     own(f"providers:\n  shelf: {shelf}\n  ollama: {ollama}\nmodels: []\n")
     done = orch("models", "pull", "--provider", provider, "qwen3:4b")
     assert (done.returncode, message in done.stderr, hint in done.stderr) == (2, True, True)
+    assert b"size" not in done.stderr
 
 
 # ---------------------------------------------------------------- add

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orch.errors import OrchError
-from orch.execution.pulling import pull_targets
+from orch.execution.pulling import pull_target
 from orch.execution.recommending.machine import capacity_of, is_here, store_of
 from orch.execution.recommending.model_store import ModelStore
 from orch.execution.runtime import Runtime
@@ -54,9 +54,9 @@ class FitForecast:
 
 async def forecast_pull(runtime: Runtime, name: str, provider: str = "") -> FitForecast:
     """The forecast of a download into an Ollama, by default the first. Asks the providers what is
-    installed and loaded, nobody else."""
+    installed and loaded, nobody else. Raises ConfigError if that provider can't download."""
+    chosen = pull_target(runtime.providers, provider)
     inventory = await runtime.registry.snapshot(with_unlisted=True)
-    chosen = provider or next(iter(pull_targets(runtime.providers)), "")
     capacity = await capacity_of(runtime, inventory)
     return await runtime.offload(_forecast_pull, runtime, inventory, name, chosen, capacity)
 
