@@ -37,8 +37,15 @@ def device_templates() -> tuple[str, ...]:
 
 def device_lines(memory: MachineMemory, words: Words = English()) -> list[DeviceLine]:
     """Main memory, each GPU, and where there are several what is held on all of them: a server
-    tells only that a model is on GPUs, not on which."""
-    return list(_lines(memory, words))
+    tells only that a model is on GPUs, not on which. GPUs of one name are numbered, from 1."""
+    lines = list(_lines(memory, words))
+    names = [line.name for line in lines]
+    return [
+        line._replace(name=f"{line.name} ({names[: at + 1].count(line.name)})")
+        if names.count(line.name) > 1
+        else line
+        for at, line in enumerate(lines)
+    ]
 
 
 def _lines(memory: MachineMemory, words: Words) -> Iterator[DeviceLine]:

@@ -45,6 +45,11 @@ def test_on_several_gpus_what_is_held_is_known_together_alone() -> None:
     assert one.sizes["models"] is None
 
 
+def test_gpus_of_one_name_are_numbered() -> None:
+    names = [line.name for line in lines(card(24, 4, "A"), card(24, 24, "A"), card(8, 8, "B"))]
+    assert names == ["main memory", "A (1)", "A (2)", "B", "GPUs together"]
+
+
 @pytest.mark.parametrize(
     ("gpu", "text"),
     [
