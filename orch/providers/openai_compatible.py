@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import cached_property
@@ -22,7 +23,7 @@ from orch.providers.installed_models import InstalledModel, ModelInfo, models_te
 from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import model_entries
 from orch.providers.refused_fields import RefusedFields
-from orch.providers.remote_models import RemotePolicy
+from orch.providers.remote_models import UNTOLD_HOST, RemotePolicy
 from orch.providers.streams.answer import StreamedAnswer, until_cut
 from orch.providers.streams.reader import iter_batches
 from orch.providers.streams.sse import Event
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 COUNT_TIMEOUT_S = 30.0
 SIDE_TIMEOUT_S = 2.0
-"""For what a server tells beside its list: nothing depends on it."""
+"""For what a server tells beside its list, which it does without where this fails."""
 LLAMA_SERVERS = ("llamacpp", "llama-swap")
 """The owners of models by which llama.cpp's server and llama-swap are known: they tell more."""
 ABSENT = ("model_not_found", "bad_response", "rejected")
@@ -178,26 +179,40 @@ class OpenAIClient:
         if any(entry.get("owned_by") in LLAMA_SERVERS for entry in entries):
             return self._remote.update_list(await self._facts.installed(entries))
         for side in side_lists_of(entries):
-            if side.path not in self._refused_paths:
-                models = await self._add_side_list(models, side)
+            models = await self._add_side_list(models, side)
         return self._remote.update_list(models)
 
     async def _add_side_list(
         self, models: list[InstalledModel], side: SideList
     ) -> list[InstalledModel]:
-        """The models with what a side list tells; the same ones if it fails."""
-        url = self._http.load_balancer.fixed_order()[0]
-        root = url.removesuffix("/v1") if side.path.startswith("/") else ""
-        try:
-            answer = await self._http.json(
-                "GET", f"{root}{side.path}", timeout_s=SIDE_TIMEOUT_S, at=[url]
-            )
-            with validating():
-                return side.add(models, answer)
-        except ProviderError as error:
-            if error.code in ABSENT:
-                self._refused_paths.add(side.path)  # an older version, or an imitation
+        """The models with what a side list tells. If it fails, the same ones, and where it tells
+        which run elsewhere, with what it has told before."""
+        has_new = side.tells_hosts and not all(self._remote.has_seen(each.name) for each in models)
+        is_absent = side.path in self._refused_paths and not has_new
+        if not is_absent:
+            self._refused_paths.discard(side.path)
+            try:
+                answer = await self._ask_side_list(side.path)
+                with validating():
+                    return side.add(models, answer)
+            except ProviderError as error:
+                is_absent = _is_no_path(error) if side.tells_hosts else error.code in ABSENT
+        if is_absent:
+            self._refused_paths.add(side.path)  # an older version, or an imitation
+        if not side.tells_hosts:
             return models
+        return self._remote.with_known_hosts(models, "" if is_absent else UNTOLD_HOST)
+
+    async def _ask_side_list(self, path: str) -> dict[str, Any]:
+        """The answer at the address that the list is asked of. Raises ProviderError."""
+        url = self._http.load_balancer.fixed_order()[0]
+        full = f"{url.removesuffix('/v1')}{path}" if path.startswith("/") else path
+        try:
+            async with asyncio.timeout(SIDE_TIMEOUT_S):
+                return await self._http.json("GET", full, timeout_s=SIDE_TIMEOUT_S, at=[url])
+        except TimeoutError:
+            message = f"the answer to {path} was not complete within {SIDE_TIMEOUT_S:g} s"
+            raise ProviderError("timeout", message) from None
 
     @cached_property
     def _facts(self) -> ModelFacts:
@@ -243,6 +258,11 @@ class OpenAIClient:
     async def aclose(self) -> None:
         """The same as `release`: the models belong to the server."""
         await self.release()
+
+
+def _is_no_path(error: ProviderError) -> bool:
+    """Whether the server surely has no such path, rather than that it failed or refused."""
+    return error.code == "model_not_found" or error.cause in ("path", "page")
 
 
 def _payload(request: ChatRequest) -> dict[str, Any]:

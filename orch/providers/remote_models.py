@@ -15,6 +15,8 @@ from orch.text.model_names import comparison_key, is_same_model
 
 UNNAMED_HOST = "another machine"
 """Used as the host if a server does not name it."""
+UNTOLD_HOST = "an unknown machine"
+"""Used as the host if a server that can run models elsewhere failed to tell whether it does."""
 REMOTE_DENIED = "remote: its text would go to {host}, and models.yaml does not say remote: allow"
 MAX_HOST_CHARS = 200
 
@@ -35,9 +37,11 @@ def remote_host_of(entry: Mapping[str, Any]) -> str:
 
 
 def best_known_host(*hosts: str) -> str:
-    """The first named host, else UNNAMED_HOST if any source reports a host, else empty."""
-    named = (host for host in hosts if host and host != UNNAMED_HOST)
-    return next(named, UNNAMED_HOST if any(hosts) else "")
+    """The first named host, else UNNAMED_HOST if any source reports a host, else UNTOLD_HOST if any
+    has that, else empty."""
+    vague = (UNNAMED_HOST, UNTOLD_HOST)
+    named = (host for host in hosts if host and host not in vague)
+    return next(named, next((host for host in vague if host in hosts), ""))
 
 
 def display_host(host: str) -> str:
@@ -109,6 +113,19 @@ class RemotePolicy:
             key = comparison_key(item.name)
             self._listed[key] = best_known_host(item.remote_host, self._listed.get(key, ""))
         return [item._replace(remote_host=self._host(item.name)) for item in items]
+
+    def with_known_hosts(
+        self, items: Sequence[InstalledModel], otherwise: str
+    ) -> list[InstalledModel]:
+        """Models of a list that does not tell where they run, with what is known of that;
+        `otherwise` for those of which nobody has told."""
+        hosts = (self._known_host(item, otherwise) for item in items)
+        return [item._replace(remote_host=host) for item, host in zip(items, hosts, strict=True)]
+
+    def _known_host(self, item: InstalledModel, otherwise: str) -> str:
+        host = best_known_host(item.remote_host, self._host(item.name))
+        is_told = host or self.has_seen(item.name)
+        return host if is_told and host != UNTOLD_HOST else otherwise
 
     def update_model(self, model: str, host: str) -> str:
         """Stores the host that a model's metadata or answer reports; returns the best known

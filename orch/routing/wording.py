@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from orch.providers.remote_models import REMOTE_DENIED, UNNAMED_HOST
+from orch.providers.remote_models import REMOTE_DENIED, UNNAMED_HOST, UNTOLD_HOST
 from orch.types import Candidate, Elimination, Reason
 
 REASONS = {
@@ -119,7 +119,7 @@ class English:
 def templates() -> tuple[str, ...]:
     """Every English text that is translated."""
     ages = (text for _, text in AGES)
-    fixed = (ONE_DAY, AND_NO, UNNAMED_HOST)
+    fixed = (ONE_DAY, AND_NO, UNNAMED_HOST, UNTOLD_HOST)
     tables = (REASONS, ELIMINATIONS, MEMORY_DETAILS, LOAD_STATES, TASKS)
     texts = (*(text for table in tables for text in table.values()), *ages, *fixed)
     return tuple(text for text in texts if text != REASONS["task_types"])
@@ -224,7 +224,7 @@ _VALUES: Mapping[str, Callable[[Any, Words], str]] = {
     "shares": _shares,
     "capabilities": lambda value, words: words(AND_NO).join(words(each) for each in value),
     "tasks": made_for,
-    "host": lambda value, words: words(value) if value == UNNAMED_HOST else value,
+    "host": lambda value, words: words(value) if value in (UNNAMED_HOST, UNTOLD_HOST) else value,
     "age_s": _age,
     "models": _loaded_models,
     "margin": _shortest,

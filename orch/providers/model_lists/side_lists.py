@@ -24,6 +24,8 @@ class SideList(NamedTuple):
     path: str
     """Behind the server's address if it begins with a slash, else behind `/v1`."""
     add: Callable[[Models, Answer], Models]
+    tells_hosts: bool = False
+    """Whether it alone tells which models run elsewhere."""
 
 
 def side_lists_of(entries: Sequence[Mapping[str, Any]]) -> tuple[SideList, ...]:
@@ -160,7 +162,7 @@ SIDE_LISTS: Mapping[str, tuple[SideList, ...]] = {
     "koboldcpp": (SideList("/api/extra/true_max_context_length", add_koboldcpp),),
     "omlx": (SideList("models/status", add_omlx),),
     "library": (  # Ollama's `/v1`
-        SideList("/api/tags", add_ollama_tags),
+        SideList("/api/tags", add_ollama_tags, tells_hosts=True),
         SideList("/api/ps", add_ollama_loaded),
     ),
 }

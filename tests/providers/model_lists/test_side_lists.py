@@ -3,6 +3,8 @@ where they do not."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -22,7 +24,8 @@ from orch.providers.model_lists.side_lists import (
     add_tgi,
     side_lists_of,
 )
-from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.openai_compatible import SIDE_TIMEOUT_S, OpenAIClient
+from orch.providers.remote_models import UNTOLD_HOST
 from tests.support.server_lists import FORMS, ListServer, models
 
 both_transports = pytest.mark.usefixtures("both_transports")
@@ -122,6 +125,81 @@ async def test_a_cloud_model_of_ollamas_v1_is_one_whatever_it_is_called() -> Non
             await client.embed("mine:120b", ["secret"])
         await client.aclose()
     assert server.posted == []
+
+
+@pytest.mark.parametrize("fault", [503, 404, {"models": 7}])
+async def test_a_cloud_model_stays_one_where_the_list_that_told_it_fails(fault: Any) -> None:
+    with ListServer(FORMS["ollama"]) as server:
+        client = OpenAIClient(Provider(kind="openai", base_url=server.url))
+        await client.installed()
+        server.answers["/api/tags"] = fault
+        for _ in range(3):
+            items = {item.name: item for item in await client.installed()}
+        with pytest.raises(ProviderError, match="its text would go to"):
+            await client.embed("mine:120b", ["secret"])
+        await client.aclose()
+    assert items["mine:120b"].remote_host == "https://ollama.com:443"
+    assert server.posted == []
+
+
+@pytest.mark.parametrize("fault", [503, 403, {"models": 7}])
+async def test_a_model_of_ollamas_v1_is_not_asked_before_it_is_told_where_it_runs(
+    fault: Any,
+) -> None:
+    with ListServer({**FORMS["ollama"], "/api/tags": fault}) as server:
+        client = OpenAIClient(Provider(kind="openai", base_url=server.url))
+        for _ in range(2):
+            assert {item.remote_host for item in await client.installed()} == {UNTOLD_HOST}
+        with pytest.raises(ProviderError, match="would go to an unknown machine"):
+            await client.embed("mine:120b", ["secret"])
+        server.answers["/api/tags"] = FORMS["ollama"]["/api/tags"]
+        await client.installed()
+        server.answers["/api/tags"] = fault
+        hosts = {item.name: item.remote_host for item in await client.installed()}
+        await client.aclose()
+    assert hosts == {"qwen3:8b": "", "gemma3:4b": "", "mine:120b": "https://ollama.com:443"}
+    assert server.posted == []
+
+
+async def test_a_server_without_the_path_is_no_ollama_and_asked_again_for_new_models() -> None:
+    with ListServer({**FORMS["ollama"], "/api/tags": 503}) as server:
+        client = OpenAIClient(Provider(kind="openai", base_url=server.url))
+        await client.installed()  # while it starts
+        server.answers["/api/tags"] = 404
+        for _ in range(2):
+            assert {item.remote_host for item in await client.installed()} == {""}
+        assert server.asked.count("/api/tags") == 2
+        server.answers |= FORMS["ollama"]
+        server.answers["/v1/models"] = models(
+            {"id": "mine:120b"}, {"id": "new"}, owned_by="library"
+        )
+        hosts = [item.remote_host for item in await client.installed()]
+        await client.aclose()
+    assert hosts == ["https://ollama.com:443", ""]
+
+
+async def test_a_side_list_that_trickles_in_holds_up_no_list() -> None:
+    data, ended = json.dumps(FORMS["lemonade"]["/v1/models"]).encode(), asyncio.Semaphore(0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_list = b" /v1/models " in await reader.readuntil(b"\r\n\r\n")
+        pieces = [data] if is_list else [b" "] * 100
+        size = sum(map(len, pieces))
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % size)
+        while pieces and not reader.at_eof():
+            writer.write(pieces.pop())
+            await asyncio.sleep(0.2)
+        writer.close()
+        ended.release()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        client = OpenAIClient(Provider(kind="openai", base_url=f"http://127.0.0.1:{port}"))
+        async with asyncio.timeout(SIDE_TIMEOUT_S + 2):
+            assert len(await client.installed()) == 4
+        await client.aclose()
+        await ended.acquire()
+        await ended.acquire()
 
 
 @pytest.mark.parametrize("form", ["vllm", "sglang", "mlx", "openrouter"])
