@@ -25,6 +25,8 @@ DELTA_OVERHEAD_CHARS = 8
 """Counted for each delta in addition to its text, since Python keeps each as an object."""
 TOOL_CALL_CHARS = 1_000
 """Counted for a tool call, and for one token's logprobs."""
+MOST_COUNT = 1 << 50
+"""Above, a size, a context or a number of parameters is an error of the server."""
 MAX_MESSAGE_CHARS = 500
 """Of an error message."""
 MAX_WORD_CHARS = 200
@@ -118,8 +120,9 @@ def metadata_words(value: Any) -> tuple[str, ...] | None:
 
 
 def positive_int(value: Any) -> int | None:
-    """A whole number above zero; None for anything else."""
-    return value if isinstance(value, int) and value is not True and value > 0 else None
+    """A whole number from 1 to MOST_COUNT; None for anything else."""
+    is_count = isinstance(value, int) and value is not True and 0 < value <= MOST_COUNT
+    return value if is_count else None
 
 
 def limit_error(what: str) -> ProviderError:

@@ -9,6 +9,7 @@ from typing import Any
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.read_limits import metadata_word, metadata_words, positive_int
 from orch.providers.remote_models import remote_host_of
+from orch.providers.streams.values import parse_count
 from orch.text.model_names import comparison_key
 
 FIRST_YEAR_OF_PINNED = 2200
@@ -81,11 +82,11 @@ def parse_model_info(show: dict[str, Any]) -> ModelInfo:
     whose weights `/api/tags` counts in the model's size."""
     facts = _mapping(show.get("model_info"))
     arch = metadata_word(facts.get("general.architecture"))
-    count = facts.get("general.parameter_count")
+    count = parse_count(facts.get("general.parameter_count"))
     return ModelInfo(
         capabilities=metadata_words(show.get("capabilities")),
         context_window=positive_int(facts.get(f"{arch}.context_length")),
-        parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
+        parameters_b=count / 1e9 if count else None,
         **_kv_fields(facts, arch),
         family=metadata_word(_mapping(show.get("details")).get("family")) or arch,
         num_ctx=_parameter(show.get("parameters"), "num_ctx"),

@@ -8,6 +8,7 @@ import pytest
 
 from orch.providers.ollama.metadata import LoadedModels, parse_installed, parse_model_info
 
+COUNT = "general.parameter_count"
 DENSE: dict[str, Any] = {
     "general.architecture": "llama",
     "general.parameter_count": 8_030_000_000,
@@ -140,6 +141,13 @@ def test_a_field_of_another_type_is_unknown(value: Any) -> None:
     assert (model.capabilities, model.context_window) == (None, None)
     info = parse_model_info({"model_info": value, "details": value, "parameters": value})
     assert (info.context_window, info.kv_bytes_per_token, info.num_ctx) == (None, None, None)
+
+
+@pytest.mark.parametrize("lie", [10**400, 10**18, float("inf"), float("nan"), -1.0])
+def test_a_number_that_no_model_has_is_unknown(lie: float) -> None:
+    assert parse_model_info({"model_info": DENSE | {COUNT: lie}}).parameters_b is None
+    model = parse_installed({"name": "a", "size": lie}, {"size": lie, "context_length": lie})
+    assert (model.size_bytes, model.resident_bytes, model.resident_ctx) == (0, 0, None)
 
 
 def test_the_window_of_sliding_layers_is_told_beside_the_bytes_per_token() -> None:
