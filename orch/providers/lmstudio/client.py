@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from orch.config.spec import Provider
@@ -30,6 +32,8 @@ from orch.text.lines import is_valid_name
 
 LOAD_TIMEOUT_S = 600.0
 UNLOAD_TIMEOUT_S = 30.0
+POLL_S = 0.05
+"""Between two looks at whether a model still answers, before it is loaded with a longer context."""
 V1, V0 = "/api/v1/models", "/api/v0/models"
 _UNREACHABLE = ("connect", "timeout", "denied", "rate_limited", "busy", "loading")
 """Errors that say nothing about whether a server has a path."""
@@ -56,9 +60,13 @@ class LMStudioClient(OpenAIClient):
         self.fixed_ctx = len(self._http.urls) > 1
         self._instances: dict[str, tuple[Instance, ...]] = {}
         self._is_listed = False
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._answering: Counter[str] = Counter()
+        """Answers of each model that go on: unloading its instance would break them off."""
+        self._replacing: set[str] = set()
+        """Models whose instance is replaced once nobody uses it; new requests wait for the next."""
+        self._locks: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[str, asyncio.Lock]
+        ] = weakref.WeakKeyDictionary()
 
     # ------------------------------------------------------------ lists
 
@@ -123,21 +131,21 @@ class LMStudioClient(OpenAIClient):
         None leaves the context to LM Studio. `keep_alive` has no counterpart."""
         self._remote.check(model)
         await self._check_v1()
-        async with self._lock:
+        async with self._lock(model):
             await self._load(model, num_ctx)
 
     async def unload(self, model: str) -> None:
         """Unloads every instance of the model."""
         await self._check_v1()
-        async with self._lock:
+        async with self._lock(model):
             await self._list(V1, parse_v1)
             for instance in self._instances.get(model, ()):
                 await self._unload(instance)
 
-    @property
-    def _lock(self) -> asyncio.Lock:
-        """One load at a time: of two at once, each would make an instance."""
-        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    def _lock(self, model: str) -> asyncio.Lock:
+        """One load of a model at a time: of two at once, each would make an instance."""
+        locks = self._locks.setdefault(asyncio.get_running_loop(), {})
+        return locks.setdefault(model, asyncio.Lock())
 
     async def _check_v1(self) -> None:
         """Raises ProviderError for an LM Studio that does not load models on request."""
@@ -153,6 +161,15 @@ class LMStudioClient(OpenAIClient):
         instances = self._instances.get(model, ())
         if (found := instance_for(model, instances, num_ctx)) is not None:
             return found.id
+        self._replacing.add(model)
+        try:
+            while self._answering[model]:
+                await asyncio.sleep(POLL_S)
+            return await self._replace(model, instances, num_ctx)
+        finally:
+            self._replacing.discard(model)
+
+    async def _replace(self, model: str, instances: Iterable[Instance], num_ctx: int | None) -> str:
         for instance in instances:
             await self._unload(instance)
         context = {} if num_ctx is None else {"context_length": num_ctx}
@@ -175,17 +192,23 @@ class LMStudioClient(OpenAIClient):
     ) -> AsyncGenerator[list[Event]]:
         """Yields the events of the stream, once the model is loaded with the request's context."""
         payload["model"] = await self._instance(request)
-        async for events in super()._batches(request, payload, refused):
-            yield events
+        self._answering[request.model] += 1
+        try:
+            async with aclosing(super()._batches(request, payload, refused)) as batches:
+                async for events in batches:
+                    yield events
+        finally:
+            self._answering[request.model] -= 1
 
     async def _instance(self, request: ChatRequest) -> str:
         """The name under which LM Studio has the model with the request's context in memory."""
         model, num_ctx = request.model, request.num_ctx
-        if found := instance_for(model, self._instances.get(model, ()), num_ctx):
+        found = instance_for(model, self._instances.get(model, ()), num_ctx)
+        if found and model not in self._replacing:
             return found.id
         if self.fixed_ctx or num_ctx is None or model not in self._instances:
             return model
-        async with self._lock:
+        async with self._lock(model):
             return await self._load(model, num_ctx)
 
     def pull(self, model: str, *, insecure: bool = False) -> AsyncGenerator[dict[str, Any]]:

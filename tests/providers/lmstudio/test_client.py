@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -105,6 +106,30 @@ async def test_a_loaded_model_answers_with_its_own_context(studio: FakeLMStudio)
     async with orchestrator(studio.url) as opened:
         await opened.execute("Hi", model=GEMMA)
     assert studio.calls == []
+
+
+async def test_an_answer_is_not_broken_off_for_a_longer_context(studio: FakeLMStudio) -> None:
+    goes_on, post = threading.Event(), studio.post
+
+    def slow(path: str, body: dict[str, Any]) -> Any:
+        if "chat" in path and "long" not in str(body):
+            goes_on.wait(10)
+        return post(path, body)
+
+    studio.post = slow
+    async with orchestrator(studio.url) as opened:
+        first = asyncio.create_task(opened.execute("Hi", model=GEMMA))
+        while not studio.posted:
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(opened.execute("long " * 9_000, model=GEMMA))
+        while studio.asked.count(MODELS) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert studio.calls == []
+        goes_on.set()
+        answers = await asyncio.gather(first, second)
+    assert [each.response.content for each in answers] == ["Hello", "Hello"]
+    assert [name for name, _ in studio.calls] == ["unload", "load"]
 
 
 async def test_an_instance_of_another_name_is_asked_by_it(studio: FakeLMStudio) -> None:
