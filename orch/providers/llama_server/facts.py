@@ -91,9 +91,15 @@ class ModelFacts:
     # ---------------------------------------------------------------- questions
 
     async def ask(self, path: str, timeout_s: float = SIDE_TIMEOUT_S) -> dict[str, Any]:
-        """The answer to a GET beside `/v1`. Raises ProviderError."""
+        """The answer to a GET beside `/v1`, whole within `timeout_s`. Raises ProviderError."""
         url = self._http.load_balancer.fixed_order()[0]
-        return await self._http.json("GET", root_url(url, path), timeout_s=timeout_s, at=[url])
+        try:
+            async with asyncio.timeout(timeout_s):
+                full = root_url(url, path)
+                return await self._http.json("GET", full, timeout_s=timeout_s, at=[url])
+        except TimeoutError:
+            message = f"the answer to {path} was not complete within {timeout_s:g} s"
+            raise ProviderError("timeout", message) from None
 
     async def ask_server(self) -> None:
         """Asks for the properties of the whole server."""
@@ -128,13 +134,15 @@ class ModelFacts:
 
     async def _with_running(self, listed: list[ListedModel]) -> list[ListedModel]:
         """The models with the state of their processes, which llama-swap's list tells roughly."""
-        if not any(each.model.resident for each in listed):
+        is_refused = self._refused.get("/running", 0.0) > self._clock()
+        if is_refused or not any(each.model.resident for each in listed):
             return listed
         try:
             answer = await self.ask("/running")
             with validating():
                 running = parse_running(answer)
         except ProviderError:
+            self._refused["/running"] = self._clock() + REFUSED_S
             return listed
         return [each._replace(model=with_running(each.model, running)) for each in listed]
 

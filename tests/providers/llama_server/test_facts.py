@@ -3,6 +3,7 @@ of the provider."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -167,6 +168,27 @@ async def test_llama_swaps_process_that_starts_is_not_asked_and_a_peers_model_is
     }
     assert found["far"].remote_host == "lab"
     assert questions == ["/props?model=up&autoload=false"]
+
+
+async def test_a_question_whose_answer_trickles_in_ends_in_time_and_is_not_repeated_at_once() -> (
+    None
+):
+    asked: list[str] = []
+
+    class Slow(HttpClient):
+        async def json(self, method: str, path: str, *_: Any, **__: Any) -> dict[str, Any]:
+            asked.append(path)
+            await asyncio.sleep(60)
+            return {}
+
+    entry = {"id": "a", "owned_by": "llama-swap", "status": {"value": "loaded"}}
+    facts = ModelFacts(Slow(["http://127.0.0.1:9/v1"]), reads_files=False, clock=lambda: 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facts_module.ModelFacts.ask, "__defaults__", (0.01,))
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                await facts.installed([entry])
+    assert len(asked) == len(set(asked)) == 2
 
 
 async def test_a_swap_without_running_keeps_the_words_of_its_list() -> None:
