@@ -44,6 +44,8 @@ class InstalledModel(NamedTuple):
     quantization: str = ""
     pinned: bool = False
     """Whether it was loaded to stay: its server does not unload it after a time."""
+    assumes_chat: bool = False
+    """Whether its server says of every model that it generates text, also of embedders."""
 
     @property
     def needs_info(self) -> bool:

@@ -240,6 +240,7 @@ class Registry:
         info = infos.get(item.digest, ModelInfo())
         host = best_known_host(item.remote_host, info.remote_host)
         window = window_of(spec, item, info, None if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
+        capabilities = capabilities_of(spec, item, info)
         return ModelState(
             spec=spec,
             unavailable=Elimination("remote", {"host": display_host(host)})
@@ -252,8 +253,8 @@ class Registry:
             vram_bytes=item.vram_bytes,
             size_bytes=item.size_bytes,
             digest=item.digest,
-            capabilities=capabilities_of(spec, item, info),
-            untold=frozenset(item.untold),
+            capabilities=capabilities,
+            untold=frozenset(item.untold if "completion" in (capabilities or ()) else ()),
             context_window=window,
             kv_bytes_per_token=item.kv_bytes_per_token
             if info.kv_bytes_per_token is None

@@ -91,6 +91,9 @@ def _parse(entry: Mapping[str, Any]) -> ListedModel:
         parameters_b=parameters / 1e9 if parameters else None,
         slots=launch.slots,
         status=word,
+        # a router's input and output are text, and `/props` has a template, whatever the model is
+        assumes_chat=other_task is None
+        and (entry.get("owned_by") == LLAMA_SERVER or capabilities is None),
     )
     code = state.get("exit_code")
     return ListedModel(model, launch.path, code if word == "failed" and _is_int(code) else None)

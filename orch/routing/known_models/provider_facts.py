@@ -76,15 +76,16 @@ def capabilities_of(
 
     A person who gave strengths or a quality in models.yaml knows that it chats.
     """
-    capabilities = _told_capabilities(item, info)
-    if capabilities is not None:
-        return frozenset(capabilities)
+    told = _told_capabilities(item, info)
+    capabilities = None if told is None else frozenset(told)
+    if capabilities is not None and not item.assumes_chat:
+        return capabilities
     if "bert" in item.family:
         return frozenset({"embedding"})
     if spec.strengths or spec.quality_rating is not None:
-        return None
+        return capabilities
     # read only where a server tells nothing: Ollama tells capabilities
     from orch.routing.known_models.other_tasks import task_by_name
 
     task = task_by_name(item.name)
-    return frozenset({task}) if task else None
+    return frozenset({task}) if task else capabilities

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from orch import Orchestrator
 from orch.config.spec import Provider
-from orch.errors import ProviderError
+from orch.errors import OrchError, ProviderError
 from orch.providers import CountsTokens, LimitsLoaded, Loads
 from orch.providers.chat import ChatRequest
 from orch.providers.llama_server.client import LlamaServerClient
@@ -186,6 +187,18 @@ async def test_llama_swap_loads_by_a_question_and_unloads_one_model() -> None:
         assert states == {"org/a": "unloaded", "b": "loaded"}
         assert await client.health() == "llama-swap, 2 models (1 loaded)"
         await client.aclose()
+
+
+@pytest.mark.parametrize("mode", ["router", "single"])
+@pytest.mark.parametrize("kind", ["llama-server", "openai"])
+async def test_an_embedder_is_no_chat_model_though_the_server_says_so(
+    mode: Literal["router", "single"], kind: str
+) -> None:
+    model = ServedModel("/models/nomic-embed-text-v1.5.Q8_0.gguf", status="loaded")
+    with FakeLlamaServer(model, mode=mode) as server:
+        async with orchestrator(server.url, kind=kind) as opened:
+            with pytest.raises(OrchError, match="it only embeds"):
+                await asyncio.to_thread(opened.decide, "Say hi")
 
 
 async def test_a_peers_model_is_not_asked_without_leave() -> None:

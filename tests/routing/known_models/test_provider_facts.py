@@ -12,6 +12,7 @@ from orch.routing.known_models.provider_facts import capabilities_of, identity_o
 from orch.routing.model_state import UNKNOWN_CTX
 
 SPEC, SILENT = ModelSpec(id="m", provider="server"), ModelInfo()
+CHATS = ("completion",)
 
 
 def window(item: dict[str, Any], default: int | None = None, **spec: Any) -> int:
@@ -46,6 +47,14 @@ def test_what_the_provider_tells_counts_more_than_the_name() -> None:
     assert capabilities("bge-m3", ("completion",)) == {"completion"}
     assert capabilities("bge-m3") == {"embedding"}
     assert capabilities("small-8b") is None
+
+
+def test_a_server_that_says_of_every_model_that_it_chats_tells_less_than_the_name() -> None:
+    item = InstalledModel("nomic-embed-text.gguf", capabilities=CHATS, assumes_chat=True)
+    assert capabilities_of(SPEC, item, SILENT) == frozenset({"embedding"})
+    assert capabilities_of(SPEC, item._replace(name="small-8b"), SILENT) == frozenset(CHATS)
+    rated = ModelSpec(id="m", provider="server", quality_rating=7.0)
+    assert capabilities_of(rated, item, SILENT) == frozenset(CHATS)
 
 
 def test_a_person_who_rated_a_model_knows_that_it_chats() -> None:
