@@ -121,7 +121,7 @@ class FallbackChain:
         if run.buffered:
             call.raise_if_context_exceeded()
         run.add_attempt(call.as_attempt("ok", offset=len(run.text_before)))
-        self._runtime.registry.note_loaded(call.candidate.key, call.num_ctx)
+        self._runtime.registry.note_loaded(slot.model, call.num_ctx)
 
     def _visible(self, event: CallEvent) -> RunEvent | None:
         """The event as the caller sees it. Ignored fields are reported only where the caller chose

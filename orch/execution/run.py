@@ -168,7 +168,8 @@ class Run:
         decided: Plan | OrchError
         try:
             decided = await self._runtime.router.plan(self._state.task, prepared)
-            if not any(is_close_to_limit(each, decided.need) for each in decided.states.values()):
+            states, need = decided.states.values(), decided.need
+            if not any(is_close_to_limit(s, need) for s in states if s.fixed_ctx and s.resident):
                 return decided
         except OrchError as error:
             if error.code != "context_overflow":
@@ -328,9 +329,8 @@ class Run:
         state, call = self._state, self._state.call
         if call is not None and not call.reported:
             outcome, offset = "partial" if call.text else "failed", len(state.text_before)
-            state.add_attempt(
-                call.as_attempt(outcome, code="interrupted", message=code, offset=offset)
-            )
+            attempt = call.as_attempt(outcome, code="interrupted", message=code, offset=offset)
+            state.add_attempt(attempt)
         self._end("interrupted", OrchError(code.replace("_", " "), code=code))
 
     def _record(

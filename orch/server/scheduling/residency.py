@@ -149,7 +149,7 @@ class Residency:
 
     def release(self, model: ModelKey, evicted: Evictions = ()) -> None:
         """A request is done with its model, which stays loaded until the memory is needed."""
-        self._leaving -= {self.canonical_key(each) for each in evicted}
+        self._leaving.difference_update(map(self.canonical_key, evicted))
         users = self._loaded.pop(model) - 1
         if users or self.is_local(model[0]):
             self._loaded[model] = users
