@@ -23,19 +23,21 @@ def task_by_name(name: str) -> str:
     kinds of the file. Cached: an inventory asks for the same names each time."""
     words, own = _words(name)
     for rule in rules():
+        if any(f" {word} " in words for word in rule.get("unless", ())):
+            continue
         if any(_matches(each, words, own) for each in rule["names"]):
             return str(rule["capability"])
     return ""
 
 
 def _words(name: str) -> tuple[str, str]:
-    """The words of a name between blanks, with one before and behind; and those of the model's own
-    name."""
-    path = name[:MOST_CHARS].lower()
-    own = [word for word in _SPLIT.split(path.rsplit("/", 1)[-1]) if word]
+    """The words of the model's own name between blanks, with one before and behind; and those
+    behind its maker's. The folders of a path and the owner of a repository tell nothing."""
+    last = name.rsplit("/", 1)[-1][:MOST_CHARS].lower()
+    own = words = [word for word in _SPLIT.split(last) if word]
     while len(own) > 1 and own[0] in VENDORS:
         own = own[1:]
-    return f" {' '.join(filter(None, _SPLIT.split(path)))} ", f"{' '.join(own)} "
+    return f" {' '.join(words)} ", f"{' '.join(own)} "
 
 
 def _matches(rule: str, words: str, own: str) -> bool:
@@ -46,7 +48,7 @@ def _matches(rule: str, words: str, own: str) -> bool:
 
 @lru_cache(maxsize=1)
 def rules() -> list[dict[str, Any]]:
-    """The rules of the file: capability, names, source."""
+    """The rules of the file: capability, names, words that speak against it, source."""
     text = FILE.read_text(encoding="utf-8")
     content = "".join(line for line in text.splitlines(True) if not line.startswith("#"))
     found: list[dict[str, Any]] = json.loads(content)["rules"]

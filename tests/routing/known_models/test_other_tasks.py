@@ -13,18 +13,26 @@ NAMES = {
         "bge-m3 text-embedding-3-small text-embedding-nomic-embed-text-v1.5 mxbai-embed-large"
         " Qwen/Qwen3-Embedding-0.6B sentence-transformers/all-MiniLM-L6-v2 multilingual-e5-large"
         " gte-qwen2-7b-instruct jina-embeddings-v3 clip-vit-base-patch32 google/embeddinggemma-300m"
+        " snowflake-arctic-embed2:568m WhereIsAI/UAE-Large-V1"
     ),
     "rerank": "BAAI/bge-reranker-v2-m3 jina-reranker-v2 Qwen3-Reranker-4B colbert-ir/colbertv2.0",
-    "transcription": "whisper-1 openai/whisper-large-v3 nvidia/parakeet-tdt-0.6b",
+    "transcription": (
+        "whisper-1 openai/whisper-large-v3 nvidia/parakeet-tdt-0.6b gpt-4o-mini-transcribe"
+        " distil-whisper/distil-large-v3"
+    ),
     "speech": "tts-1-hd hexgrad/Kokoro-82M kokoro suno/bark-small Qwen3-TTS-1.7B",
     "image": "flux.1-dev stable-diffusion-xl sdxl-turbo SD-Turbo sd3.5-large dall-e-3",
     "video": "Wan-AI/Wan2.2-T2V-A14B",
-    "moderation": "llama-guard3:8b meta-llama/Llama-Guard-4 omni-moderation-latest",
+    "moderation": (
+        "llama-guard3:8b meta-llama/Llama-Guard-4 omni-moderation-latest granite3-guardian:8b"
+    ),
     "decision": "systemone-1 jev-mini",
 }
 CHATS = (
     "llama3.1:8b qwen2.5-omni-7b voxtral-mini-3b mistral-7b-sft-e5 influx-7b barking-7b big-70b"
     " gemma-3n-e4b granite-4.0-h-small deepseek-ocr embers-8b tulu-3-8b-rl sdk-coder-7b"
+    " sdxl-prompt-writer gokaygokay/Flux-Prompt-Enhance stable-diffusion-prompt-generator:latest"
+    " /srv/whisper/models/qwen3-8b.gguf /home/flux/smollm2.gguf tts/llama-3.1-8b"
 )
 
 
