@@ -90,15 +90,19 @@ class AnswerSizeLimit:
 
 
 def model_entries(value: Any, *keys: str) -> list[dict[str, Any]]:
-    """Returns the entries of a list of models whose names, under any of `keys`, are valid.
+    """Returns the entries of a list of models whose names, under any of `keys`, are valid; what is
+    no object is left out.
 
-    Raises TypeError unless `value` is a list of objects, ProviderError if it is too long.
+    Raises TypeError unless `value` is a list in which something is an object, or an empty one;
+    ProviderError if it is too long.
     """
-    entries = value or []
-    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+    if not isinstance(value or [], list):
         raise TypeError("not a list of models")
-    if len(entries) > MAX_MODELS:
+    if len(value or []) > MAX_MODELS:
         raise limit_error(f"a list of over {MAX_MODELS:,} models")
+    entries = [each for each in value or [] if isinstance(each, dict)]
+    if value and not entries:
+        raise TypeError("not a list of models")
     named = [(each, [each[key] for key in keys if each.get(key)]) for each in entries]
     return [each for each, names in named if names and all(map(is_valid_name, names))]
 

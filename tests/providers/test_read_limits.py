@@ -220,6 +220,18 @@ def test_a_list_of_models_is_limited() -> None:
     ]
 
 
+def test_what_is_no_object_in_a_list_of_models_is_left_out() -> None:
+    entries = [7, {"name": "m"}, None, "n", ["name"]]
+    assert read_limits.model_entries(entries, "name") == [{"name": "m"}]
+    assert read_limits.model_entries([], "name") == read_limits.model_entries(None, "name") == []
+
+
+@pytest.mark.parametrize("value", [7, "m", {"name": "m"}, [7], ["m", None]])
+def test_a_list_without_an_object_is_no_list_of_models(value: object) -> None:
+    with pytest.raises(TypeError):
+        read_limits.model_entries(value, "name")
+
+
 def test_a_long_line_in_small_chunks_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splitter, copied = LineSplitter(), 0
     rest = splitter.flush

@@ -202,6 +202,13 @@ async def test_a_side_list_that_trickles_in_holds_up_no_list() -> None:
         await ended.acquire()
 
 
+async def test_a_foreign_entry_takes_no_server_down() -> None:
+    form = FORMS["vllm"]["/v1/models"]
+    with ListServer({"/v1/models": {**form, "data": [None, *form["data"], 7]}}) as server:
+        names = list(await listing(server))
+    assert names == [entry["id"] for entry in form["data"]]
+
+
 @pytest.mark.parametrize("form", ["vllm", "sglang", "mlx", "openrouter"])
 async def test_servers_that_tell_no_more_are_asked_once(form: str) -> None:
     with ListServer(FORMS[form]) as server:
