@@ -19,6 +19,8 @@ _TOKEN = re.compile(
 machine."""
 _QUANT_PART = frozenset(("k", "m", "s", "l", "xl", "xs", "xxs", "nl", "0", "1", "4", "8"))
 """What follows a quantization after an underscore: q4_K_M, iq3_xxs, q8_0."""
+_DECIMAL = re.compile(r"-([01])_(\d{1,2}b)\b")
+"""A size with its point as an underscore, between dashes: stablelm-2-1_6b."""
 _SIZE_IN_WORD = re.compile(r"[a-z]{2,20}(\d{1,4}(?:\.\d)?)b")
 MOST_B = 2_000.0
 LEAST_MILLIONS = 20.0
@@ -87,6 +89,7 @@ class ParsedName:
 def parse_name(text: str) -> ParsedName:
     """The parts of a tag, of a file name or of `general.basename`."""
     text = text.lower().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].removesuffix(".gguf")
+    text = _DECIMAL.sub(r"-\1.\2", text)
     parts: dict[str, list[str]] = {
         "word": [],
         "size": [],
@@ -103,8 +106,8 @@ def parse_name(text: str) -> ParsedName:
         if parts["quant"] and token in _QUANT_PART:
             kind = "idle"
         parts[kind].append(token)
-    words, size = parts["word"], "".join(parts["size"][:1])
-    active = "".join(parts["active"][:1]).removeprefix("a")
+    words = parts["word"]
+    size, active = _all_and_active(text, parts["size"], parts["active"])
     return ParsedName(
         tuple(words),
         "".join(words),
@@ -116,6 +119,14 @@ def parse_name(text: str) -> ParsedName:
         frozenset(parts["tuned"]),
         "".join(parts["quant"][:1]),
     )
+
+
+def _all_and_active(text: str, sizes: list[str], active: list[str]) -> tuple[str, str]:
+    """The size, and what a token takes of it; empty where the name does not say."""
+    if "moe" in text and len(sizes) == 2 and not active:  # olmoe-1b-7b
+        least, most = sorted(sizes, key=lambda size: _billions(size) or 0.0)
+        return most, least
+    return "".join(sizes[:1]), "".join(active[:1]).removeprefix("a")
 
 
 def _tokens(text: str) -> list[str]:
