@@ -132,6 +132,31 @@ async def test_an_answer_is_not_broken_off_for_a_longer_context(studio: FakeLMSt
     assert [name for name, _ in studio.calls] == ["unload", "load"]
 
 
+async def test_an_instance_that_is_being_replaced_answers_nobody(studio: FakeLMStudio) -> None:
+    goes_on, post = threading.Event(), studio.post
+
+    def slow(path: str, body: dict[str, Any]) -> Any:
+        if path.endswith("/unload"):
+            goes_on.wait(10)
+        return post(path, body)
+
+    studio.post = slow
+    async with orchestrator(studio.url) as opened:
+        long = asyncio.create_task(opened.execute("long " * 9_000, model=GEMMA))
+        while not studio.posted:
+            await asyncio.sleep(0.01)
+        asked = studio.asked.count(MODELS)
+        short = asyncio.create_task(opened.execute("Hi", model=GEMMA))
+        while studio.asked.count(MODELS) == asked:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        goes_on.set()
+        await asyncio.gather(long, short)
+    assert [path.rsplit("/", 1)[1] for path, _ in studio.posted] == [
+        *("unload", "load", "completions", "completions")
+    ]
+
+
 async def test_an_instance_of_another_name_is_asked_by_it(studio: FakeLMStudio) -> None:
     studio.add_instance(QWEN, 32_768, "mine")
     async with orchestrator(studio.url) as opened:
