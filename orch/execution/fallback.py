@@ -110,7 +110,8 @@ class FallbackChain:
         poor = last_resort_warning(call.state.spec)
         admission, room = self._runtime.admission, self._runtime.room
         async with admission.acquire(slot) as evictions, aclosing(call.events()) as events:
-            for message in await room.make(slot.model, evictions):
+            loads = slot.room is not None and slot.room.loads
+            for message in await room.make(slot.model, evictions, loads=loads):
                 yield run.warning(message)
             async for event in events:
                 if poor:

@@ -64,7 +64,7 @@ class ModelLoader(NamedTuple):
         slot = SlotRequest(f"load {state.spec.id}", state.key, memory, embeds=embeds, room=room)
         try:
             async with self.admission.acquire(slot) as evictions:
-                messages = await self.room.make(state.key, evictions)
+                messages = await self.room.make(state.key, evictions, loads=True)
                 await provider.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
         except ProviderError as failure:
             raise provider_failure(state, failure) from None

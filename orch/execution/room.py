@@ -10,6 +10,7 @@ from orch.errors import ProviderError
 from orch.providers import Loads, ProviderClient
 from orch.routing.machine.admission import Evictions
 from orch.routing.registry import Registry
+from orch.text.model_names import is_same_model
 from orch.types import ModelKey
 
 UNLOAD_TIMEOUT_S = 30.0
@@ -22,24 +23,35 @@ class RoomMaker:
 
     def __init__(self, registry: Registry, providers: Mapping[str, ProviderClient]) -> None:
         self._registry, self._providers = registry, providers
-        # by the model that needs the room: other calls of it wait as well
-        self._making: dict[ModelKey, asyncio.Task[list[str]]] = {}
+        # what is being unloaded, with the models whose calls wait for that: the one that needs the
+        # room, and those that leave
+        self._making: dict[asyncio.Task[list[str]], frozenset[ModelKey]] = {}
 
-    async def make(self, model: ModelKey, evictions: Evictions) -> list[str]:
+    async def make(
+        self, model: ModelKey, evictions: Evictions, *, loads: bool = False
+    ) -> list[str]:
         """Unloads models, so that `model` can be loaded, and waits until they are gone; returns a
-        sentence for each. A model that can't be unloaded is told, and is no error."""
-        making = self._making.get(model)
-        if making is not None and making.get_loop() is asyncio.get_running_loop():
-            await asyncio.shield(making)
-        if not evictions:
-            return []
-        task = self._making[model] = asyncio.create_task(self._unload_all(model, evictions))
-        task.add_done_callback(lambda done: self._forget(model, done))
-        return await asyncio.shield(task)
+        sentence for each. A model that can't be unloaded is told, and is no error.
 
-    def _forget(self, model: ModelKey, task: asyncio.Task[list[str]]) -> None:
-        if self._making.get(model) is task:
-            del self._making[model]
+        A model that `loads` waits for the room of other models as well: what leaves for them counts
+        as gone, and still holds its memory.
+        """
+        loop = asyncio.get_running_loop()
+        making = [
+            task
+            for task, models in self._making.items()
+            if (loads or model in models) and task.get_loop() is loop
+        ]
+        own = self._start(model, evictions) if evictions else None
+        if making:
+            await asyncio.wait(making)
+        return await asyncio.shield(own) if own else []
+
+    def _start(self, model: ModelKey, evictions: Evictions) -> asyncio.Task[list[str]]:
+        task = asyncio.create_task(self._unload_all(model, evictions))
+        self._making[task] = frozenset([model, *evictions])
+        task.add_done_callback(self._making.pop)
+        return task
 
     async def _unload_all(self, model: ModelKey, evictions: Evictions) -> list[str]:
         messages = await asyncio.gather(*(self._unload(model, each) for each in evictions))
@@ -61,4 +73,6 @@ class RoomMaker:
         return f"unloaded {name} to make room for {model.model}"
 
     async def _is_loaded(self, provider: ProviderClient, model: str) -> bool:
-        return any(each.name == model and each.resident for each in await provider.installed())
+        return any(
+            each.resident and is_same_model(each.name, model) for each in await provider.installed()
+        )

@@ -21,6 +21,9 @@ from orch.types import ModelKey
 GPUS_TTL_S = 5.0
 """For so long a reading of the GPUs serves while the same models are loaded: what other programs
 hold there changes seldom, and a server asks every second."""
+SETTLED_TTL_S = 600.0
+"""For so long the memory is taken from before the first load: no load takes longer, and a server
+that never says that it is done is not believed for ever."""
 LOADING = "loading"
 """A server's word for a model that takes its memory now."""
 OVERHEAD_VARIABLE = "OLLAMA_GPU_OVERHEAD"
@@ -50,6 +53,14 @@ class _Reading(NamedTuple):
     gpus: tuple[Gpu, ...]
 
 
+class _Settled(NamedTuple):
+    """The memory as it was when no model was being loaded; `has_looked`: for GPUs as well."""
+
+    at: float
+    memory: MachineMemory
+    has_looked: bool
+
+
 class Machine:
     """The memory of this machine. `kinds` has the kind of each provider; a budget replaces what
     the devices have."""
@@ -69,6 +80,7 @@ class Machine:
             name for name in self._local if KINDS[kinds[name]].evicts_by_memory
         )
         self._reading: _Reading | None = None
+        self._settled: _Settled | None = None
 
     async def memory(
         self,
@@ -85,7 +97,9 @@ class Machine:
         if self._asks_who_loaded(cold, resident):
             counts = await self._aside(recent_answers)
             resident = tuple(each._replace(ours=counts.get(each.key, 0) > 0) for each in resident)
-        found = await self._measured(cold, resident)
+        absent = {state.key for state in local if state.resident is False}
+        held = tuple(each for each in resident if each.key not in absent)
+        found = await self._measured(cold, resident, held)
         return found and found._replace(
             resident=resident, self_evicting=self._self_evicting, unloading=self._unloading()
         )
@@ -94,18 +108,38 @@ class Machine:
         return frozenset(name for name in self._local if can_unload(self._providers[name]))
 
     async def _measured(
-        self, cold: Sequence[ModelState], resident: tuple[ResidentModel, ...]
+        self,
+        cold: Sequence[ModelState],
+        resident: tuple[ResidentModel, ...],
+        held: tuple[ResidentModel, ...],
     ) -> MachineMemory | None:
+        """The memory beside the models that are `held` already, which `resident` ones may not be
+        yet. What models can have does not change while one is being loaded."""
         if self._budget_gb != "auto":
             return MachineMemory(int(self._budget_gb * 1e9))
+        needs = [required_memory(state, state.num_ctx) for state in cold]
+        is_loading = len(held) < len(resident)
+        if is_loading and (known := self._settled_memory(resident, needs)):
+            return known
         main = devices.main_memory()
         overhead = overhead_bytes(self._env)
-        found = machine_memory(Devices(main), resident, overhead)
-        needs = [required_memory(state, state.num_ctx) for state in cold]
-        if found is None or not needs_gpus(found.capacity_bytes, resident, needs):
-            return found
-        gpus = await self._gpus(resident)
-        return machine_memory(Devices(main, gpus), resident, overhead)
+        found = machine_memory(Devices(main), held, overhead)
+        looks = found is not None and needs_gpus(found.capacity_bytes, resident, needs)
+        if looks:
+            found = machine_memory(Devices(main, await self._gpus(held)), held, overhead)
+        if found is not None and not is_loading:
+            self._settled = _Settled(time.monotonic(), found, looks)
+        return found
+
+    def _settled_memory(
+        self, resident: Sequence[ResidentModel], needs: Collection[int]
+    ) -> MachineMemory | None:
+        """The memory before models began to be loaded, unless GPUs matter now and did not then."""
+        known = self._settled
+        if known is None or time.monotonic() - known.at > SETTLED_TTL_S:
+            return None
+        is_enough = known.has_looked or not needs_gpus(known.memory.capacity_bytes, resident, needs)
+        return known.memory if is_enough else None
 
     async def devices(self, resident: tuple[ResidentModel, ...]) -> MachineMemory | None:
         """All devices, whatever the budget: what is shown of them."""

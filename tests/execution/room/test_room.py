@@ -67,6 +67,18 @@ async def test_a_model_is_unloaded_and_its_memory_is_waited_for() -> None:
     assert (router.loaded, registry.invalidated) == ({"other"}, 1)
 
 
+async def test_a_name_without_its_tag_is_waited_for_too() -> None:
+    router = Router()
+    listed = router.installed
+
+    async def installed() -> list[InstalledModel]:
+        return [each._replace(name=f"{each.name}:latest") for each in await listed()]
+
+    router.installed = installed  # type: ignore[method-assign]
+    await maker(router).make(SMALL, [LARGE])
+    assert "large" not in router.loaded
+
+
 async def test_nothing_is_asked_where_there_is_room() -> None:
     router = Router()
     assert await maker(router).make(SMALL, ()) == []
@@ -96,6 +108,50 @@ async def test_another_call_of_the_model_waits_for_the_room_that_is_made() -> No
     router.may_unload.set()
     assert (await second, len(await first)) == ([], 1)
     assert router.unloaded == ["large"]
+
+
+async def test_another_model_is_not_loaded_before_what_leaves_is_gone() -> None:
+    router = Router()
+    router.may_unload.clear()
+    makes, other = maker(router), ModelKey("router", "third")
+    first = asyncio.create_task(makes.make(SMALL, [LARGE]))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(makes.make(other, (), loads=True))
+    assert await makes.make(other, ()) == []  # one that is loaded does not wait
+    await asyncio.sleep(0)
+    assert not second.done()
+    router.may_unload.set()
+    assert (await second, len(await first)) == ([], 1)
+
+
+async def test_one_that_unloads_for_itself_is_waited_for_while_it_waits() -> None:
+    router = Router()
+    router.may_unload.clear()
+    makes, other = maker(router), ModelKey("router", "other")
+    tasks = [
+        asyncio.create_task(makes.make(SMALL, [LARGE])),
+        asyncio.create_task(makes.make(ModelKey("router", "third"), [other], loads=True)),
+        asyncio.create_task(makes.make(ModelKey("router", "fourth"), (), loads=True)),
+    ]
+    left: list[str] = []
+    tasks[2].add_done_callback(lambda _: left.extend(router.loaded))
+    await asyncio.sleep(0)
+    router.may_unload.set()
+    await asyncio.gather(*tasks)
+    assert left == []
+
+
+async def test_a_call_of_the_model_that_leaves_waits_until_it_is_gone() -> None:
+    router = Router()
+    router.may_unload.clear()
+    makes = maker(router)
+    first = asyncio.create_task(makes.make(SMALL, [LARGE]))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(makes.make(LARGE, ()))
+    await asyncio.sleep(0)
+    assert not second.done()
+    router.may_unload.set()
+    await asyncio.gather(first, second)
 
 
 async def test_a_call_that_is_cancelled_leaves_the_room_to_the_others() -> None:

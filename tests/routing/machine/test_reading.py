@@ -166,3 +166,50 @@ async def test_where_main_memory_is_unknown_so_is_all(monkeypatch: pytest.Monkey
 )
 def test_the_overhead_of_ollama_is_read(value: str, size: int) -> None:
     assert overhead_bytes({"OLLAMA_GPU_OVERHEAD": value}) == size
+
+
+async def test_a_model_that_is_being_loaded_does_not_hold_what_other_programs_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Readings(monkeypatch, Gpu("full", 24 * GB, 0), Gpu("free", 24 * GB, 24 * GB))
+    here, states = machine(), [state(A, 18), state(COLD, 60)]
+    installed = {each.key: InstalledModel(each.key.model) for each in states}
+    before = await here.memory(states, installed, no_answers)
+    loading = await here.memory(states, installed, no_answers, {A})
+    at_first = await machine().memory(states, installed, no_answers, {A})
+    assert before is not None
+    assert loading is not None
+    assert at_first is not None
+    assert before.capacity_bytes == loading.capacity_bytes == at_first.capacity_bytes
+    assert [each.key for each in loading.resident] == [A]
+
+
+async def test_what_a_load_has_taken_already_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = Readings(monkeypatch, Gpu("card", 24 * GB, 24 * GB))
+    here, states = machine(), [state(A, 18), state(COLD, 60)]
+    installed = {each.key: InstalledModel(each.key.model) for each in states}
+    before = await here.memory(states, installed, no_answers)
+    readings.gpus = (Gpu("card", 24 * GB, 15 * GB),)
+    here.forget()
+    loading = await here.memory(states, installed, no_answers, {A})
+    assert before is not None
+    assert loading is not None
+    assert loading.gpus == before.gpus
+
+
+async def test_a_load_that_never_ends_does_not_hide_what_others_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = Readings(monkeypatch, Gpu("card", 24 * GB, 24 * GB))
+    here, states = machine(), [state(A, 18), state(COLD, 60)]
+    installed = {each.key: InstalledModel(each.key.model) for each in states}
+    before = await here.memory(states, installed, no_answers)
+    readings.gpus = (Gpu("card", 24 * GB, 15 * GB),)
+    here.forget()
+    monkeypatch.setattr("orch.routing.machine.reading.SETTLED_TTL_S", -1)
+    loading = await here.memory(states, installed, no_answers, {A})
+    assert before is not None
+    assert loading is not None
+    assert before.capacity_bytes - loading.capacity_bytes == 9 * GB
