@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,30 @@ def test_one_that_is_not_installed_says_nothing() -> None:
 
 
 def test_one_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = no_hung(monkeypatch)
     monkeypatch.setattr(command, "TIMEOUT_S", 0.05)
     put(tmp_path, monkeypatch, "exec sleep 60")
     assert command_output("reports") == ""
+    assert hung["reports"].wait(30) != 0
+
+
+def test_one_that_can_t_even_be_killed_is_left_alone_and_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = no_hung(monkeypatch)
+    monkeypatch.setattr(command, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda self: None)  # as one in state D takes it
+    put(tmp_path, monkeypatch, f"echo >> {tmp_path}/started; exec sleep 60")
+    assert [command_output("reports") for _ in range(3)] == ["", "", ""]
+    monkeypatch.undo()
+    assert hung["reports"].poll() is None
+    hung["reports"].kill()
+    hung["reports"].wait()
+    assert (tmp_path / "started").read_text() == "\n"
+
+
+def no_hung(monkeypatch: pytest.MonkeyPatch) -> dict[str, subprocess.Popen[bytes]]:
+    """The commands that hang from now on."""
+    hung: dict[str, subprocess.Popen[bytes]] = {}
+    monkeypatch.setattr(command, "_HUNG", hung)
+    return hung
