@@ -56,6 +56,8 @@ def is_here(runtime: Runtime, provider: str) -> bool:
 
 
 def store_of(runtime: Runtime, provider: str) -> ModelStore | None:
-    """Where an Ollama of this machine keeps its models; None if it runs elsewhere, or if that is
-    not known."""
-    return find_model_store() if is_here(runtime, provider) else None
+    """Where an Ollama of this machine keeps its models; None if it is another server or runs
+    elsewhere, or if that is not known."""
+    known = runtime.config.models.providers.get(provider)
+    is_ollama = known is not None and known.kind == "ollama"
+    return find_model_store() if is_ollama and is_here(runtime, provider) else None

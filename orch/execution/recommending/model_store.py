@@ -52,8 +52,8 @@ def find_model_store(
 
 def _folders(env: Mapping[str, str], service_folders: tuple[str, ...]) -> list[Path]:
     if env.get(VARIABLE):
-        return [Path(env[VARIABLE]).expanduser()]
-    own = Path(env["HOME"]) if env.get("HOME") else Path.home()
+        return [Path(os.path.expanduser(env[VARIABLE]))]
+    own = Path(env.get("HOME") or os.path.expanduser("~"))
     return [own / ".ollama" / "models", *map(Path, service_folders)]
 
 

@@ -135,3 +135,9 @@ async def test_an_added_model_is_told_with_its_own_context() -> None:
 )
 def test_the_text_says_where_it_will_stand(placement: Placement, words: str) -> None:
     assert words in forecast_text(replace(KNOWN, placement=placement))
+
+
+async def test_a_provider_that_is_not_there_is_an_error_before_anything_is_told() -> None:
+    async with orchestrator_at("http://127.0.0.1:1") as orchestrator:
+        with pytest.raises(OrchError, match="no provider 'other'"):
+            await forecast_pull(orchestrator.runtime, "qwen3:8b", "other")

@@ -3,6 +3,7 @@ where Ollama is."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
@@ -56,3 +57,16 @@ def test_the_first_ollama_is_the_one_to_pull_into_and_may_be_elsewhere(home: obj
     assert (is_here(runtime, "far"), is_here(runtime, "near")) == (False, True)
     assert store_of(runtime, "far") is None
     assert is_here(runtime, "none") is False
+
+
+def test_the_folder_of_ollamas_models_is_not_lm_studios(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    providers = {
+        "ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:11434"},
+        "lm": {"kind": "lmstudio", "base_url": "http://127.0.0.1:1234"},
+    }
+    runtime = Orchestrator({"providers": providers, "models": []}).runtime
+    assert store_of(runtime, "lm") is None
+    assert store_of(runtime, "ollama") is not None

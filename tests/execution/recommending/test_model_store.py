@@ -60,3 +60,7 @@ def test_what_is_there_already_is_not_lacking() -> None:
     assert store.room_bytes == 3 * GB
     assert (store.lacks_bytes(5 * GB), store.lacks_bytes(6 * GB)) == (0, GB)
     assert ModelStore(Path("/x"), 5).room_bytes == 0
+
+
+def test_the_folder_of_a_user_who_is_not_there_is_not_known() -> None:
+    assert find_model_store({"OLLAMA_MODELS": "~nobody-of-that-name/models"}) is None
