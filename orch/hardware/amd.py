@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from orch.hardware.device import Gpu
+from orch.hardware.device import Gpu, parse_size
 
 FILES = (
     "mem_info_vram_total",
@@ -59,8 +59,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _size(files: Mapping[str, str], name: str) -> int | None:
-    text = files.get(name, "")
-    return int(text) if text.isdecimal() else None
+    return parse_size(files.get(name, ""))
 
 
 def _number(card: str) -> int:

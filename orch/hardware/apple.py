@@ -6,7 +6,7 @@ import os
 import sys
 
 from orch.hardware.command import command_output
-from orch.hardware.device import Gpu
+from orch.hardware.device import Gpu, parse_size
 
 KEYS = ("hw.memsize", "iogpu.wired_limit_mb", "machdep.cpu.brand_string")
 SMALL_SHARE, LARGE_SHARE, LARGE_BYTES = 2 / 3, 3 / 4, 36 << 30
@@ -29,10 +29,9 @@ def parse_sysctl(output: str) -> tuple[Gpu, ...]:
     for line in output.splitlines():
         key, _, value = line.partition(":")
         values[key.strip()] = value.strip()
-    memory = values.get(KEYS[0], "")
-    if not memory.isdecimal():
+    total, limit_mb = parse_size(values.get(KEYS[0], "")), parse_size(values.get(KEYS[1], ""))
+    if total is None:
         return ()
-    total, limit_mb = int(memory), values.get(KEYS[1], "")
     share = LARGE_SHARE if total > LARGE_BYTES else SMALL_SHARE
-    limit = int(limit_mb) << 20 if limit_mb.isdecimal() and int(limit_mb) else int(total * share)
+    limit = limit_mb << 20 if limit_mb else int(total * share)
     return (Gpu(f"{values.get(KEYS[2]) or 'Apple'} GPU", min(limit, total), shared=True),)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+MOST_DIGITS = 18
+"""Of a size that is believed: int refuses thousands of digits, and float hundreds."""
+
+
+def parse_size(text: str) -> int | None:
+    """A number as a driver writes it; None for words, and for one that no device has."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
+
 
 class MainMemory(NamedTuple):
     """Main memory within the limit of this process's container; None where the system does not

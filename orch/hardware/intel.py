@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orch.hardware.device import Gpu
+from orch.hardware.device import Gpu, parse_size
 
 TOTAL, FREE = "lmem_total_bytes", "lmem_avail_bytes"
 
@@ -29,4 +29,4 @@ def _number(path: Path) -> int | None:
         text = path.read_text().strip()
     except (OSError, ValueError):
         return None
-    return int(text) if text.isdecimal() else None
+    return parse_size(text)

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from orch.hardware.command import command_output
-from orch.hardware.device import Gpu
+from orch.hardware.device import Gpu, parse_size
 
 _Result = TypeVar("_Result")
 QUERY = "uuid,memory.total,memory.free,name"
@@ -46,7 +46,8 @@ def _gpu(id: str, total: str, free: str, name: str) -> Gpu | None:
 
 def _bytes(mib: str) -> int | None:
     """`[Unknown Error]` and other words are not known."""
-    return int(mib) * MIB if mib.isdecimal() else None
+    size = parse_size(mib)
+    return None if size is None else size * MIB
 
 
 def _by_nvml() -> tuple[Gpu, ...] | None:

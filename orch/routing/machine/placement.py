@@ -166,7 +166,7 @@ def _split(
 
 def _used(gpus: Sequence[Gpu]) -> int:
     """Bytes in use on GPUs; all of one that does not say."""
-    return sum((gpu.total_bytes or 0) - (gpu.free_bytes or 0) for gpu in gpus)
+    return sum(max((gpu.total_bytes or 0) - (gpu.free_bytes or 0), 0) for gpu in gpus)
 
 
 def _gpu_part(own: Sequence[Gpu], on_gpu: int, reserve: int) -> MemoryPart | None:
