@@ -278,7 +278,7 @@ def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     if (memory := times.policy.room) is not None:
         need = required_memory(state, num_ctx)
         over = times.pace.loaded_bytes + need - memory.capacity_bytes
-        if memory.gpus is not None:  # the server makes room on the GPUs, as far as it can
+        if memory.sized_gpus is not None:  # the server makes room on the GPUs, as far as it can
             over = max(over, missing_bytes(need, memory, memory.resident, on_gpus=True))
     by_memory = math.ceil(over * beside.models / max(beside.size_bytes, 1)) if over > 0 else 0
     by_count = (

@@ -53,6 +53,8 @@ class MemoryPart(NamedTuple):
     capacity_bytes: int
     models_bytes: int = 0
     others_bytes: int | None = None
+    is_sized: bool = True
+    """False for a GPU of which only a server's report is known: it may have more than that."""
 
 
 class MachineMemory(NamedTuple):
@@ -96,12 +98,17 @@ class MachineMemory(NamedTuple):
         """Whether the server of that provider unloads the model by itself to make room."""
         return resident.key.provider == provider and provider in self.self_evicting
 
+    @property
+    def sized_gpus(self) -> MemoryPart | None:
+        """The GPUs, if it is known how much models can have of them."""
+        return self.gpus if self.gpus is not None and self.gpus.is_sized else None
+
     def on_gpus(self, need_bytes: int) -> float:
         """The share of a model that GPUs can hold if no other is loaded; 1 where that is not
         known."""
-        if self.gpus is None or need_bytes <= 0:
+        if self.sized_gpus is None or need_bytes <= 0:
             return 1.0
-        return min(self.gpus.capacity_bytes / need_bytes, 1.0)
+        return min(self.sized_gpus.capacity_bytes / need_bytes, 1.0)
 
 
 def budget_memory(memory_bytes: int | None) -> MachineMemory | None:
@@ -172,7 +179,7 @@ def _used(gpus: Sequence[Gpu]) -> int:
 def _gpu_part(own: Sequence[Gpu], on_gpu: int, reserve: int) -> MemoryPart | None:
     """All GPUs together. One that does not say what is free counts as free."""
     if not own:
-        return MemoryPart(on_gpu, on_gpu) if on_gpu else None
+        return MemoryPart(on_gpu, on_gpu, is_sized=False) if on_gpu else None
     usable = sum(max((gpu.total_bytes or 0) - reserve, 0) for gpu in own)
     free = sum(max(_free(gpu) - reserve, 0) for gpu in own)
     is_told = all(gpu.free_bytes is not None for gpu in own)
@@ -210,8 +217,8 @@ def missing_bytes(
 ) -> int:
     """Bytes that are lacking for a model beside these, on the GPUs or altogether; 0 or less if it
     can be loaded as it is."""
-    if on_gpus and memory.gpus is not None:
-        return need_bytes + sum(map(gpu_bytes, beside)) - memory.gpus.capacity_bytes
+    if on_gpus and memory.sized_gpus is not None:
+        return need_bytes + sum(map(gpu_bytes, beside)) - memory.sized_gpus.capacity_bytes
     return need_bytes + sum(each.size_bytes for each in beside) - memory.capacity_bytes
 
 
@@ -234,7 +241,7 @@ def has_room(
     """
     if missing_bytes(need_bytes, memory, beside, on_gpus=False) > 0:
         return False
-    if memory.gpus is None or missing_bytes(need_bytes, memory, staying, on_gpus=True) > 0:
+    if memory.sized_gpus is None or missing_bytes(need_bytes, memory, staying, on_gpus=True) > 0:
         return True
     return missing_bytes(need_bytes, memory, beside, on_gpus=True) <= 0
 

@@ -40,8 +40,9 @@ def with_room(state: ModelState, memory: MachineMemory | None) -> ModelState:
     if memory is None:
         return state
     room = memory.available_bytes(state.key)
-    if memory.gpus and required_memory(state, state.default_ctx) <= memory.gpus.capacity_bytes:
-        room = min(room, memory.gpus.capacity_bytes)
+    gpus = memory.sized_gpus
+    if gpus and required_memory(state, state.default_ctx) <= gpus.capacity_bytes:
+        room = min(room, gpus.capacity_bytes)
     return state.within(room)
 
 

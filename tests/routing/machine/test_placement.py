@@ -281,3 +281,14 @@ def test_no_load_is_tried_that_a_server_refuses_and_none_that_fits_is_ruled_out(
     need = required_memory(state_of(wish), 256)
     out = eliminate(state_of(wish), Need(prompt_tokens=1), policy, 256)
     assert (out is not None) == refuses(need, frees, main * GB)
+
+
+def test_a_gpu_that_only_a_server_reports_makes_no_model_leave() -> None:
+    on_gpu = ResidentModel(ModelKey("ollama", "a"), 5 * GB, 5 * GB, ours=True)
+    idle = ResidentModel(ModelKey("router", "idle"), 4 * GB, ours=True)
+    memory = machine_memory(Devices(MainMemory(64 * GB, 60 * GB)), (on_gpu, idle))
+    assert memory is not None
+    assert choose_evictions(3 * GB, memory, [on_gpu, idle], [on_gpu, idle], {}) == ()
+    assert has_room(3 * GB, memory, [on_gpu], [])
+    assert memory.on_gpus(10 * GB) == 1
+    assert choose_evictions(66 * GB, memory, [on_gpu, idle], [on_gpu, idle], {}) != ()
