@@ -41,6 +41,7 @@ ROUTE_ACCESS: dict[str, Access] = {
     "GET /orch/health": "owner",
     "GET /orch/stats": "owner",
     "GET /orch/models": "owner",
+    "GET /orch/recommendations": "owner",
     "POST /orch/models/load": "owner",
     "POST /orch/models/unload": "owner",
     "POST /orch/memory/{name}": "owner",
