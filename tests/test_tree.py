@@ -25,7 +25,6 @@ FULL_FOLDERS = {
 WITHOUT_A_TEST_FILE = {
     "classifier/train/__main__": "a command; tests/evals/classifier.py measures its result",
     "execution/runtime": "types: a dataclass of the parts, which wiring.py constructs",
-    "hardware/device": "types: the values that are read of main memory and of GPUs",
     "providers/chat": "types: a request and the pieces of an answer",
     "providers/installed_models": "types: what a provider reports about its models",
     "routing/known_models/identity": "types: a dataclass of what identifies a model",
