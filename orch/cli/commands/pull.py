@@ -59,13 +59,13 @@ async def _download(runtime: Runtime, name: str, provider: str, *, insecure: boo
 
 
 def print_forecast(forecast: FitForecast) -> None:
-    """What the model will take, on stderr; a warning where it is too large."""
+    """What the model will take, on stderr; a warning where it seems too large."""
     from orch.cli import render
-    from orch.execution.recommending.forecast import forecast_text, forecast_warning
+    from orch.execution.recommending.forecast import disk_warning, forecast_text, forecast_warning
     from orch.text.lines import one_line
 
     render.print_stderr(one_line(forecast_text(forecast)))
-    if warning := forecast_warning(forecast):
+    for warning in filter(None, (forecast_warning(forecast), disk_warning(forecast))):
         render.print_warning(warning)
 
 

@@ -161,11 +161,24 @@ def forecast_warning(forecast: FitForecast) -> str:
 
 
 def check_disk(forecast: FitForecast) -> None:
-    """Raises OrchError if the disk of Ollama's models has no room for the download."""
-    if not forecast.lacks_bytes or forecast.store is None:
-        return
-    raise OrchError(
+    """Raises OrchError if the disk of Ollama's models has no room for the download. Where that disk
+    is a guess, `disk_warning` says so instead."""
+    if forecast.lacks_bytes and forecast.store and not forecast.store.is_guess:
+        raise OrchError(
+            _lack_text(forecast, forecast.store),
+            "make room there (ollama rm MODEL), or name another disk with OLLAMA_MODELS",
+        )
+
+
+def disk_warning(forecast: FitForecast) -> str:
+    """What speaks against the download where the disk is a guess; empty if nothing does."""
+    if not forecast.lacks_bytes or forecast.store is None or not forecast.store.is_guess:
+        return ""
+    return f"{_lack_text(forecast, forecast.store)}, if Ollama keeps its models there"
+
+
+def _lack_text(forecast: FitForecast, store: ModelStore) -> str:
+    return (
         f"{forecast.name} needs {(forecast.size_bytes or 0) / 1e9:.1f} GB, and the disk of"
-        f" {forecast.store.folder} has {forecast.store.free_bytes / 1e9:.1f} GB free",
-        "make room there (ollama rm MODEL), or name another disk with OLLAMA_MODELS",
+        f" {store.folder} has {store.free_bytes / 1e9:.1f} GB free"
     )

@@ -24,6 +24,8 @@ class ModelStore(NamedTuple):
     folder: Path
     free_bytes: int
     partial_bytes: int = 0
+    is_guess: bool = False
+    """Whether Ollama may keep its models elsewhere: OLLAMA_MODELS is not set for orch."""
 
     @property
     def room_bytes(self) -> int:
@@ -44,7 +46,8 @@ def find_model_store(
     for folder in _folders(env, service_folders):
         try:
             if folder.is_dir():
-                return ModelStore(folder, shutil.disk_usage(folder).free, _partial_bytes(folder))
+                free, partial = shutil.disk_usage(folder).free, _partial_bytes(folder)
+                return ModelStore(folder, free, partial, is_guess=not env.get(VARIABLE))
         except OSError:
             continue
     return None

@@ -14,6 +14,7 @@ from orch.execution.recommending import forecast as forecasting
 from orch.execution.recommending.forecast import (
     FitForecast,
     check_disk,
+    disk_warning,
     forecast_installed,
     forecast_pull,
     forecast_text,
@@ -83,7 +84,19 @@ async def test_a_disk_without_room_is_an_error_that_names_its_folder() -> None:
         check_disk(found)
     check_disk(replace(found, is_installed=True))  # most of it is there
     check_disk(replace(found, store=None))
+    assert disk_warning(found) == ""
     check_disk(replace(found, store=ModelStore(Path("/models"), 10 * GB, partial_bytes=5 * GB)))
+
+
+async def test_a_disk_that_is_a_guess_is_warned_of() -> None:
+    found = await forecast_of("gpt-oss:20b")
+    assert found.store is not None
+    guessed = replace(found, store=found.store._replace(is_guess=True))
+    check_disk(guessed)
+    assert disk_warning(guessed) == (
+        "gpt-oss:20b needs 14.0 GB, and the disk of /models has 10.5 GB free,"
+        " if Ollama keeps its models there"
+    )
 
 
 async def test_of_an_unknown_model_the_size_stays_unknown() -> None:

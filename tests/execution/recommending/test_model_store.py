@@ -64,3 +64,12 @@ def test_what_is_there_already_is_not_lacking() -> None:
 
 def test_the_folder_of_a_user_who_is_not_there_is_not_known() -> None:
     assert find_model_store({"OLLAMA_MODELS": "~nobody-of-that-name/models"}) is None
+
+
+def test_a_folder_that_nobody_named_is_a_guess(tmp_path: Path) -> None:
+    (tmp_path / ".ollama" / "models").mkdir(parents=True)
+    named = find_model_store({"OLLAMA_MODELS": str(tmp_path)})
+    guessed = find_model_store({"HOME": str(tmp_path)}, ())
+    assert named is not None
+    assert guessed is not None
+    assert (named.is_guess, guessed.is_guess) == (False, True)
