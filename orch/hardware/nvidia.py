@@ -51,7 +51,8 @@ def _bytes(mib: str) -> int | None:
 
 
 def _by_nvml() -> tuple[Gpu, ...] | None:
-    """None where nvidia-ml-py or the driver's library is not there, or fails."""
+    """None where nvidia-ml-py or the driver's library is not there, or fails. It has no time limit:
+    a thread that waits for a driver can't be ended, and would hold up the end of the process."""
     try:
         pynvml = import_module("pynvml")  # 28 ms
     except ImportError:
