@@ -328,7 +328,7 @@ def test_models_shows_the_quality_and_where_it_comes_from(ollama: FakeOllama, ho
 def test_wrong_metadata_is_guessed_over_and_said_as_such(
     ollama: FakeOllama, home: Path, metadata: Json
 ) -> None:
-    ollama.add(FakeModel("renamed", parameter_size="0", metadata=metadata))
+    ollama.add(FakeModel("renamed", size=0, parameter_size="0", metadata=metadata))
     assert listed("renamed:latest")["quality_source"] == "guessed, its size is unknown"
 
 

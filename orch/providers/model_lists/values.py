@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-MOST_TOKENS = 100_000_000
+MOST_TOKENS = 10**8
 """Of a context: ten times the longest that is advertised."""
 MOST_BYTES = 10**14
 MOST_BILLIONS = 100_000.0
