@@ -96,7 +96,7 @@ class Registry:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
         unless `with_unlisted` is given)."""
         use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
-        names = list(self._backends)
+        names, used = list(self._backends), self.in_use()
         asked = await asyncio.gather(*(self._ask(name) for name in names))
         answers = dict(zip(names, asked, strict=True))
         had = {name: answer for name, answer in answers.items() if isinstance(answer, dict)}
@@ -132,7 +132,7 @@ class Registry:
         # an unlisted model takes memory also where it takes no part
         hidden = [pair for pair in every if not (use_unlisted or pair.is_listed)]
         others = [self._state(pair, down, infos, measured) for pair in hidden]
-        memory = await self._memory((*models, *others), (*pairs, *hidden))
+        memory = await self._memory((*models, *others), (*pairs, *hidden), used)
         room = memory.capacity_bytes if memory else None
         return Inventory(
             tuple(with_room(each, memory) for each in models),
@@ -295,15 +295,20 @@ class Registry:
         )
 
     async def _memory(
-        self, states: tuple[ModelState, ...], pairs: Sequence[PairedModel]
+        self,
+        states: tuple[ModelState, ...],
+        pairs: Sequence[PairedModel],
+        used: frozenset[ModelKey],
     ) -> MachineMemory | None:
+        """`used` were in use when the providers were asked: one that was loaded since is not in
+        what they said."""
         items = {
             state.key: pair.installed
             for state, pair in zip(states, pairs, strict=True)
             if pair.installed
         }
         counts = self._journal.timings.recent_answer_counts
-        return await self._machine.memory(states, items, counts, self.in_use())
+        return await self._machine.memory(states, items, counts, lambda: used | self.in_use())
 
 
 def _absence(provider: str, unreachable: Mapping[str, str]) -> Elimination:

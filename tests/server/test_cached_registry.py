@@ -111,3 +111,13 @@ async def test_unlisted_models_are_left_out_on_request(
     listed = await registry.snapshot(with_unlisted=False)
     assert "zebra:latest" in {state.spec.id for state in everything.states}
     assert "zebra:latest" not in {state.spec.id for state in listed.states}
+
+
+async def test_a_model_whose_use_ended_while_the_providers_were_asked_counts_as_being_loaded(
+    registry: CachedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = [frozenset({ModelKey("ollama", CODER)})]
+    monkeypatch.setattr(registry, "in_use", lambda: used.pop() if used else frozenset())
+    inventory = await registry.snapshot()
+    assert inventory.memory is not None
+    assert [each.key.model for each in inventory.memory.resident] == [CODER]

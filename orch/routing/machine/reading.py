@@ -31,6 +31,8 @@ OVERHEAD_VARIABLE = "OLLAMA_GPU_OVERHEAD"
 
 AnswerCounts = Callable[[], Mapping[ModelKey, int]]
 """How many of the recent answers each model gave; reads the journal."""
+ModelsInUse = Callable[[], Collection[ModelKey]]
+"""The models that calls use at the moment."""
 
 
 def with_room(state: ModelState, memory: MachineMemory | None) -> ModelState:
@@ -54,8 +56,8 @@ class _Reading(NamedTuple):
     gpus: tuple[Gpu, ...]
 
 
-class _Settled(NamedTuple):
-    """The memory as it was when no model was being loaded; `has_looked`: for GPUs as well."""
+class _Measured(NamedTuple):
+    """The memory when it was measured; `has_looked`: for GPUs as well."""
 
     at: float
     memory: MachineMemory
@@ -81,28 +83,38 @@ class Machine:
             name for name in self._local if KINDS[kinds[name]].evicts_by_memory
         )
         self._reading: _Reading | None = None
-        self._settled: _Settled | None = None
+        self._settled: _Measured | None = None  # the last one while no model was being loaded
 
     async def memory(
         self,
         states: Sequence[ModelState],
         installed: Mapping[ModelKey, InstalledModel],
         recent_answers: AnswerCounts,
-        in_use: Collection[ModelKey] = (),
+        in_use: ModelsInUse = frozenset,
     ) -> MachineMemory | None:
         """The memory with what the loaded models of these hold; None if it is unknown. `installed`
-        is what the providers report of them. Models in use are loaded, or are being loaded."""
+        is what the providers report of them. Models in use are loaded, or are being loaded; they
+        are asked for again after the devices were read, since a load may have begun meanwhile."""
         local = [state for state in states if state.local and state.is_installed]
         cold = [state for state in local if state.resident is False]
-        resident = self._resident(local, installed, in_use)
+        used = in_use()
+        resident = self._resident(local, installed, used)
+        counts: Mapping[ModelKey, int] = {}
         if self._asks_who_loaded(cold, resident):
             counts = await self._aside(recent_answers)
-            resident = tuple(each._replace(ours=counts.get(each.key, 0) > 0) for each in resident)
-        absent = {state.key for state in local if state.resident is False}
+        absent = {state.key for state in cold}
         held = tuple(each for each in resident if each.key not in absent)
         found = await self._measured(cold, resident, held)
-        return found and found._replace(
-            resident=resident, self_evicting=self._self_evicting, unloading=self._unloading()
+        if not absent.isdisjoint({*in_use()} - {*used}):
+            resident = self._resident(local, installed, {*used, *in_use()})
+            self.forget()  # part of what the load takes was read as another program's
+            found = self._before_loads(cold, resident) or found
+        elif found is not None and len(held) == len(resident):
+            self._settled = found
+        return found and found.memory._replace(
+            resident=tuple(each._replace(ours=counts.get(each.key, 0) > 0) for each in resident),
+            self_evicting=self._self_evicting,
+            unloading=self._unloading(),
         )
 
     def _unloading(self) -> frozenset[str]:
@@ -113,34 +125,33 @@ class Machine:
         cold: Sequence[ModelState],
         resident: tuple[ResidentModel, ...],
         held: tuple[ResidentModel, ...],
-    ) -> MachineMemory | None:
+    ) -> _Measured | None:
         """The memory beside the models that are `held` already, which `resident` ones may not be
         yet. What models can have does not change while one is being loaded."""
         if self._budget_gb != "auto":
-            return MachineMemory(int(self._budget_gb * 1e9))
-        needs = [required_memory(state, state.num_ctx) for state in cold]
-        is_loading = len(held) < len(resident)
-        if is_loading and (known := self._settled_memory(resident, needs)):
+            return _Measured(time.monotonic(), MachineMemory(int(self._budget_gb * 1e9)), True)
+        if len(held) < len(resident) and (known := self._before_loads(cold, resident)):
             return known
+        needs = _needs(cold)
         main = devices.main_memory()
         overhead = overhead_bytes(self._env)
         found = machine_memory(Devices(main), held, overhead)
         looks = found is not None and needs_gpus(found.capacity_bytes, resident, needs)
         if looks:
             found = machine_memory(Devices(main, await self._gpus(held)), held, overhead)
-        if found is not None and not is_loading:
-            self._settled = _Settled(time.monotonic(), found, looks)
-        return found
+        return found and _Measured(time.monotonic(), found, looks)
 
-    def _settled_memory(
-        self, resident: Sequence[ResidentModel], needs: Collection[int]
-    ) -> MachineMemory | None:
+    def _before_loads(
+        self, cold: Sequence[ModelState], resident: Sequence[ResidentModel]
+    ) -> _Measured | None:
         """The memory before models began to be loaded, unless GPUs matter now and did not then."""
         known = self._settled
         if known is None or time.monotonic() - known.at > SETTLED_TTL_S:
             return None
-        is_enough = known.has_looked or not needs_gpus(known.memory.capacity_bytes, resident, needs)
-        return known.memory if is_enough else None
+        capacity = known.memory.capacity_bytes
+        return (
+            known if known.has_looked or not needs_gpus(capacity, resident, _needs(cold)) else None
+        )
 
     async def devices(self, resident: tuple[ResidentModel, ...]) -> MachineMemory | None:
         """All devices, whatever the budget: what is shown of them."""
@@ -197,6 +208,10 @@ class Machine:
             for each in resident
             if providers
         )
+
+
+def _needs(cold: Iterable[ModelState]) -> list[int]:
+    return [required_memory(state, state.num_ctx) for state in cold]
 
 
 def _is_loading(item: InstalledModel | None) -> bool:

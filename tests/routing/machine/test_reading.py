@@ -175,8 +175,8 @@ async def test_a_model_that_is_being_loaded_does_not_hold_what_other_programs_do
     here, states = machine(), [state(A, 18), state(COLD, 60)]
     installed = {each.key: InstalledModel(each.key.model) for each in states}
     before = await here.memory(states, installed, no_answers)
-    loading = await here.memory(states, installed, no_answers, {A})
-    at_first = await machine().memory(states, installed, no_answers, {A})
+    loading = await here.memory(states, installed, no_answers, lambda: {A})
+    at_first = await machine().memory(states, installed, no_answers, lambda: {A})
     assert before is not None
     assert loading is not None
     assert at_first is not None
@@ -193,10 +193,35 @@ async def test_what_a_load_has_taken_already_is_not_missing(
     before = await here.memory(states, installed, no_answers)
     readings.gpus = (Gpu("card", 24 * GB, 15 * GB),)
     here.forget()
-    loading = await here.memory(states, installed, no_answers, {A})
+    loading = await here.memory(states, installed, no_answers, lambda: {A})
     assert before is not None
     assert loading is not None
     assert loading.gpus == before.gpus
+
+
+async def test_a_load_that_begins_while_gpus_are_read_does_not_count_as_another_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = Readings(monkeypatch, Gpu("card", 24 * GB, 24 * GB))
+    here, states, used = machine(), [state(A, 18), state(COLD, 60)], set[ModelKey]()
+    installed = {each.key: InstalledModel(each.key.model) for each in states}
+
+    def begin_load(env: Mapping[str, str]) -> tuple[Gpu, ...]:
+        used.add(A)
+        return (Gpu("card", 24 * GB, 15 * GB),)
+
+    before = await here.memory(states, installed, no_answers, lambda: frozenset(used))
+    here.forget()
+    monkeypatch.setattr("orch.hardware.devices.read_gpus", begin_load)
+    during = await here.memory(states, installed, no_answers, lambda: frozenset(used))
+    used.clear()  # the load failed
+    monkeypatch.setattr("orch.hardware.devices.read_gpus", readings.read)
+    after = await here.memory(states, installed, no_answers)
+    assert before is not None
+    assert during is not None
+    assert after is not None
+    assert before.gpus == during.gpus == after.gpus
+    assert [each.key for each in during.resident] == [A]
 
 
 async def test_a_load_that_never_ends_does_not_hide_what_others_take(
@@ -209,7 +234,7 @@ async def test_a_load_that_never_ends_does_not_hide_what_others_take(
     readings.gpus = (Gpu("card", 24 * GB, 15 * GB),)
     here.forget()
     monkeypatch.setattr("orch.routing.machine.reading.SETTLED_TTL_S", -1)
-    loading = await here.memory(states, installed, no_answers, {A})
+    loading = await here.memory(states, installed, no_answers, lambda: {A})
     assert before is not None
     assert loading is not None
     assert before.capacity_bytes - loading.capacity_bytes == 9 * GB
