@@ -46,6 +46,8 @@ class InstalledModel(NamedTuple):
     """Whether it was loaded to stay: its server does not unload it after a time."""
     assumes_chat: bool = False
     """Whether its server says of every model that it generates text, also of embedders."""
+    foreign: bool = False
+    """Whether another program loaded it, under a name of its own: orch does not unload it."""
 
     @property
     def needs_info(self) -> bool:

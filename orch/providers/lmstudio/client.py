@@ -4,6 +4,7 @@ answers."""
 from __future__ import annotations
 
 import asyncio
+import shlex
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ from orch.providers.lmstudio.lists import (
     Instance,
     ListedModel,
     instance_for,
+    is_all_foreign,
     parse_v0,
     parse_v1,
 )
@@ -32,6 +34,8 @@ from orch.text.lines import is_valid_name
 
 LOAD_TIMEOUT_S = 600.0
 UNLOAD_TIMEOUT_S = 30.0
+MOST_KEPT = 3
+"""Instances of other programs that `health` names."""
 POLL_S = 0.05
 """Between two looks at whether a model still answers, before it is loaded with a longer context."""
 V1, V0 = "/api/v1/models", "/api/v0/models"
@@ -47,8 +51,9 @@ class LMStudioClient(OpenAIClient):
     """One LM Studio, at one or several addresses.
 
     Of one with `/api/v1`, a model is loaded with the context that a request needs, and again if it
-    is loaded with a shorter one: a second load would be a second instance. Older ones, and those at
-    several addresses, load models by themselves.
+    is loaded with a shorter one: a second load would be a second instance. What another program
+    loaded under a name of its own stays as it is. Older ones, and those at several addresses, load
+    models by themselves.
     """
 
     fixed_ctx = False
@@ -118,9 +123,11 @@ class LMStudioClient(OpenAIClient):
         raise failure
 
     async def health(self) -> str:
-        """Returns how many models it lists."""
+        """Returns how many models it lists, and which loaded ones orch leaves as they are."""
         models = await self.installed()
-        return f"LM Studio, {models_text(len(models))}"
+        kept = [self._instances[each.name][0] for each in models if each.foreign][:MOST_KEPT]
+        notes = (f"; {each.id} is another program's and stays loaded" for each in kept)
+        return f"LM Studio, {models_text(len(models))}{''.join(notes)}"
 
     # ------------------------------------------------------------ load and unload
 
@@ -156,11 +163,14 @@ class LMStudioClient(OpenAIClient):
             raise ProviderError("rejected", message)
 
     async def _load(self, model: str, num_ctx: int | None) -> str:
-        """Loads a model unless it is loaded; returns the name of the instance."""
+        """Loads a model unless it is loaded; returns the name of the instance. Raises ProviderError
+        where only another program's instance is loaded, with a shorter context."""
         await self._list(V1, parse_v1)
         instances = self._instances.get(model, ())
         if (found := instance_for(model, instances, num_ctx)) is not None:
             return found.id
+        if is_all_foreign(model, instances):
+            raise _foreign_error(model, instances[0], num_ctx)
         self._replacing.add(model)
         try:
             while self._answering[model]:
@@ -171,7 +181,8 @@ class LMStudioClient(OpenAIClient):
 
     async def _replace(self, model: str, instances: Iterable[Instance], num_ctx: int | None) -> str:
         for instance in instances:
-            await self._unload(instance)
+            if not instance.is_foreign(model):
+                await self._unload(instance)
         context = {} if num_ctx is None else {"context_length": num_ctx}
         answer = await self._ask(
             "POST", f"{V1}/load", {"model": model, **context}, timeout_s=LOAD_TIMEOUT_S
@@ -215,3 +226,13 @@ class LMStudioClient(OpenAIClient):
         """Downloads a model of LM Studio's catalogue or of Hugging Face; yields its progress.
         Closing it leaves the download to LM Studio, which has no request that ends one."""
         return download(self._ask, model)
+
+
+def _foreign_error(model: str, instance: Instance, num_ctx: int | None) -> ProviderError:
+    """For a context that is longer than that of another program's instance."""
+    message = (
+        f"another program loaded {model} as {instance.id} with {instance.context or 0:,} tokens of"
+        f" context, fewer than {num_ctx or 0:,}, and orch leaves it loaded;"
+        f" lms unload {shlex.quote(instance.id)} ends it"
+    )
+    return ProviderError("context_overflow", message, context_tokens=instance.context)

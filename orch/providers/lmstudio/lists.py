@@ -31,6 +31,12 @@ class Instance(NamedTuple):
     context: int | None = None
     slots: int | None = None
 
+    def is_foreign(self, model: str) -> bool:
+        """Whether another program named it. LM Studio calls instances of a model by its key, the
+        second one `KEY:2`, unless it is told otherwise, and orch never tells."""
+        number = self.id.removeprefix(f"{model}:")
+        return self.id != model and not (number != self.id and number.isdecimal())
+
 
 class ListedModel(NamedTuple):
     """A model with its instances, the one with the longest context first."""
@@ -66,6 +72,10 @@ def _parse_model(entry: Mapping[str, Any]) -> ListedModel:
     size_bytes = whole(entry.get("size_bytes"), MOST_BYTES) or 0
     abilities = parse_abilities(entry)
     parameters_b, active_b = billions(entry.get("params_string"))
+    window = whole(entry.get("max_context_length"), MOST_TOKENS)
+    foreign = is_all_foreign(entry["key"], instances)
+    if foreign and instances[0].context:  # it can't be loaded with another
+        window = instances[0].context
     item = InstalledModel(
         name=entry["key"],
         size_bytes=size_bytes,
@@ -77,11 +87,12 @@ def _parse_model(entry: Mapping[str, Any]) -> ListedModel:
         resident_bytes=size_bytes if instances else 0,
         capabilities=abilities.capabilities,
         untold=abilities.untold,
-        context_window=whole(entry.get("max_context_length"), MOST_TOKENS),
+        context_window=window,
         parameters_b=parameters_b,
         active_b=active_b,
         slots=instances[0].slots if instances else None,
         status="" if not isinstance(loaded, list) else "loaded" if instances else "unloaded",
+        foreign=foreign,
     )
     return ListedModel(item, instances)
 
@@ -105,6 +116,11 @@ def _parse_instance(entry: Mapping[str, Any]) -> Instance:
         whole(settings.get("context_length"), MOST_TOKENS),
         whole(settings.get("parallel"), MOST_SLOTS),
     )
+
+
+def is_all_foreign(model: str, instances: Sequence[Instance]) -> bool:
+    """Whether a model is loaded, and only by other programs under names of their own."""
+    return bool(instances) and all(each.is_foreign(model) for each in instances)
 
 
 def _quantization(value: Any) -> str:

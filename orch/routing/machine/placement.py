@@ -33,6 +33,8 @@ class ResidentModel(NamedTuple):
     tells that there is none."""
     busy: bool = False
     """Whether its server tells that it is answering."""
+    foreign: bool = False
+    """Whether another program loaded it under a name of its own: it stays, whoever uses it."""
 
 
 class DeviceMemory(NamedTuple):
@@ -92,7 +94,7 @@ class MachineMemory(NamedTuple):
             return True
         is_safe = resident.tells_use and own == provider
         is_safe = is_safe or resident.ours
-        return own in self.unloading and is_safe and not resident.busy
+        return own in self.unloading and is_safe and not (resident.busy or resident.foreign)
 
     def evicts_itself(self, resident: ResidentModel, provider: str) -> bool:
         """Whether the server of that provider unloads the model by itself to make room."""

@@ -195,6 +195,7 @@ class Machine:
             pinned=bool(item and item.pinned),
             tells_use=is_told or state.spec.provider in self._self_evicting,
             busy=(is_told and slots[0] != slots[1]) or _is_loading(item),
+            foreign=bool(item and item.foreign),
         )
 
     def _asks_who_loaded(

@@ -86,6 +86,38 @@ async def test_a_model_with_a_shorter_context_is_loaded_again(studio: FakeLMStud
     ]
 
 
+async def test_what_another_program_named_is_not_unloaded(studio: FakeLMStudio) -> None:
+    studio.add_instance(QWEN, 4_096, "mine")
+    async with client(studio.url) as opened:
+        with pytest.raises(ProviderError, match=r"as mine .* 4,096 .*; lms unload mine") as caught:
+            await opened.load(QWEN, 16_384)
+        status = await opened.health()
+    assert (caught.value.code, caught.value.context_tokens) == ("context_overflow", 4_096)
+    assert studio.calls == []
+    assert status == "LM Studio, 3 models; mine is another program's and stays loaded"
+
+
+async def test_only_an_instance_of_the_usual_name_makes_place_for_a_longer_context(
+    studio: FakeLMStudio,
+) -> None:
+    studio.add_instance(GEMMA, 8_192, "mine")
+    async with client(studio.url) as opened:
+        await opened.load(GEMMA, 16_384)
+    assert [body.get("instance_id") for _, body in studio.calls] == [GEMMA, None]
+
+
+async def test_a_task_takes_no_more_context_than_another_programs_instance_has(
+    studio: FakeLMStudio,
+) -> None:
+    studio.add_instance(QWEN, 4_096, "mine")
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    async with orchestrator(studio.url) as opened:
+        begun = await opened.execute("Hi", model=QWEN, tools=[tool])
+        with pytest.raises(OrchError, match=r"it holds 4,096"):
+            await opened.execute("long " * 9_000, model=QWEN)
+    assert (begun.response.content, studio.calls) == ("Hello", [])
+
+
 async def test_every_instance_is_unloaded(studio: FakeLMStudio) -> None:
     studio.add_instance(GEMMA, 8_192, "mine")
     async with client(studio.url) as opened:

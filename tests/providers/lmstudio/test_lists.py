@@ -42,6 +42,25 @@ def test_a_model_that_is_not_loaded() -> None:
     assert model.context_window == 131_072
 
 
+@pytest.mark.parametrize(
+    ("name", "is_foreign"),
+    [
+        (QWEN, False),
+        (f"{QWEN}:2", False),
+        (f"{QWEN}:two", True),
+        (f"{QWEN}:", True),
+        ("2", True),
+        ("mine", True),
+    ],
+)
+def test_an_instance_of_another_name_is_another_programs(name: str, is_foreign: bool) -> None:
+    assert Instance(name).is_foreign(QWEN) is is_foreign
+    server = FakeLMStudio()
+    server.add_instance(QWEN, 4_096, name)
+    (model,) = (each.item for each in parse_v1(server.answers[MODELS]) if each.item.name == QWEN)
+    assert (model.foreign, model.context_window) == (is_foreign, 4_096 if is_foreign else 40_960)
+
+
 def test_an_embedder_is_one() -> None:
     assert listed()[EMBEDDER].capabilities == ("embedding",)
 

@@ -148,6 +148,20 @@ async def test_what_a_server_tells_of_a_loaded_model_counts(
     assert [memory.may_leave(by_name[each], "router") for each in ("idle", "busy")] == [True, False]
 
 
+async def test_what_another_program_named_stays_also_if_orch_has_used_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Readings(monkeypatch)
+    named = ModelKey("router", "named")
+    items = {named: InstalledModel("named", foreign=True)}
+    memory = await machine().memory([state(named, 5, 0), state(COLD, 8)], items, lambda: {named: 9})
+    assert memory is not None
+    (resident,) = memory.resident
+    assert resident.ours
+    assert not memory.may_leave(resident, "ollama")
+    assert not memory.may_leave(resident, "router")
+
+
 async def test_a_server_with_one_model_can_not_unload_it(monkeypatch: pytest.MonkeyPatch) -> None:
     Readings(monkeypatch)
     memory = await machine().memory([], {}, no_answers)
