@@ -267,6 +267,8 @@ class Attempt:
     draft_tokens: int | None = None
     """What a draft proposed, of which `draft_accepted` tokens stand in the answer."""
     draft_accepted: int | None = None
+    repairs: tuple[str, ...] = ()
+    """What was repaired of its tool calls."""
 
     @property
     def key(self) -> ModelKey:

@@ -26,6 +26,7 @@ from orch.routing.machine.admission import Admission, NoQueue
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
 from orch.routing.router import Router
+from orch.routing.task_types import TaskTypes
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
@@ -74,7 +75,7 @@ class Wiring:
             routing,
             models,
             registry,
-            classifier,
+            TaskTypes(classifier, journal.feedback, journal),
             estimator,
             journal.feedback,
             self.admission,

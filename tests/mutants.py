@@ -26,16 +26,16 @@ FACES = ["tests/cli/test_main.py", "tests/cli/test_options.py"]
 HTTP = [f"tests/server/http/test_{name}.py" for name in ("guard", "keys", "sessions")]
 PROVIDERS = ["tests/providers/test_ollama.py", "tests/providers/test_openai_compatible.py"]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
-    "scoring": ("orch/routing/scoring.py", CORE, FACES),
-    "expected_time": ("orch/routing/expected_time.py", CORE, FACES),
+    "scoring": ("orch/routing/scoring/score_terms.py", CORE, FACES),
+    "expected_time": ("orch/routing/scoring/expected_time.py", CORE, FACES),
     "selection": ("orch/routing/selection.py", CORE, FACES),
-    "ranking": ("orch/routing/ranking.py", CORE, [*PROVIDERS, *FACES]),
+    "ranking": ("orch/routing/scoring/ranking.py", CORE, [*PROVIDERS, *FACES]),
     "model_state": ("orch/routing/model_state.py", CORE, [*PROVIDERS, *FACES]),
     "router": ("orch/routing/router.py", CORE, [*FACES, "tests/classifier", "tests/server/api"]),
     "run": ("orch/execution/run.py", CORE, [*FACES, "tests/cli/test_cache.py", "tests/memory"]),
     "fallback": ("orch/execution/fallback.py", CORE, FACES),
     "retry": ("orch/execution/retry.py", CORE, FACES),
-    "answer_checks": ("orch/execution/answer_checks.py", CORE, FACES),
+    "answer_checks": ("orch/execution/checks/answer_checks.py", CORE, FACES),
     "results": ("orch/execution/results.py", CORE, [*FACES, "tests/storage/test_journal.py"]),
     "registry": ("orch/routing/registry.py", CORE, [*PROVIDERS, "tests/cli/test_models.py"]),
     "request": ("orch/execution/request.py", CORE, [*PROVIDERS, *FACES]),
@@ -52,7 +52,7 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "history": (
         "orch/storage/history.py",
         ["tests/storage/test_history.py"],
-        ["tests/execution/test_session.py", "tests/routing/test_replay.py"],
+        ["tests/execution/test_session.py", "tests/routing/replaying/test_replay.py"],
     ),
     "load_balancer": (
         "orch/providers/load_balancer.py",

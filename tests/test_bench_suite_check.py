@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orch.bench.suite_check import schema_faults
-from orch.execution.json_schema import first_violation
+from orch.execution.checks.json_schema import first_violation
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ PRINTERS = {
     "text.terminal",
     "classifier.train.__main__",
     "routing.known_models.derive",
-    "execution.json_schema",
+    "execution.checks.json_schema",
     "cli.main",
 }
 """The two that print, two commands of the developers', a child that answers its parent through a

@@ -19,7 +19,7 @@ from orch.bench.graders import short_answers
 from orch.classifier import features
 from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
-from orch.execution.results import MAX_UNANSWERED_CHARS
+from orch.execution.run_record import MAX_UNANSWERED_CHARS
 from orch.orchestrator import build_task
 from orch.providers.streams.thinking_markers import ThinkingSplitter
 from orch.server.web.components import markdown_html

@@ -26,7 +26,7 @@ from orch.memory.edge import checksums
 from orch.memory.on_demand import RECALL_S
 from orch.orchestrator import Orchestrator
 from orch.routing.known_models.estimate import QUANTIZATION_LOSS
-from orch.routing.scoring import MIN_GRADES, TASKS_PER_LOAD
+from orch.routing.scoring.score_terms import MIN_GRADES, TASKS_PER_LOAD
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules

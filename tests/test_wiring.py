@@ -25,7 +25,7 @@ def test_constructing_writes_nothing(home: Path, runtime: Runtime) -> None:
 
 def test_every_part_shares_the_others(runtime: Runtime) -> None:
     assert runtime.router.registry is runtime.registry
-    assert runtime.router.classifier is runtime.classifier
+    assert runtime.router.task_types.classifier is runtime.classifier
     assert runtime.router.estimator is runtime.estimator
     assert runtime.router.admission is runtime.admission
     assert runtime.loader.registry is runtime.registry

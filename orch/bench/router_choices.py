@@ -9,8 +9,8 @@ from orch.bench.suite import SuiteTask
 from orch.config.spec import Routing
 from orch.quality.estimator import by_key, current_priors, fit_quality_model
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
-from orch.routing.ranking import profile_weights, rank_candidates
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import profile_weights, rank_candidates
 from orch.routing.selection import prefer_loaded
 from orch.storage.feedback import GradedAnswer
 from orch.text.prompt import Task as Asked

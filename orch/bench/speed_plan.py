@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 from orch.errors import OrchError, UsageError
 from orch.providers.remote_models import remote_not_allowed
-from orch.routing.model_state import (
-    MIN_ANSWER_TOKENS,
-    PROMPT_MARGIN,
-    ModelState,
-    choose_num_ctx,
-)
+from orch.routing.context_size import MIN_ANSWER_TOKENS, PROMPT_MARGIN, choose_num_ctx
+from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import how_to_get_a_model
-from orch.routing.policy import Policy
-from orch.routing.ranking import eliminate
 from orch.routing.registry import Inventory
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import eliminate
 from orch.routing.wording import elimination_text
 from orch.storage.timings import BenchmarkSample
 from orch.types import Elimination, ModelKey, Need

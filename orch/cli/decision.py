@@ -25,7 +25,7 @@ def decide_and_print(ctx: typer.Context, task: Task, *, as_json: bool, why: bool
     orchestrator = context.open_orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.warnings, *orchestrator.runtime.journal.warnings]
-    classification = orchestrator.runtime.router.classify_task(task) if why else None
+    classification = orchestrator.runtime.router.task_types.of_task(task) if why else None
     if as_json:
         _print_json(decision, warnings, classification)
         return

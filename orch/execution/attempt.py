@@ -10,14 +10,14 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orch.errors import ProviderError
-from orch.execution.answer_checks import (
+from orch.execution.checks.answer_checks import (
     FinishedAnswer,
     check_answer,
     exceeded_context,
     wants_json,
 )
+from orch.execution.checks.json_schema import AnswerSchema
 from orch.execution.events import Content, Thinking, ToolCall
-from orch.execution.json_schema import AnswerSchema
 from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta

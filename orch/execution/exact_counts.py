@@ -11,7 +11,8 @@ from orch.errors import OrchError, ProviderError
 from orch.execution.request import Prompt, build_chat_request
 from orch.execution.runtime import Runtime
 from orch.providers import CountsTokens, ProviderClient
-from orch.routing.model_state import ModelState, is_close_to_limit
+from orch.routing.context_size import is_close_to_limit
+from orch.routing.model_state import ModelState
 from orch.routing.router import Plan
 from orch.text.prompt import PreparedTask
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from orch.errors import OrchError, ProviderError
 from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
+from orch.execution.checks.json_schema import AnswerSchema
 from orch.execution.events import Fallback, Metadata, RunEvent
-from orch.execution.json_schema import AnswerSchema
 from orch.execution.request import Prompt, build_chat_request, estimated_prompt_tokens
 from orch.execution.results import RunState, all_failed_error, last_resort_warning
 from orch.execution.retry import (

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from orch.providers.chat import ChatRequest
-from orch.routing.model_state import (
-    MIN_ANSWER_TOKENS,
-    ModelState,
-    answer_room,
-    choose_num_ctx,
-    padded_tokens,
-)
+from orch.routing.context_size import MIN_ANSWER_TOKENS, answer_room, choose_num_ctx, padded_tokens
+from orch.routing.model_state import ModelState
 from orch.routing.thinking import supported_fields
 from orch.text.prompt import Task, estimate_text_tokens
 from orch.text.strict_messages import append_to_last_user, strict_messages

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from orch.errors import ProviderError
 from orch.providers.chat import ChatRequest
-from orch.routing.model_state import ModelState, answer_room, required_context, with_token_count
+from orch.routing.context_size import answer_room, required_context
+from orch.routing.model_state import ModelState, with_token_count
 from orch.types import Attempt, Candidate, ModelKey, Need
 
 RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S = 0.25, 2.0

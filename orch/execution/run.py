@@ -13,20 +13,15 @@ from typing import Literal, NamedTuple
 from orch.config.spec.option_types import check_options
 from orch.errors import OrchError, ProviderError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
+from orch.execution.checks.json_schema import AnswerSchema, schema_from_format
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
 from orch.execution.fallback import FallbackChain, decision_for
-from orch.execution.json_schema import AnswerSchema, schema_from_format
-from orch.execution.results import (
-    RunState,
-    build_record,
-    build_result,
-    last_resort_warning,
-    post_run_warnings,
-)
+from orch.execution.results import RunState, build_result, last_resort_warning, post_run_warnings
+from orch.execution.run_record import build_record
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.providers.http.loading import LoadingWait
-from orch.routing.model_state import free_context, is_close_to_limit
+from orch.routing.context_size import free_context, is_close_to_limit
 from orch.routing.router import REAL_MODEL_ANSWERED, Plan
 from orch.routing.wording import reason_text
 from orch.storage.answers import CachedAnswer

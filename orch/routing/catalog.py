@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from orch.config.spec import DEFAULT_RATING
 from orch.quality.estimator import QualityEstimator
-from orch.routing.expected_time import rated_tps
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
+from orch.routing.scoring.expected_time import rated_tps
 from orch.routing.wording import elimination_text
 from orch.storage.journal import Journal
 from orch.storage.stats import percentile

@@ -100,7 +100,7 @@ class FeedbackRecorder:
         if verdict != "good":  # else the same answer would be given again
             self._cached_answers.forget(run_ids=[run["run_id"]])
         self._estimator.fit(inventory.states)
-        shares = self._router.classify_text(run["task"]).scores
+        shares = self._router.task_types.of_text(run["task"]).scores
         estimates = self._estimator.estimates(run["task"], shares, inventory.states)
         models = list(display_names(scores).values())
         figures = [_figure(estimates[key]) for key in scores]

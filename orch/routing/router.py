@@ -3,12 +3,10 @@ no model; is given everything that it uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from orch.classifier.classifier import Classifier
-from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
 from orch.routing.lookup import models_named
@@ -16,9 +14,10 @@ from orch.routing.machine.admission import Admission, slot_request
 from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import ModelState, with_counts
 from orch.routing.no_candidate import no_candidate_error
-from orch.routing.policy import Policy
-from orch.routing.ranking import named_candidate, rank_candidates, requested_weights
 from orch.routing.registry import Inventory, Registry
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import named_candidate, rank_candidates, requested_weights
+from orch.routing.scoring.steady_states import SteadyStates
 from orch.routing.selection import (
     apply_preferences,
     last_resort_keys,
@@ -29,7 +28,7 @@ from orch.routing.selection import (
     prefer_ready,
 )
 from orch.routing.session_model import move_to_front
-from orch.routing.steady_states import SteadyStates
+from orch.routing.task_types import TaskTypes
 from orch.routing.thinking import ignored_thinking_warning
 from orch.storage.feedback import FeedbackStore
 from orch.storage.journal import Journal
@@ -39,14 +38,12 @@ from orch.text.prompt import (
     Task,
     estimate_text_tokens,
     prepare_task,
-    text_to_classify,
 )
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
 QUICK_CHARS, QUICK_MODELS = 4_000, 32
 """A text to classify and a number of models that are ranked on the event loop: together they take
 it about 1 ms."""
-_TYPES = frozenset(TaskType)
 REAL_MODEL_ANSWERED = "real_model_answered"
 """The journal's fact that a model other than a last resort has answered on this machine."""
 
@@ -97,7 +94,7 @@ class Router:
     routing: Routing
     models: Models
     registry: Registry
-    classifier: Classifier
+    task_types: TaskTypes
     estimator: QualityEstimator
     feedback: FeedbackStore
     admission: Admission
@@ -209,8 +206,8 @@ class Router:
         named: ModelKey | None,
     ) -> _Ranking:
         """Ranks every model, or reads what rules out the `named` one."""
-        prepared, turn = prepared or prepare_task(task), self._previous_turn(task)
-        classification = self._classify(task, prepared.text, turn, explained=False)
+        prepared, turn = prepared or prepare_task(task), self.task_types.previous_turn(task)
+        classification = self.task_types.of_turn(task, prepared.text, turn)
         if named is not None:
             states = with_counts(self._states(inventory), prepared)
             policy = Policy.from_routing(self.routing, weights, None, memory=inventory.room)
@@ -238,46 +235,6 @@ class Router:
         order = apply_preferences(able, resorts, ranking.session_model, routing)
         request = slot_request(states[order[0].key], ranking.prepared.need, task)
         return prefer_ready(order, resorts, self.admission.wait_reason(request)), warnings
-
-    # ------------------------------------------------------------ classifying
-
-    def classify_task(self, task: Task) -> Classification:
-        """The type of a task with its evidence, as `plan` finds it."""
-        return self._classify(
-            task, text_to_classify(task), self._previous_turn(task), explained=True
-        )
-
-    def classify_text(
-        self,
-        text: str,
-        attached: Sequence[str] = (),
-        previous: TaskType | None = None,
-        *,
-        explained: bool = True,
-    ) -> Classification:
-        """The classifier's type of an instruction; where the instruction is unclear, together with
-        the attached texts. `previous` is the type of the session's previous turn."""
-        corrections = self.feedback.corrections()
-        classification = self.classifier.classify(text, previous, corrections, explained=explained)
-        if not (classification.unsure and attached):
-            return classification
-        whole = "\n".join((text, *attached))
-        other = self.classifier.classify(whole, None, corrections, explained=explained)
-        return other if other.confidence > classification.confidence else classification
-
-    def _classify(
-        self, task: Task, text: str, turn: Mapping[str, Any], *, explained: bool
-    ) -> Classification:
-        if task.task_type is not None:
-            return forced_classification(task.task_type, text)
-        attached = [attachment.text for attachment in task.attachments]
-        return self.classify_text(text, attached, _type_of(turn), explained=explained)
-
-    def _previous_turn(self, task: Task) -> Mapping[str, Any]:
-        """The session's previous turn: type, model, provider and status; empty without one."""
-        if not task.session or not task.history:
-            return {}
-        return self.journal.history.last_routed_turn(task.session) or {}
 
     # ------------------------------------------------------------ ranking
 
@@ -337,11 +294,6 @@ class Router:
         others = set(self.models.providers) - only_resorts
         unreachable = others <= set(inventory.unreachable) and inventory.loading is None
         return unreachable and self.journal.fact(REAL_MODEL_ANSWERED) is None
-
-
-def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
-    kind = turn.get("task_type")
-    return TaskType(kind) if kind in _TYPES else None
 
 
 def _answered_by(turn: Mapping[str, Any]) -> ModelKey | None:

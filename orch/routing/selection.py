@@ -9,8 +9,8 @@ from orch.config.spec import Routing
 from orch.routing.lookup import find_model, unknown_model_error
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import pinned_model_error
-from orch.routing.ranking import remote_reasons
 from orch.routing.registry import Inventory
+from orch.routing.scoring.ranking import remote_reasons
 from orch.routing.session_model import Order, move_to_front, prefer_session_model
 from orch.routing.wording import add_reasons, reason_text, with_elimination, with_reasons
 from orch.types import Candidate, Elimination, ModelKey, Reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orch.routing.ranking import remote_reasons
+from orch.routing.scoring.ranking import remote_reasons
 from orch.routing.wording import with_reasons
 from orch.types import Candidate, ModelKey, Reason
 

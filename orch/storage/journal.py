@@ -29,7 +29,8 @@ JOURNAL_ID_FACT = "journal_id"
 
 class RunRecord(NamedTuple):
     """Everything the journal stores of one run. `at` is seconds since the epoch; `alternative_to`
-    is the run to whose task this is another answer; `response` see `storage.responses`."""
+    is the run to whose task this is another answer; `response` see `storage.responses`; `chore` is
+    what a client asked for by itself, such as a title."""
 
     run_id: str
     at: float
@@ -60,6 +61,7 @@ class RunRecord(NamedTuple):
     config_hash: str | None = None
     client: str = ""
     response: dict[str, Any] | None = None
+    chore: str | None = None
 
 
 class Journal:
@@ -190,6 +192,7 @@ class Journal:
         # a server's message may repeat the key or the prompt
         row["message"] = None if self.mode == "meta" else self._redactor.redact(attempt.message)
         row["model"] = self._redactor.redact(attempt.model)
+        row["repairs"] = _to_json(list(attempt.repairs)) if attempt.repairs else None
         return {**row, "offset_chars": attempt.offset}
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:

@@ -84,4 +84,10 @@ MIGRATIONS = (
     ALTER TABLE speeds ADD COLUMN server TEXT NOT NULL DEFAULT '';
     ALTER TABLE graded ADD COLUMN server TEXT NOT NULL DEFAULT '';
     """,
+    # what a client asked for by itself (title, tags), null for what a person asked; what was
+    # repaired of an attempt's tool calls, a JSON list of words
+    """
+    ALTER TABLE runs ADD COLUMN chore TEXT;
+    ALTER TABLE attempts ADD COLUMN repairs TEXT;
+    """,
 )

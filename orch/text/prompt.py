@@ -135,6 +135,8 @@ class Task:
     client: str = ""
     stored_response: dict[str, Any] | None = None
     """What the journal keeps of the answer so that the client may refer to it by its id."""
+    chore: str = ""
+    """What a client asks for by itself, such as a title; empty for what a person asks."""
     batch: bool = False
     """Whether it may wait behind interactive tasks."""
     loaded: bool = False

@@ -9,8 +9,8 @@ from orch.classifier.keyword_rules import RuleClassifier
 from orch.config.load import load_config
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
-from orch.routing.ranking import profile_weights, rank_candidates
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import profile_weights, rank_candidates
 from orch.types import Elimination, Need
 
 TASKS = (

@@ -11,8 +11,8 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.providers.remote_models import UNNAMED_HOST, display_host, is_cloud_name, remote_host_of
-from orch.routing.expected_time import load_seconds
 from orch.routing.model_state import required_memory
+from orch.routing.scoring.expected_time import load_seconds
 from orch.types import RunResult
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 

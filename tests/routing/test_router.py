@@ -11,7 +11,7 @@ import pytest
 from orch import Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.machine.admission import NoQueue, SlotRequest
-from orch.text.prompt import Attachment, estimate_text_tokens
+from orch.text.prompt import estimate_text_tokens
 from orch.types import Reason, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import TASK, Json, fake, over, planned_order, refusal
@@ -209,23 +209,3 @@ async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configur
     assert (plain.profile, plain.pinned, plain.config_hash) == ("balanced", False, configured)
     assert (dialled.profile, dialled.pinned, dialled.weights["quality"]) == ("dial", True, 1.0)
     assert plain.prompt_tokens > 0
-
-
-async def test_where_the_instruction_says_nothing_what_came_with_it_is_read_too(
-    server: FakeOllama,
-) -> None:
-    log = Attachment(
-        "",
-        "Traceback (most recent call last):\n  File 'a.py', line 3, in <module>\nTypeError: can"
-        " only concatenate str",
-    )
-    async with over({"ollama": server}) as orchestrator:
-        vague = await orchestrator.decide_task(build_task("help"))
-        with_log = await orchestrator.decide_task(build_task("help", attachments=(log,)))
-        clear = await orchestrator.decide_task(build_task(CLEAR))
-        clear_with_log = await orchestrator.decide_task(build_task(CLEAR, attachments=(log,)))
-    assert (str(vague.task_type), str(with_log.task_type)) == ("writing", "coding")
-    assert (clear_with_log.task_type, clear_with_log.confidence) == (
-        clear.task_type,
-        clear.confidence,
-    )

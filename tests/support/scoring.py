@@ -9,8 +9,8 @@ from typing import Any
 from orch.config.load import config_from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
-from orch.routing.ranking import rank_candidates
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import rank_candidates
 from orch.types import Candidate, Classification, Need, Prior, TaskType
 
 HI = Need(prompt_tokens=20)

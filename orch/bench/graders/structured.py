@@ -10,7 +10,7 @@ from orch.bench.answer_parsing import listed_items, normalized
 from orch.bench.check_forms import Items, JsonSchema
 from orch.bench.graders.grade import Grade, Submission
 from orch.config import regex_limits
-from orch.execution.json_schema import first_violation
+from orch.execution.checks.json_schema import first_violation
 
 
 def grade_items(check: Items, answer: Submission) -> Grade:

@@ -233,7 +233,7 @@ def _abilities(state: ModelState) -> str:
 
 
 def _state_label(state: ModelState) -> str:
-    from orch.routing.ranking import remote_reasons
+    from orch.routing.scoring.ranking import remote_reasons
     from orch.routing.wording import elimination_text, reason_text
 
     if state.remote_host and state.is_installed:

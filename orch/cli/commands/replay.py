@@ -16,7 +16,7 @@ from orch.text.lines import one_line
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
-    from orch.routing.replay import Comparison, Replay
+    from orch.routing.replaying.replay import Comparison, Replay
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -96,8 +96,13 @@ def _open_orchestrator(ctx: typer.Context, models: str, routing: str) -> Orchest
 async def _replay(orchestrator: Orchestrator, since_at: float) -> tuple[Replay, tuple[str, ...]]:
     """The replay, and the unreachable providers whose models were assumed to be installed."""
     from orch.quality import estimator
-    from orch.routing.recorded_decisions import recorded_decisions
-    from orch.routing.replay import MAX_RUNS, DecisionReplayer, assume_reachable, replay_decisions
+    from orch.routing.replaying.recorded_decisions import recorded_decisions
+    from orch.routing.replaying.replay import (
+        MAX_RUNS,
+        DecisionReplayer,
+        assume_reachable,
+        replay_decisions,
+    )
 
     async with orchestrator:
         runtime = orchestrator.runtime
@@ -173,7 +178,7 @@ def _row(kind: str, decisions: Sequence[Comparison]) -> tuple[str, ...]:
 
 
 def _mean_change(pairs: list[tuple[float | None, float | None]], digits: int) -> str:
-    from orch.routing.replay import known_means
+    from orch.routing.replaying.replay import known_means
 
     means = known_means(pairs)
     return f"{means[0]:.{digits}f} → {means[1]:.{digits}f}" if means else "-"
@@ -222,7 +227,7 @@ def _to_json(replay: Replay, assumed: tuple[str, ...]) -> dict[str, Any]:
 
 def _summary(decisions: Sequence[Comparison]) -> dict[str, Any]:
     """Counts and means; a mean is a pair, before and after, over the runs where both are known."""
-    from orch.routing.replay import known_means
+    from orch.routing.replaying.replay import known_means
 
     changed = sum(each.changed for each in decisions)
     quality, seconds = (

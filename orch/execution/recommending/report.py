@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from orch.execution.recommending.machine import capacity_of, is_here, ollama_of, store_of
 from orch.execution.recommending.model_store import ModelStore
 from orch.execution.runtime import Runtime
-from orch.routing.expected_time import MachinePace
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.pullable import pullable_models
-from orch.routing.policy import Policy
 from orch.routing.priors import QualityPriors
 from orch.routing.recommendations.capacity import MachineCapacity
 from orch.routing.recommendations.installed import Estimates, InstalledQuality
@@ -23,6 +21,8 @@ from orch.routing.recommendations.recommend import (
     recommend,
 )
 from orch.routing.registry import Inventory
+from orch.routing.scoring.expected_time import MachinePace
+from orch.routing.scoring.policy import Policy
 from orch.text.model_names import comparison_key
 from orch.types import TaskType
 

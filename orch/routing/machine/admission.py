@@ -9,10 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-from orch.routing.expected_time import reload_seconds
+from orch.routing.context_size import choose_num_ctx
 from orch.routing.machine.placement import MachineMemory, choose_evictions
-from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
+from orch.routing.model_state import ModelState, required_memory
 from orch.routing.registry import Inventory
+from orch.routing.scoring.expected_time import reload_seconds
 from orch.text.prompt import Task
 from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need, Reason
 

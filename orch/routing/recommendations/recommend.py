@@ -15,13 +15,18 @@ from statistics import fmean
 from typing import NamedTuple
 
 from orch.config.spec import ModelSpec
-from orch.routing.expected_time import GUESSED_BYTES_PER_S, MachinePace, TimeContext, estimate_time
 from orch.routing.known_models.pullable import PullableModel
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
 from orch.routing.recommendations.capacity import MachineCapacity, Placement
 from orch.routing.recommendations.installed import PriorOf, Quality, expected
-from orch.routing.scoring import SLOWEST_S, speed_score
+from orch.routing.scoring.expected_time import (
+    GUESSED_BYTES_PER_S,
+    MachinePace,
+    TimeContext,
+    estimate_time,
+)
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.score_terms import SLOWEST_S, speed_score
 from orch.text.model_names import comparison_key
 from orch.types import Need, TaskType
 

@@ -22,7 +22,7 @@ from orch.providers import ProviderClient
 from orch.routing.model_state import DEFAULT_NUM_CTX
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
-from orch.routing.scoring import speed_score
+from orch.routing.scoring.score_terms import speed_score
 from orch.storage.journal import Journal
 from orch.text.prompt import Task, build_messages, estimate_tokens
 from orch.types import Candidate, Decision

@@ -11,7 +11,6 @@ import pytest
 from orch.config.load import config_from_data
 from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.pullable import PullableModel, pullable_models
-from orch.routing.policy import Policy
 from orch.routing.priors import QualityPriors
 from orch.routing.recommendations.capacity import MachineCapacity, Placement
 from orch.routing.recommendations.installed import Quality
@@ -27,6 +26,7 @@ from orch.routing.recommendations.recommend import (
     recommend,
     significant_gain,
 )
+from orch.routing.scoring.policy import Policy
 from orch.types import Prior, Reason, TaskType
 from tests.support.scoring import shipped
 

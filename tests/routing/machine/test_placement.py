@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.hardware.device import Devices, MainMemory
+from orch.routing.context_size import choose_num_ctx
 from orch.routing.machine.admission import Room, SlotRequest, evictions_for
 from orch.routing.machine.placement import (
     GPU_RESERVE_BYTES,
@@ -21,9 +22,9 @@ from orch.routing.machine.placement import (
     needs_gpus,
 )
 from orch.routing.machine.reading import with_room
-from orch.routing.model_state import ModelState, choose_num_ctx, required_memory
-from orch.routing.policy import Policy
-from orch.routing.ranking import eliminate
+from orch.routing.model_state import ModelState, required_memory
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import eliminate
 from orch.types import ModelKey, Need
 from tests.routing.machine.memory_layouts import GB, LAYOUTS, Layout, Wish, card, loaded, shared
 

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 
 from orch.config.edit.weights import normalize_weights
 from orch.config.spec import Weights
-from orch.routing.recorded_decisions import RecordedDecision, RecordedDecisions, recorded_decisions
-from orch.routing.replay import (
+from orch.routing.replaying.recorded_decisions import (
+    RecordedDecision,
+    RecordedDecisions,
+    recorded_decisions,
+)
+from orch.routing.replaying.replay import (
     Comparison,
     DecisionReplayer,
     NewDecision,

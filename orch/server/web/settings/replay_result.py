@@ -7,7 +7,7 @@ from collections import Counter
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.routing.replay import Comparison, Replay
+from orch.routing.replaying.replay import Comparison, Replay
 from orch.server.web.components.labels import task_type_label
 from orch.server.web.components.page import Page, empty_state
 from orch.server.web.components.tables import disclosure, html_table, text_element

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orch.config.spec import TaskTypeRule
-from orch.routing.policy import Policy
+from orch.routing.scoring.policy import Policy
 from orch.types import TaskType
 from tests.support.scoring import EVEN, shipped
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orch.routing.recorded_decisions import RecordedDecision, recorded_decisions
+from orch.routing.replaying.recorded_decisions import RecordedDecision, recorded_decisions
 from orch.types import ModelKey, TaskType
 from tests.support.journal_rows import journal_row
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.execution import json_schema
-from orch.execution.json_schema import AnswerSchema, schema_from_format
+from orch.execution.checks import json_schema
+from orch.execution.checks.json_schema import AnswerSchema, schema_from_format
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_command import orch

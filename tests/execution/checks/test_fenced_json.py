@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.errors import ProviderError
-from orch.execution.fenced_json import MAX_BLOCKS, choose_json, fenced_blocks
-from orch.execution.json_schema import AnswerSchema
+from orch.execution.checks.fenced_json import MAX_BLOCKS, choose_json, fenced_blocks
+from orch.execution.checks.json_schema import AnswerSchema
 
 SCHEMA = AnswerSchema({"type": "object", "required": ["name"]})
 WHOLE = '{"name": "Ada", "note": "```json\\n1\\n```"}'

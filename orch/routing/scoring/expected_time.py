@@ -10,7 +10,7 @@ from typing import NamedTuple
 from orch.config.spec import DEFAULT_RATING
 from orch.routing.machine.placement import missing_bytes
 from orch.routing.model_state import ModelState, held_memory, required_memory
-from orch.routing.policy import Policy, TypeShares
+from orch.routing.scoring.policy import Policy, TypeShares
 from orch.types import Need, TaskType
 
 LOAD_GB_PER_S = 1.2

@@ -7,7 +7,7 @@ import json
 from typing import NamedTuple
 
 from orch.errors import ProviderError
-from orch.execution.json_schema import AnswerSchema
+from orch.execution.checks.json_schema import AnswerSchema
 from orch.providers.chat import ChatRequest, Completion
 
 
@@ -74,7 +74,7 @@ async def check_answer(
 
 
 async def _unwrapped(text: str, schema: AnswerSchema | None, *, can_unwrap: bool) -> str:
-    from orch.execution.fenced_json import choose_json, fenced_blocks  # few answers need it
+    from orch.execution.checks.fenced_json import choose_json, fenced_blocks  # few answers need it
 
     blocks = fenced_blocks(text)
     if blocks and can_unwrap:

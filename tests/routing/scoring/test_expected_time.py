@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.routing.expected_time import (
+from orch.routing.machine.placement import MachineMemory, MemoryPart
+from orch.routing.model_state import NEXT_USE_PRIOR, ModelState, next_use_probability
+from orch.routing.scoring.expected_time import (
     GPU_TO_MAIN,
     LOAD_FIXED_S,
     LOAD_GB_PER_S,
     PRIOR_ANSWERS,
     rated_tps,
 )
-from orch.routing.machine.placement import MachineMemory, MemoryPart
-from orch.routing.model_state import NEXT_USE_PRIOR, ModelState, next_use_probability
-from orch.routing.policy import Policy
-from orch.routing.ranking import rank_candidates
-from orch.routing.scoring import TASKS_PER_LOAD, speed_score
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import rank_candidates
+from orch.routing.scoring.score_terms import TASKS_PER_LOAD, speed_score
 from orch.types import Candidate, Classification, SpeedStats, TaskType
 from tests.support.scoring import HI, state, sure
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from orch.routing.expected_time import MachinePace
 from orch.routing.model_state import ModelState, next_use_probability
 from orch.routing.registry import Inventory
+from orch.routing.scoring.expected_time import MachinePace
 from orch.types import ModelKey
 
 AnswerCounts = Mapping[ModelKey, int]

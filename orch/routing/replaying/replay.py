@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from orch.classifier.keyword_rules import forced_classification
 from orch.routing.model_state import ModelState
-from orch.routing.ranking import profile_weights
-from orch.routing.recorded_decisions import RecordedDecision, RecordedDecisions
 from orch.routing.registry import Inventory
+from orch.routing.replaying.recorded_decisions import RecordedDecision, RecordedDecisions
 from orch.routing.router import Router
-from orch.routing.scoring import expected_quality, type_shares
+from orch.routing.scoring.ranking import profile_weights
+from orch.routing.scoring.score_terms import expected_quality, type_shares
 from orch.routing.selection import apply_preferences, last_resort_keys
 from orch.storage.timings import TimingStore
 from orch.types import Candidate, Classification, ModelKey, TaskType, display_names
@@ -143,7 +143,7 @@ class DecisionReplayer:
         if recorded.type_forced:
             classification = forced_classification(recorded.task_type, recorded.text)
         else:
-            classification = self._router.classify_text(
+            classification = self._router.task_types.of_text(
                 recorded.text, recorded.attached, recorded.previous_type
             )
         states = self._router.estimated_states(recorded.text, classification, self._inventory)

@@ -22,7 +22,7 @@ _MAX_VIOLATIONS = 50
 """Violations that are compared for the one that is reported."""
 _MAX_CHARS = 160
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_CHECK_COMMAND = (sys.executable, "-P", "-m", "orch.execution.json_schema")
+_CHECK_COMMAND = (sys.executable, "-P", "-m", "orch.execution.checks.json_schema")
 """-P: a jsonschema.py in the working directory is never imported."""
 _OBJECT_KEYWORDS = (
     "required",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orch.errors import ProviderError
-from orch.execution.json_schema import AnswerSchema
+from orch.execution.checks.json_schema import AnswerSchema
 
 MAX_BLOCKS = 8
 """Fenced blocks of one answer that are compared: each may be checked in a process of its own."""

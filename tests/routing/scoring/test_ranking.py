@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
-from orch.routing.ranking import profile_weights, rank_candidates
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import profile_weights, rank_candidates
 from orch.types import (
     Classification,
     Decision,

@@ -11,8 +11,8 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
-from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
-from orch.execution.json_schema import AnswerSchema
+from orch.execution.checks.answer_checks import FinishedAnswer, check_answer, exceeded_context
+from orch.execution.checks.json_schema import AnswerSchema
 from orch.providers.chat import ChatRequest, Completion
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from orch.routing.expected_time import MachinePace
 from orch.routing.model_state import next_use_probability
 from orch.routing.registry import Inventory
-from orch.routing.steady_states import SteadyStates
+from orch.routing.scoring.expected_time import MachinePace
+from orch.routing.scoring.steady_states import SteadyStates
 from orch.types import ModelKey
 from tests.support.scoring import state
 

@@ -14,8 +14,14 @@ import pytest
 
 from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
-from orch.routing.recorded_decisions import RecordedDecision, recorded_decisions
-from orch.routing.replay import DecisionReplayer, NewDecision, Replay, known_means, replay_decisions
+from orch.routing.replaying.recorded_decisions import RecordedDecision, recorded_decisions
+from orch.routing.replaying.replay import (
+    DecisionReplayer,
+    NewDecision,
+    Replay,
+    known_means,
+    replay_decisions,
+)
 from orch.types import Candidate, Classification, ModelKey, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -197,7 +203,8 @@ class _Hesitant:
 async def _told_again(orchestrator: Orchestrator) -> list[str]:
     """The types of the journal's tasks as a hesitant classifier tells them, newest first."""
     runtime = orchestrator.runtime
-    router = replace(runtime.router, classifier=cast(Classifier, _Hesitant()))
+    types = replace(runtime.router.task_types, classifier=cast(Classifier, _Hesitant()))
+    router = replace(runtime.router, task_types=types)
     replayer = DecisionReplayer(router, await runtime.registry.snapshot())
     recorded = recorded_decisions(runtime.journal.history.runs())
     return [each.task_type for each in replay_decisions(recorded, replayer.decide).decisions]

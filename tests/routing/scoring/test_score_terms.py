@@ -12,11 +12,11 @@ import yaml
 from orch.classifier.keyword_rules import forced_classification
 from orch.config.discovery import packaged_file
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.routing.expected_time import load_seconds
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy
-from orch.routing.ranking import profile_weights, rank_candidates
-from orch.routing.scoring import (
+from orch.routing.scoring.expected_time import load_seconds
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.ranking import profile_weights, rank_candidates
+from orch.routing.scoring.score_terms import (
     TERM_FUNCTIONS,
     ScoringContext,
     base_fit,
@@ -508,7 +508,8 @@ def _missing_parts(term: str) -> list[str]:
     label = TERM_LABELS.get(term)
     texts = (label.name, label.description) if label else ()
     needs = {
-        "a function in TERM_FUNCTIONS of orch/routing/scoring.py": term in TERM_FUNCTIONS,
+        "a function in TERM_FUNCTIONS of orch/routing/scoring/score_terms.py": term
+        in TERM_FUNCTIONS,
         "a label and colors in TERM_LABELS of orch/server/web/components/terms.py": label,
         "its texts in es.po: uv run python -m tests.support.catalogues": all(
             catalogue("es").gettext(text) != text for text in texts

@@ -10,17 +10,12 @@ from typing import Any
 from orch.config.spec import Routing
 from orch.errors import UsageError
 from orch.providers.remote_models import display_host
-from orch.routing.expected_time import MachinePace, estimate_time
+from orch.routing.context_size import choose_num_ctx, required_context
 from orch.routing.machine.placement import MachineMemory
-from orch.routing.model_state import (
-    UNKNOWN_CTX,
-    ModelState,
-    choose_num_ctx,
-    required_context,
-    required_memory,
-)
-from orch.routing.policy import Policy
-from orch.routing.scoring import (
+from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
+from orch.routing.scoring.expected_time import MachinePace, estimate_time
+from orch.routing.scoring.policy import Policy
+from orch.routing.scoring.score_terms import (
     TERM_FUNCTIONS,
     ScoringContext,
     TermInput,

@@ -9,9 +9,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from orch.config.spec import DEFAULT_RATING, ModelSpec
-from orch.routing.expected_time import MachinePace, TimeContext, TimeEstimate
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy, TypeShares
+from orch.routing.scoring.expected_time import MachinePace, TimeContext, TimeEstimate
+from orch.routing.scoring.policy import Policy, TypeShares
 from orch.text.model_names import comparison_key
 from orch.types import Classification, Need, TaskType
 

@@ -1,0 +1,117 @@
+"""Builds a run's row of the journal (pure)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orch.errors import OrchError
+from orch.execution.results import RunState
+from orch.execution.serialize import decision_to_dict, stored_response
+from orch.storage.journal import RunRecord
+from orch.text.prompt import Task, build_messages, text_size, text_to_classify
+from orch.text.slices import is_image_data_url
+from orch.types import Message, RunResult
+
+MAX_UNANSWERED_CHARS = 100_000
+"""What is kept of a task without an answer: 31 MB that fit no model would take seconds to search
+for secrets, and are of no use."""
+
+
+def build_record(
+    state: RunState,
+    status: str,
+    remember: bool,
+    *,
+    result: RunResult | None = None,
+    error: OrchError | None = None,
+) -> RunRecord:
+    """The journal's row: of the `result` if there is one, else of what came before the `error`."""
+    timing, last = state.timing, state.attempts[-1] if state.attempts else None
+    answer = result.response.content if result else error.partial if error else ""
+    stored = stored_response(state.task.stored_response, result)
+    task, text, messages = _recorded_task(state, has_answer=bool(answer) or stored is not None)
+    decision = result.decision if result else state.plan.decision if state.plan else None
+    key = last.key if last else decision.key if result and decision else None
+    return RunRecord(
+        run_id=state.run_id,
+        at=state.started_at,
+        face=state.face,
+        status=status,
+        task=text,
+        system=task.system_prompt,
+        messages=messages,
+        answer=answer,
+        task_type=str(decision.task_type) if decision else None,
+        confidence=decision.confidence if decision else None,
+        decision=decision_to_dict(decision) if decision else None,
+        attempts=state.attempts,
+        model=key.model if key else None,
+        provider=key.provider if key else None,
+        session=task.session,
+        alternative_to=task.alternative_to,
+        client=task.client,
+        response=stored,
+        chore=task.chore or None,
+        remember=remember,
+        error_code=error.code if error else None,
+        error=error.message if error else None,
+        degraded=bool(result and result.degraded),
+        source=result.source if result else "model",
+        prompt_tokens=last.prompt_tokens if last else None,
+        completion_tokens=last.completion_tokens if last else None,
+        load_s=timing.load_s,
+        ttft_s=timing.ttft_s,
+        total_s=timing.total_s,
+        config_hash=decision.config_hash if decision else None,
+    )
+
+
+def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, str, list[Message]]:
+    """The task, its text and its messages as recorded: without images and earlier turns; a long
+    task without an answer is shortened. A cached answer has messages if it may be continued."""
+    task, prepared = state.task, state.prepared
+    if not has_answer and text_size(task) > MAX_UNANSWERED_CHARS:
+        task, prepared = _shortened(task), None
+    text = prepared.text if prepared else text_to_classify(task)
+    if not state.plan and task.stored_response is None:
+        return task, text, []
+    messages = prepared.own_messages if prepared else build_messages(task)
+    return task, text, _without_images(messages)
+
+
+def _shortened(task: Task) -> Task:
+    """The beginning of a long task; it says how long the whole is."""
+    text, size = text_to_classify(task), text_size(task)
+    return Task(
+        text=f"{text[:MAX_UNANSWERED_CHARS]}\n[… of {size:,} characters]",
+        system_prompt=(task.system_prompt or "")[:MAX_UNANSWERED_CHARS] or None,
+        session=task.session,
+        alternative_to=task.alternative_to,
+        client=task.client,
+        chore=task.chore,
+    )
+
+
+def _without_images(messages: list[Message]) -> list[Message]:
+    """The messages with a placeholder for each image: nobody reads megabytes of base64 again."""
+    return [_without_image_data(message) for message in messages]
+
+
+def _without_image_data(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_image_field(key, entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_image_data(entry) for entry in value]
+    if isinstance(value, str) and is_image_data_url(value):
+        return _image_placeholder(value)
+    return value
+
+
+def _without_image_field(key: str, entry: Any) -> Any:
+    if key == "images" and isinstance(entry, list):
+        return [_image_placeholder(image) for image in entry]
+    return _without_image_data(entry)
+
+
+def _image_placeholder(data: Any) -> str:
+    return f"[an image, {len(str(data)):,} characters of base64]"

@@ -1,0 +1,1 @@
+"""Decides recorded tasks again with other weights or models."""
