@@ -9,7 +9,10 @@ from typing import Any
 
 from orch.storage.journal import RunRecord
 
-SCHEMAS = sorted((Path(__file__).parents[1] / "storage" / "schemas").glob("journal-*.sql"))
+SCHEMAS = sorted(
+    (Path(__file__).parents[1] / "storage" / "schemas").glob("journal-*.sql"),
+    key=lambda path: int(path.stem.removeprefix("journal-")),
+)
 """Dumps of journals as each released schema version wrote them, one run each; never changed, only
 followed by another."""
 JOURNAL = "journal.sqlite3"
