@@ -4,7 +4,7 @@ CREATE TABLE attempts (
         model TEXT NOT NULL, provider TEXT NOT NULL, outcome TEXT NOT NULL, code TEXT, message TEXT, offset_chars INTEGER,
         ttft_s REAL, total_s REAL, load_s REAL, prefill_s REAL, decode_s REAL, prompt_tokens INTEGER, completion_tokens INTEGER,
         estimated_tokens INTEGER, cached_tokens INTEGER, draft_tokens INTEGER, draft_accepted INTEGER, repairs TEXT);
-INSERT INTO "attempts" VALUES(1,'018bcfe56800abcdef',0,1700000000.0,'simple','old:7b','ollama','ok',NULL,NULL,0,NULL,1.5,NULL,NULL,NULL,10,20,NULL,NULL,NULL,NULL);
+INSERT INTO "attempts" VALUES(1,'018bcfe56800abcdef',0,1700000000.0,'simple','old:7b','ollama','ok',NULL,NULL,0,NULL,1.5,NULL,NULL,NULL,10,20,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE corrections (run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, said TEXT, task_type TEXT NOT NULL);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 INSERT INTO "facts" VALUES('journal_id','j0123456789ab');
@@ -23,7 +23,7 @@ CREATE TABLE runs (
         status TEXT NOT NULL, task TEXT, system TEXT, messages TEXT, answer TEXT, redacted INTEGER NOT NULL, remember INTEGER NOT NULL,
         task_type TEXT, confidence REAL, model TEXT, provider TEXT, decision TEXT, error_code TEXT, error TEXT, degraded INTEGER NOT NULL,
         source TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, load_s REAL, ttft_s REAL, total_s REAL, config_hash TEXT, title TEXT, client TEXT, alternative_to TEXT, response TEXT, chore TEXT);
-INSERT INTO "runs" VALUES(1,'018bcfe56800abcdef',1700000000.0,'cli',NULL,'ok','asked of old',NULL,NULL,'answered of old',0,1,'simple',NULL,'old:7b','ollama',NULL,NULL,NULL,0,'model',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "runs" VALUES(1,'018bcfe56800abcdef',1700000000.0,'cli',NULL,'ok','asked of old',NULL,NULL,'answered of old',0,1,'simple',NULL,'old:7b','ollama',NULL,NULL,NULL,0,'model',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE speeds (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, bench TEXT NOT NULL, cell TEXT NOT NULL, round INTEGER NOT NULL,
         model TEXT NOT NULL, provider TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL, size TEXT NOT NULL, concurrency INTEGER NOT NULL,
