@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -69,12 +69,16 @@ class ModelFacts:
         self.is_swap, self.is_router = is_swap(entries), False
         listed = parse_models(entries)
         if self.is_swap:
-            listed = await self._with_running(listed)
+            running = await self._running(listed)
+            listed = [each._replace(model=with_running(each.model, running)) for each in listed]
+            await self._ask_loaded(each for each in listed if each.model.name in running)
         elif has_states(entries):
             self.is_router = True
         elif not self.server.capabilities:
             await self.ask_server()
-        await self._ask_loaded(listed)
+        if self.is_router:
+            await self._ask_loaded(listed)
+        self._forget_all_but(listed)
         self.listed = {each.model.name: each for each in listed}
         return [self._complete(each) for each in listed]
 
@@ -132,26 +136,28 @@ class ModelFacts:
             return None
         return parse_props(answer)
 
-    async def _with_running(self, listed: list[ListedModel]) -> list[ListedModel]:
-        """The models with the state of their processes, which llama-swap's list tells roughly."""
+    async def _running(self, listed: list[ListedModel]) -> dict[str, str]:
+        """The state of each process of llama-swap, which its list tells roughly; empty if it does
+        not say."""
         is_refused = self._refused.get("/running", 0.0) > self._clock()
         if is_refused or not any(each.model.resident for each in listed):
-            return listed
+            return {}
         try:
             answer = await self.ask("/running")
             with validating():
-                running = parse_running(answer)
+                return parse_running(answer)
         except ProviderError:
             self._refused["/running"] = self._clock() + REFUSED_S
-            return listed
-        return [each._replace(model=with_running(each.model, running)) for each in listed]
+            return {}
 
-    async def _ask_loaded(self, listed: Sequence[ListedModel]) -> None:
-        """Asks about the loaded models of a router of which nothing is known as they are now."""
+    def _forget_all_but(self, listed: Sequence[ListedModel]) -> None:
         names = {each.model.name for each in listed}
         self._told = {name: told for name, told in self._told.items() if name in names}
-        if not (self.is_router or self.is_swap):
-            return
+
+    async def _ask_loaded(self, listed: Iterable[ListedModel]) -> None:
+        """Asks about the loaded ones of these models of which nothing is known as they are now.
+        llama-swap knows no `autoload` and starts what is asked about: of its models, only those
+        whose processes it has just called ready may be given here."""
         new = [
             each.model
             for each in listed

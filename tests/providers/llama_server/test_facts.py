@@ -170,9 +170,10 @@ async def test_llama_swaps_process_that_starts_is_not_asked_and_a_peers_model_is
     assert questions == ["/props?model=up&autoload=false"]
 
 
-async def test_a_question_whose_answer_trickles_in_ends_in_time_and_is_not_repeated_at_once() -> (
-    None
-):
+@pytest.mark.parametrize("owner", ["llamacpp", "llama-swap"])
+async def test_a_question_whose_answer_trickles_in_ends_in_time_and_is_not_repeated_at_once(
+    owner: str,
+) -> None:
     asked: list[str] = []
 
     class Slow(HttpClient):
@@ -181,19 +182,32 @@ async def test_a_question_whose_answer_trickles_in_ends_in_time_and_is_not_repea
             await asyncio.sleep(60)
             return {}
 
-    entry = {"id": "a", "owned_by": "llama-swap", "status": {"value": "loaded"}}
+    entry = {"id": "a", "owned_by": owner, "status": {"value": "loaded"}}
     facts = ModelFacts(Slow(["http://127.0.0.1:9/v1"]), reads_files=False, clock=lambda: 0.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facts_module.ModelFacts.ask, "__defaults__", (0.01,))
         async with asyncio.timeout(5):
             for _ in range(2):
                 await facts.installed([entry])
-    assert len(asked) == len(set(asked)) == 2
+    assert len(asked) == 1
 
 
-async def test_a_swap_without_running_keeps_the_words_of_its_list() -> None:
+@pytest.mark.parametrize(
+    "running",
+    [
+        (200, {"running": "many"}),
+        (500, {}),
+        (200, {"running": []}),
+        (200, {"running": [{"model": "up", "state": "hovering"}]}),
+    ],
+)
+async def test_a_swap_that_does_not_call_a_model_running_is_not_asked_about_it(
+    running: tuple[int, dict[str, Any]],
+) -> None:
+    """Its list calls a process loaded that is about to end, and a question would start it again."""
     with FakeLlamaServer(ServedModel("up", "loaded"), mode="swap") as server:
-        server.answers["/running"] = (200, {"running": "many"})
+        server.answers["/running"] = running
         asked = Asked(server)
         assert (await asked.models())["up"].status == "loaded"
         await asked.http.aclose()
+        assert not [path for _, path, _ in server.requests if path.startswith("/props")]
