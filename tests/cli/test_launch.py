@@ -265,6 +265,25 @@ def test_an_unknown_model_starts_nothing(
     assert not (client.folder / "words").exists()
 
 
+def test_a_server_that_was_started_for_an_unknown_model_does_not_stay(
+    client: Client, ollama: FakeOllama
+) -> None:
+    refused = orch("launch", "codex", "--model", "nobody:7b")
+    assert refused.returncode == 4, refused.stderr
+    assert b"started a server" in refused.stderr
+    assert b"the server has stopped" in refused.stderr
+    assert serve.server_info() is None
+
+
+def test_a_server_that_was_there_before_stays_where_the_client_can_not_be_started(
+    client: Client, server: Served
+) -> None:
+    client.folder.joinpath("codex").write_bytes(b"")  # not a program
+    refused = orch("launch", "codex")
+    assert b"can't be started" in refused.stderr
+    assert serve.server_info() is not None
+
+
 def test_an_alias_of_models_yaml_is_a_model_like_any_other(
     client: Client, ollama: FakeOllama, own: Write
 ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -93,19 +93,19 @@ def launch_command(
 
     client = _client(name)
     program = _program(client, required=not show)
-    endpoint = _endpoint(ctx, start=not show)
-    chosen = chosen_model(endpoint, model or AUTO)
-    if chosen.name not in [each.name for each in endpoint.models]:  # an alias, another spelling
-        endpoint = replace(endpoint, models=(*endpoint.models, chosen))
-    folder = paths.data_dir() / "clients" / name
-    launch = _prepared(client, endpoint, chosen, folder)
-    if show:
-        _print(client, launch, folder, args)
-        return
-    _warn(client, endpoint, chosen)
-    environment = _environment(client, launch, needs_key=endpoint.needs_key)
-    _write_files(folder, launch.files)
-    _become(program, [client.program, *args], environment)
+    with _endpoint(ctx, start=not show) as endpoint:
+        chosen = chosen_model(endpoint, model or AUTO)
+        if chosen.name not in [each.name for each in endpoint.models]:  # an alias, other spelling
+            endpoint = replace(endpoint, models=(*endpoint.models, chosen))
+        folder = paths.data_dir() / "clients" / name
+        launch = _prepared(client, endpoint, chosen, folder)
+        if show:
+            _print(client, launch, folder, args)
+            return
+        _warn(client, endpoint, chosen)
+        environment = _environment(client, launch, needs_key=endpoint.needs_key)
+        _write_files(folder, launch.files)
+        _become(program, [client.program, *args], environment)
 
 
 def _client(name: str) -> LaunchableClient:
@@ -132,17 +132,29 @@ def _program(client: LaunchableClient, *, required: bool) -> str:
     return path or client.program
 
 
-def _endpoint(ctx: typer.Context, *, start: bool) -> Endpoint:
-    """The running server, or one that is started; without `start`, what would be served."""
+@contextmanager
+def _endpoint(ctx: typer.Context, *, start: bool) -> Iterator[Endpoint]:
+    """The running server, or one that is started, which ends where its client can't be started;
+    without `start`, what would be served."""
+    from orch.cli import render
     from orch.cli.clients.source import current_endpoint, endpoint_of_server
     from orch.cli.commands import serve
 
     if not start or serve.server_info() is not None:
-        return current_endpoint(ctx)
-    return endpoint_of_server(_start_server(ctx))
+        yield current_endpoint(ctx)
+        return
+    info, is_own = _start_server(ctx)
+    try:
+        yield endpoint_of_server(info)
+    except OrchError:
+        if is_own and serve.end_server(info["pid"]):
+            render.print_stderr("the server has stopped")
+        raise
 
 
-def _start_server(ctx: typer.Context) -> dict[str, Any]:
+def _start_server(ctx: typer.Context) -> tuple[dict[str, Any], bool]:
+    """A new server's description of itself, and True; that of another one which somebody else has
+    started at the same moment, and False."""
     from orch.cli import context, render
     from orch.cli.commands import serve
 
@@ -155,11 +167,11 @@ def _start_server(ctx: typer.Context) -> dict[str, Any]:
         other = serve.starting_server()  # another terminal's, at the same moment
         if other is None:
             raise
-        return other
+        return other, False
     render.print_stderr(
         f"started a server at {info['url']} (process {info['pid']}); orch serve stop ends it"
     )
-    return info
+    return info, True
 
 
 def _free_port() -> int:

@@ -258,15 +258,20 @@ def serve_stop() -> None:
             "the server runs in another container or on another machine",
             "type orch serve stop there",
         )
-    ended = _end_with(pid, signal.SIGTERM, STOP_TIMEOUT_S) or _end_with(
-        pid, signal.SIGKILL, KILL_TIMEOUT_S
-    )
+    ended = end_server(pid)
     if not ended:
         raise OrchError(f"process {pid} does not exit", f"kill -9 {pid}")
     render.print_stdout(
         "the server has stopped"
         if ended == signal.SIGTERM
         else f"the server was killed: process {pid} did not exit by itself"
+    )
+
+
+def end_server(pid: int) -> signal.Signals | None:
+    """Ends the server of that process; returns the signal that did, None if none does."""
+    return _end_with(pid, signal.SIGTERM, STOP_TIMEOUT_S) or _end_with(
+        pid, signal.SIGKILL, KILL_TIMEOUT_S
     )
 
 
