@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from orch.hardware.command import command_output
+from orch.hardware import command
 from orch.hardware.device import Gpu, parse_size
+
+if TYPE_CHECKING:
+    from threading import Thread
 
 _Result = TypeVar("_Result")
 QUERY = "uuid,memory.total,memory.free,name"
@@ -17,6 +20,8 @@ UNREPORTED = "[N/A]"
 (docs.nvidia.com/dgx/dgx-spark/known-issues.html)."""
 MIB = 1 << 20
 MOST_GPUS = 64
+_HUNG: list[Thread] = []
+"""Threads whose driver did not answer in time."""
 
 
 def read_nvidia() -> tuple[Gpu, ...]:
@@ -25,7 +30,7 @@ def read_nvidia() -> tuple[Gpu, ...]:
     if found is not None:
         return found
     arguments = f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"
-    return parse_smi(command_output("nvidia-smi", *arguments))
+    return parse_smi(command.command_output("nvidia-smi", *arguments))
 
 
 def parse_smi(output: str) -> tuple[Gpu, ...]:
@@ -51,22 +56,42 @@ def _bytes(mib: str) -> int | None:
 
 
 def _by_nvml() -> tuple[Gpu, ...] | None:
-    """None where nvidia-ml-py or the driver's library is not there, or fails. It has no time limit:
-    a thread that waits for a driver can't be ended, and would hold up the end of the process."""
+    """None where nvidia-ml-py or the driver's library is not there, or fails; empty for a driver
+    that does not answer in time, which nvidia-smi would wait for as well.
+
+    Nothing ends a thread that waits for a driver: until it is done, no other one asks. It does not
+    hold up the end of the process, unless the system can't end it either.
+    """
     try:
         pynvml = import_module("pynvml")  # 28 ms
     except ImportError:
         return None
+    from threading import Thread  # few have the module
+
+    _HUNG[:] = [each for each in _HUNG if each.is_alive()]
+    if _HUNG:
+        return ()
+    answers: list[tuple[Gpu, ...] | None] = []
+    thread = Thread(target=lambda: answers.append(_ask_nvml(pynvml)), name="nvml", daemon=True)
+    thread.start()
+    thread.join(command.TIMEOUT_S)
+    if not answers:
+        _HUNG.append(thread)
+        return ()
+    return answers[0]
+
+
+def _ask_nvml(nvml: Any) -> tuple[Gpu, ...] | None:
     try:
-        pynvml.nvmlInit()
-    except Exception:  # pynvml.NVMLError, or what a library of another version raises
+        nvml.nvmlInit()
+    except Exception:  # NVMLError, or what a library of another version raises
         return None
     try:
-        return nvml_gpus(pynvml)
+        return nvml_gpus(nvml)
     except Exception:
         return None
     finally:
-        _quietly(pynvml.nvmlShutdown)
+        _quietly(nvml.nvmlShutdown)
 
 
 def nvml_gpus(nvml: Any) -> tuple[Gpu, ...]:

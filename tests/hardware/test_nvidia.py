@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Event
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from orch.hardware.device import Gpu
-from orch.hardware.nvidia import nvml_gpus, parse_smi, read_nvidia
+from orch.hardware.nvidia import _HUNG, nvml_gpus, parse_smi, read_nvidia
 
 MIB = 1 << 20
 ONE = "GPU-1f2e, 24564, 20110, NVIDIA GeForce RTX 4090\n"
@@ -122,6 +123,33 @@ def test_nvml_is_asked_first_and_shut_down(tmp_path: Path, monkeypatch: pytest.M
     put_nvidia_smi(tmp_path, monkeypatch, f"echo '{ONE}'")
     assert [gpu.name for gpu in read_nvidia()] == ["Tesla T4"]
     assert nvml.shut_down
+
+
+class HangingNvml(FakeNvml):
+    """Waits for its driver until that `answers`."""
+
+    def __init__(self) -> None:
+        super().__init__(("Tesla T4", (16 << 30, 5 << 30)))
+        self.answers, self.asked = Event(), 0
+
+    def nvmlInit(self) -> None:
+        self.asked += 1
+        self.answers.wait()
+
+
+def test_a_driver_that_does_not_answer_is_not_waited_for_and_asked_again_once_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml = HangingNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setattr("orch.hardware.command.TIMEOUT_S", 0.01)
+    put_nvidia_smi(tmp_path, monkeypatch, f"echo '{ONE}'")
+    assert (read_nvidia(), read_nvidia()) == ((), ())
+    assert nvml.asked == 1
+    nvml.answers.set()
+    _HUNG[0].join()
+    monkeypatch.setattr("orch.hardware.command.TIMEOUT_S", 60)
+    assert [gpu.name for gpu in read_nvidia()] == ["Tesla T4"]
 
 
 @pytest.mark.parametrize("nvml", [FakeNvml(broken=True), None])
