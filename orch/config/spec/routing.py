@@ -122,7 +122,7 @@ class JournalRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve:
-    """How `orch serve` queues requests."""
+    """How `orch serve` queues and answers requests."""
 
     queue: int = key(
         "Requests that may wait for one provider; more get status 429. Default 64. 0 to 100000.",
@@ -135,6 +135,11 @@ class Serve:
         "number with s, m, h, d or w.",
         "30s",
         pattern=DURATION_PATTERN,
+    )
+    announce: Literal["off", "reasoning"] = key(
+        "Whether an answer begins with a line of reasoning that names the model that `auto` "
+        "chose. Default off.",
+        "off",
     )
 
 

@@ -31,6 +31,7 @@ from orch.execution.events import (
     ToolCall,
 )
 from orch.execution.run import OnPartial
+from orch.server.api.announcement import announced
 from orch.server.api.field_path import field_path
 from orch.server.http import response_headers as names
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
@@ -38,7 +39,7 @@ from orch.server.http.errors import error_location, failure_headers, http_error
 from orch.server.http.json_limits import has_more_values
 from orch.server.service import Service
 from orch.text.prompt import Task
-from orch.types import ModelKey, RunResult
+from orch.types import Decision, ModelKey, RunResult
 
 LOG = logging.getLogger("orch.server")
 VISIBLE_EVENTS = (Content, Thinking, ToolCall, Done)
@@ -118,6 +119,7 @@ class PendingResponse:
         self.warnings: list[str] = []
         """The warnings so far."""
         self.remote_host = ""
+        self.decision: Decision | None = None
         self._events = events
         self._first: RunEvent | None = None
 
@@ -131,7 +133,7 @@ class PendingResponse:
 
     def _note(self, event: RunEvent) -> None:
         if isinstance(event, Metadata):
-            decision = event.decision
+            self.decision = decision = event.decision
             self.provider, self.model = decision.key
             self.task_type, self.remote_host = str(decision.task_type), decision.remote_host
             self.is_cached = any(reason.code == "cached" for reason in decision.reasons)
@@ -285,6 +287,8 @@ async def run_and_respond(
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as active:
+        if service_of(request).config.routing.serve.announce == "reasoning":
+            active.events = announced(active.events, task)
         answer = PendingResponse(active.run.run_id, active.events, task.requested_name)
         await answer.wait_until_visible()
         if task.affinity:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from orch.errors import OrchError
+from orch.server.api.announcement import without_announcements
 from orch.server.api.handler import client_name, service_of
 from orch.server.stateless_conversations import conversation_key
 from orch.text.prompt import Task
@@ -46,6 +47,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     prompt, and it is not remembered.
     """
     service, client = service_of(request), client_name(request)
+    params.messages = without_announcements(params.messages)
     choice = service.model_names.parse(params.model)
     key = conversation_key(params.messages, client, request.headers.get("x-orch-session", ""))
     peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"

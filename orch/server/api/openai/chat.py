@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.execution.events import Content, Done, Fallback, RunEvent, Thinking, ToolCall
+from orch.execution.events import Content, Done, Fallback, Metadata, RunEvent, Thinking, ToolCall
 from orch.providers.message_formats import to_openai_calls
+from orch.server.api.announcement import is_told, status_field
 from orch.server.api.handler import (
     ActiveRequest,
     PendingResponse,
@@ -75,7 +76,7 @@ async def chat_completions(request: Request) -> Response:
     async def respond(pending: PendingResponse, active: ActiveRequest) -> Response:
         if body.stream:
             return StreamedResponse(
-                _events(pending, include_usage),
+                _events(pending, include_usage, tells_model=is_told(task)),
                 pending.headers,
                 EVENT_STREAM,
                 active.hand_over(),
@@ -197,12 +198,16 @@ def fallback_comment(event: Fallback) -> bytes:
     return b": fallback " + to_json(fields) + b"\n\n"
 
 
-async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerator[bytes]:
+async def _events(
+    pending: PendingResponse, include_usage: bool, *, tells_model: bool
+) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A failed run ends with an error and without `[DONE]`."""
     head = _head(pending.run_id, "chat.completion.chunk", pending.model_name)
     usual: dict[str, Any] = {"usage": None} if include_usage else {}
-    calls = 0
-    yield sse_event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
+    calls, status = 0, status_field(pending.decision) if tells_model else {}
+    first = _choice({"role": "assistant", "content": ""})
+    yield sse_event({**head, "choices": [first], **usual, **status})
+    status = {}
     try:
         async for event in pending.events():
             if isinstance(event, Done):
@@ -222,10 +227,13 @@ async def _events(pending: PendingResponse, include_usage: bool) -> AsyncGenerat
                 yield b"data: [DONE]\n\n"
             elif isinstance(event, Fallback):
                 yield fallback_comment(event)
+            elif isinstance(event, Metadata):
+                status = status_field(event.decision) if tells_model else {}
             else:
                 for choice in _choices(event, pending.run_id, calls):
                     calls += "tool_calls" in choice["delta"]
-                    yield sse_event({**head, "choices": [choice], **usual})
+                    yield sse_event({**head, "choices": [choice], **usual, **status})
+                    status = {}
     except OrchError as error:
         yield sse_event({**head, "choices": [_choice({}, "error")], **openai_error(error)})
 
