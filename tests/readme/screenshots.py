@@ -47,12 +47,10 @@ TASKS = (
 def main() -> None:
     """Writes page-chat.png, page-models.png, page-activity.png and page-phone.png."""
     models = [
-        FakeModel("llama3.1:8b-instruct-q4_K_M", reply=_pieces("Lima.")),
-        FakeModel("qwen2.5-coder:7b-instruct-q4_K_M", reply=_pieces(ANSWER)),
-        FakeModel("qwen2.5:14b-instruct-q4_K_M", reply=_pieces("It is there at 11:15.")),
-        FakeModel(
-            "ministral-3:8b", reply=_pieces("Estimada señora García: le escribo para pedir…")
-        ),
+        _model("llama3.1:8b-instruct-q4_K_M", "Lima.", 8.0, 4.9),
+        _model("qwen2.5-coder:7b-instruct-q4_K_M", ANSWER, 7.6, 4.7),
+        _model("qwen2.5:14b-instruct-q4_K_M", "It is there at 11:15.", 14.8, 9.0),
+        _model("ministral-3:8b", "Estimada señora García: le escribo para pedir…", 8.5, 6.0),
     ]
     with tempfile.TemporaryDirectory() as folder, FakeOllama(models) as fake:
         home = Path(folder)
@@ -72,6 +70,17 @@ def main() -> None:
             _chat(visit(url, PHONE, dark=True, language="es"), "phone")
 
 
+def _model(name: str, reply: str, parameters_b: float, size_gb: float) -> FakeModel:
+    """A model of the size that Ollama's library tells, which writes 30 tokens a second."""
+    return FakeModel(
+        name,
+        reply=_pieces(reply),
+        parameter_size=f"{parameters_b}B",
+        size=int(size_gb * 1e9),
+        chunk_delay_s=1 / 30,
+    )
+
+
 def _pieces(text: str) -> list[str]:
     return re.findall(r"\S*\s+|\S+$", text)
 
@@ -81,7 +90,7 @@ def _chat(page: Page, name: str = "chat") -> None:
     box.fill("Explain a mutex with an example in Python code")
     box.press("Enter")
     expect(page.locator(".orch-code")).to_have_count(1)
-    page.wait_for_timeout(1_000)
+    page.wait_for_timeout(4_000)  # the whole answer, at 30 tokens a second
     _taken(page, name)
 
 
