@@ -34,6 +34,7 @@ from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embedders import Embeds
+    from orch.routing.prompt_cache.prompt_caches import PromptCaches
 
 JOURNAL_FILE, CACHE_FILE = "journal.sqlite3", "answers.sqlite3"
 
@@ -43,8 +44,11 @@ class Wiring:
 
     offload: Offload = staticmethod(run_inline)
 
-    def __init__(self, admission: Admission | None = None) -> None:
+    def __init__(
+        self, admission: Admission | None = None, prompt_caches: PromptCaches | None = None
+    ) -> None:
         self.admission: Admission = admission or NoQueue()
+        self._prompt_caches = prompt_caches
 
     def build(self, config: Config) -> Runtime:
         """The parts for a configuration. Touches neither disk nor network."""
@@ -83,6 +87,7 @@ class Wiring:
             config_hash=config.hash,
             shipped_prefer=config.shipped_prefer,
             offload=self.offload,
+            prompt_caches=self._prompt_caches,
         )
         room = RoomMaker(registry, providers)
         return Runtime(

@@ -93,9 +93,10 @@ def _seconds(candidate: Candidate) -> str:
 
 
 def _provenance(candidate: Candidate) -> str:
-    """Where the numbers of quality and speed come from."""
+    """Where the numbers of quality and speed come from, and what of the prompt is cached."""
     quality, speed = (candidate.provenance.get(name, "rated") for name in ("quality", "speed"))
-    return speed if quality == speed else f"quality {quality}, speed {speed}"
+    numbers = speed if quality == speed else f"quality {quality}, speed {speed}"
+    return "; ".join(filter(None, (numbers, candidate.provenance.get("prefill"))))
 
 
 # ---------------------------------------------------------------- classifications

@@ -27,6 +27,7 @@ from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate
 
 if TYPE_CHECKING:
+    from orch.routing.prompt_cache.sent_prompt import SentPrompt
     from orch.text.continuation import ContinuationJoiner
 
 
@@ -247,6 +248,21 @@ class ModelCall:
         if message := self.context_exceeded_message:
             counted = self.completion.prompt_tokens if self.completion else None
             raise ProviderError("context_overflow", message, prompt_tokens=counted)
+
+    def sent_prompt(self, *, is_changed: bool) -> SentPrompt | None:
+        """What the server read and answered, None without an end. `is_changed`: whether it got
+        another last message than the conversation has."""
+        if self.completion is None:
+            return None
+        from orch.routing.prompt_cache.sent_prompt import SentPrompt  # for servers alone
+
+        return SentPrompt(
+            self.completion,
+            self.completion.load_s or self._loading_s or 0.0,
+            self.text,
+            len(self.tool_calls),
+            is_repeated=not (is_changed or self._thinking.tell()),
+        )
 
     def as_attempt(
         self,

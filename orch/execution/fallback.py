@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from orch.errors import OrchError, ProviderError
 from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
@@ -21,10 +23,14 @@ from orch.execution.retry import (
     state_for_retry,
 )
 from orch.execution.runtime import Runtime
+from orch.providers import ProviderClient
 from orch.providers.http.loading import Waiting
 from orch.routing.machine.admission import slot_request
 from orch.routing.router import Plan
 from orch.types import Attempt, Candidate, Decision, ModelKey
+
+if TYPE_CHECKING:
+    from orch.routing.prompt_cache.prompt_caches import PromptCaches
 
 
 class FallbackChain:
@@ -109,7 +115,15 @@ class FallbackChain:
         )
         poor = last_resort_warning(call.state.spec)
         admission, room = self._runtime.admission, self._runtime.room
-        async with admission.acquire(slot) as evictions, aclosing(call.events()) as events:
+        caches = self._runtime.router.prompt_caches
+        is_placed = plan.prepared.chain is not None or (call.state.slots or 0) > 1
+        async with (
+            admission.acquire(slot) as evictions,
+            _PlacedPrompt(call, plan, caches, self._runtime.providers[slot.model.provider])
+            if caches is not None and is_placed
+            else nullcontext(),
+            aclosing(call.events()) as events,
+        ):
             loads = slot.room is not None and slot.room.loads
             for message in await room.make(slot.model, evictions, loads=loads):
                 yield run.warning(message)
@@ -207,6 +221,33 @@ class FallbackChain:
         state = self._plan.states[candidate.key]
         slot = slot_request(state, self._plan.need, self._task)
         return self._runtime.admission.wait_reason(slot) is None
+
+
+class _PlacedPrompt:
+    """The prompt of a call while it is answered: sent where most of it is cached, and then noted as
+    what is cached there."""
+
+    __slots__ = ("_caches", "_call", "_plan", "_provider", "_use")
+
+    def __init__(
+        self, call: ModelCall, plan: Plan, caches: PromptCaches, provider: ProviderClient
+    ) -> None:
+        self._call, self._plan, self._caches, self._provider = call, plan, caches, provider
+
+    async def __aenter__(self) -> None:
+        call, prepared = self._call, self._plan.prepared
+        use = self._use = await self._caches.begin(call.state, prepared, self._provider)
+        if use.address or use.slot is not None:
+            call.request = replace(call.request, address=use.address, slot=use.slot)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        is_changed = bool(self._plan.recalled or self._call.request.continues)
+        self._use.end(None if kind else self._call.sent_prompt(is_changed=is_changed))
 
 
 def decision_for(plan: Plan, candidate: Candidate) -> Decision:

@@ -159,6 +159,15 @@ class CountsTokens(Protocol):
 
 
 @runtime_checkable
+class TakesSlots(Protocol):
+    """A provider whose requests may name the slot that answers."""
+
+    async def free_slots(self, model: str) -> Sequence[int] | None:
+        """The slots of a model that nobody else uses now; None where the server is to choose."""
+        ...
+
+
+@runtime_checkable
 class BalancesLoad(Protocol):
     """A provider with one or several addresses."""
 

@@ -27,6 +27,8 @@ class Completion(NamedTuple):
     """Tokens that a draft proposed (speculative decoding), of which `draft_accepted` stand in the
     answer."""
     draft_accepted: int | None = None
+    address: str = ""
+    """The address that answered, of a provider with several."""
 
 
 class Delta(NamedTuple):
@@ -63,5 +65,10 @@ class ChatRequest:
     affinity: str = ""
     """The same for all requests of one conversation: of several addresses, the one that has its
     prompt cached is preferred."""
+    address: str = ""
+    """The address that is known to have the beginning of this prompt cached; empty if none is."""
+    slot: int | None = None
+    """The server's slot that is to answer, where it lets a request choose one; it must be idle:
+    llama.cpp (b10488) spoils the answer of a busy one."""
     first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S
     token_timeout_s: float = TOKEN_TIMEOUT_S

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -18,11 +19,15 @@ from orch.errors import ProviderError
 from orch.hardware.devices import core_count
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.installed_models import InstalledModel, ModelInfo
+from orch.providers.kinds import KINDS
 from orch.providers.openai_compatible import OpenAIClient
 
 ENGINE_PACKAGE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
+MAX_CACHED_MIB = 512
+"""Of prompts that had to leave their slot, which llama.cpp keeps in main memory (its own limit is
+8 GiB); a token of the built-in model takes 23 kB."""
 CAPABILITIES = ("completion",)
 """Of every model. A template without a place for tools drops them silently, and images need a
 second file."""
@@ -33,8 +38,8 @@ class LlamaCppClient:
 
     local, fixed_ctx, prefills = True, True, True
 
-    def __init__(self, models: Sequence[ModelSpec]) -> None:
-        self._specs = {spec.id: spec for spec in models}
+    def __init__(self, models: Sequence[ModelSpec], slots: int = 1) -> None:
+        self._specs, self._slots = {spec.id: spec for spec in models}, slots
         self._engines: dict[str, _Engine] = {}
         self._lock = threading.Lock()
 
@@ -43,12 +48,14 @@ class LlamaCppClient:
         cls, name: str, provider: Provider, models: Models, *, concurrent: bool = False
     ) -> Self:
         """Makes the client of a provider of models.yaml."""
-        return cls([spec for spec in models.models if spec.provider == name])
+        own = [spec for spec in models.models if spec.provider == name]
+        return cls(own, provider.parallel or KINDS[provider.kind].slots)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Streams an answer, after loading the model if needed; `completion.load_s` is the time
         that took."""
         started = time.perf_counter()
+        request = _with_own_slot(request)
         was_loaded = request.model in self._engines
         engine = await asyncio.to_thread(self._engine, request.model)
         load_s = 0.0 if was_loaded else time.perf_counter() - started
@@ -66,7 +73,7 @@ class LlamaCppClient:
     def _engine(self, model: str) -> _Engine:
         with self._lock:
             if model not in self._engines:
-                self._engines[model] = _Engine(self._file(model), self._specs[model])
+                self._engines[model] = _Engine(self._file(model), self._specs[model], self._slots)
             return self._engines[model]
 
     def _file(self, model: str) -> Path:
@@ -103,6 +110,7 @@ class LlamaCppClient:
                 size_bytes=path.stat().st_size,
                 resident=name in self._engines,
                 capabilities=CAPABILITIES,
+                slots=self._slots if self._slots > 1 else None,
             )
             for name, path in files.items()
             if path is not None and path.is_file()
@@ -119,6 +127,10 @@ class LlamaCppClient:
         if engine is not None:
             await engine.client.aclose()
             engine.stop()
+
+    async def free_slots(self, model: str) -> tuple[int, ...]:
+        """Every slot: nobody else uses the engine, so that its caller knows which are busy."""
+        return tuple(range(self._slots))
 
     async def health(self) -> str:
         """Returns the engine's version."""
@@ -144,12 +156,12 @@ class LlamaCppClient:
 class _Engine:
     """One loaded model behind a random loopback port and a random key."""
 
-    def __init__(self, path: Path, spec: ModelSpec) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, slots: int) -> None:
         key = secrets.token_urlsafe(24)
         try:
             import xllamacpp  # 40 ms, and 100 MB of library
 
-            self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key))
+            self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key, slots))
         except Exception as error:  # the engine raises plain RuntimeErrors
             raise ProviderError(
                 "server_error", f"the embedded engine can't load {path.name}: {error}"
@@ -171,12 +183,26 @@ class _Engine:
         self._server = None
 
 
-def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
+def _with_own_slot(request: ChatRequest) -> ChatRequest:
+    """The request without a slot that its client names: a busy one would spoil its answer."""
+    if "id_slot" not in request.extra and "id_slot" not in request.options:
+        return request
+    extra = {key: value for key, value in request.extra.items() if key != "id_slot"}
+    options = {key: value for key, value in request.options.items() if key != "id_slot"}
+    return replace(request, extra=extra, options=options)
+
+
+def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str, slots: int) -> Any:
     parameters = engine.CommonParams()
     parameters.model.path = str(path)
     parameters.model_alias = {spec.id}
-    parameters.n_ctx = spec.num_ctx or min(spec.context_window or DEFAULT_CTX, DEFAULT_CTX)
-    parameters.n_parallel = 1
+    # each slot has its own part of it: where all share one, llama.cpp clears an idle slot when
+    # another one starts, and a request that names its slot reads its whole prompt anew
+    parameters.n_ctx = slots * (
+        spec.num_ctx or min(spec.context_window or DEFAULT_CTX, DEFAULT_CTX)
+    )
+    parameters.n_parallel, parameters.kv_unified = slots, False
+    parameters.cache_ram_mib = MAX_CACHED_MIB
     parameters.warmup = False
     parameters.port = 0
     parameters.api_keys = [key]

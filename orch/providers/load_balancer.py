@@ -52,19 +52,27 @@ class LoadBalancer:
         self._addresses = [_Address(url) for url in urls]
         self._clock = clock
 
-    def order(self, affinity: str = "") -> list[str]:
+    def order(self, affinity: str = "", cached_at: str = "") -> list[str]:
         """Every address, best first.
 
         First comes the conversation's own address unless it is much busier, or an address whose
-        cooldown is over (one request probes it). The others follow by load. Addresses in cooldown
-        come last, so that a request always has somewhere to go.
+        cooldown is over (one request probes it). The own one is that which has the prompt cached,
+        where it is known, else one by the hash of `affinity`. The others follow by load. Addresses
+        in cooldown come last, so that a request always has somewhere to go.
         """
         if len(self._addresses) == 1:
             return [self._addresses[0].url]
         healthy, due, cooling = self._sorted(self._clock())
-        first = self._own(affinity, healthy, due) if affinity else next(iter(due), None)
+        first = self._cached(cached_at, healthy) if cached_at else None
+        if first is None:
+            first = self._own(affinity, healthy, due) if affinity else next(iter(due), None)
         others = (each for each in (*healthy, *due, *cooling) if each is not first)
         return _urls((first, *others) if first else others)
+
+    def address_of(self, url: str) -> str:
+        """Which of the addresses a URL belongs to; empty if it is none of them."""
+        urls = (each.url for each in self._addresses)
+        return next((each for each in urls if url.startswith(f"{each}/")), "")
 
     def fixed_order(self) -> list[str]:
         """Every address in the configured order, those in cooldown last: questions about a server
@@ -89,8 +97,10 @@ class LoadBalancer:
 
         # rendezvous hashing: few conversations move when an address disappears
         own = max((*healthy, *due), key=weight, default=None)
-        least = min((each.in_flight for each in healthy), default=0)
-        return own if own is not None and own.in_flight <= least + AFFINITY_SLACK else None
+        return _unless_busy(own, healthy)
+
+    def _cached(self, url: str, healthy: list[_Address]) -> _Address | None:
+        return _unless_busy(next((each for each in healthy if each.url == url), None), healthy)
 
     def start(self, url: str) -> InFlightRequest:
         """Registers a request to an address."""
@@ -115,6 +125,11 @@ class LoadBalancer:
             }
             for each in self._addresses
         ]
+
+
+def _unless_busy(own: _Address | None, healthy: list[_Address]) -> _Address | None:
+    least = min((each.in_flight for each in healthy), default=0)
+    return own if own is not None and own.in_flight <= least + AFFINITY_SLACK else None
 
 
 def _urls(addresses: Iterable[_Address]) -> list[str]:

@@ -105,7 +105,7 @@ class OpenAIClient:
         self._remote.check(request.model)
         sent, refused = _payload(request), RefusedFields()
         answer = StreamedAnswer(has_choices=sent.get("n") not in (None, 1))
-        stream = self._batches(request, sent, refused)
+        stream = self._batches(request, sent, refused, answer)
         first_s, next_s = request.first_token_timeout_s, request.token_timeout_s
         timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)
         async with aclosing(until_cut(timed, answer)) as batches:
@@ -122,11 +122,15 @@ class OpenAIClient:
         yield answer.last()
 
     async def _batches(
-        self, request: ChatRequest, payload: dict[str, Any], refused: RefusedFields
+        self,
+        request: ChatRequest,
+        payload: dict[str, Any],
+        refused: RefusedFields,
+        answer: StreamedAnswer,
     ) -> AsyncGenerator[list[Event]]:
         """Yields the events of the stream as they arrive, in batches. Takes out of `payload` what
         the server refuses."""
-        at = self._http.load_balancer.order(request.affinity)
+        at = self._http.load_balancer.order(request.affinity, request.address)
         path = "chat/completions" if request.raw is None else "completions"
         if "suffix" in payload and await self._is_llama_cpp(at[0]):
             at, path = at[:1], f"{at[0].removesuffix('/v1')}/infill"
@@ -141,6 +145,8 @@ class OpenAIClient:
                 except ProviderError as refusal:
                     if not refused.remove(refusal, payload):
                         raise
+            if len(self._http.urls) > 1:
+                answer.address = self._http.load_balancer.address_of(str(response.url))
             async for events in iter_batches(response.aiter_bytes()):
                 yield events
 
@@ -283,6 +289,8 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
         payload["tools"] = request.tools
     if request.response_format is not None:
         payload["response_format"] = request.response_format
+    if request.slot is not None:
+        payload["id_slot"] = request.slot
     return payload
 
 

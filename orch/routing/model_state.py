@@ -81,6 +81,9 @@ class ModelState(NamedTuple):
     allowed, `unavailable` says so (`remote`)."""
     slots: int | None = None
     """How many requests it answers at once; None if its server does not say."""
+    cached_tokens: int = 0
+    """Of the prompt in question, how much its server is expected to hold from the turns before; 0
+    where that is not known. It counts only while the model stays loaded as it is."""
 
     @property
     def key(self) -> ModelKey:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
@@ -33,17 +33,18 @@ from orch.routing.thinking import ignored_thinking_warning
 from orch.storage.feedback import FeedbackStore
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload, run_inline
-from orch.text.prompt import (
-    PreparedTask,
-    Task,
-    estimate_text_tokens,
-    prepare_task,
-)
+from orch.text.prompt import PreparedTask, Task, estimate_text_tokens, prepare_task
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
-QUICK_CHARS, QUICK_MODELS = 4_000, 32
-"""A text to classify and a number of models that are ranked on the event loop: together they take
-it about 1 ms."""
+if TYPE_CHECKING:
+    from orch.routing.prompt_cache.prompt_caches import PromptCaches
+
+QUICK_CHARS, QUICK_MODELS, QUICK_TOKENS = 4_000, 32, 100_000
+"""A text to classify, a number of models and a prompt that are ranked on the event loop: together
+they take it about 1 ms."""
+MIN_CACHED_TOKENS = 100
+"""Estimated tokens of a prompt from which it is remembered which server holds it: less is read at
+once."""
 REAL_MODEL_ANSWERED = "real_model_answered"
 """The journal's fact that a model other than a last resort has answered on this machine."""
 
@@ -57,6 +58,8 @@ class Plan(NamedTuple):
     states: dict[ModelKey, ModelState]
     messages: list[Message]
     need: Need
+    prepared: PreparedTask
+    """What was derived from the task, with the chain of its prompt."""
     warnings: tuple[str, ...] = ()
     recalled: str = ""
     """What memory found for the task, fenced; it is put into the user's last message."""
@@ -103,6 +106,8 @@ class Router:
     config_hash: str
     shipped_prefer: frozenset[TaskType]
     offload: Offload = run_inline
+    prompt_caches: PromptCaches | None = None
+    """What servers hold of earlier prompts, where this process is asked often enough to know."""
     _steady: SteadyStates = field(default_factory=SteadyStates)
 
     def with_weights(self, weights: Weights) -> Router:
@@ -131,7 +136,9 @@ class Router:
             order = order[:1]
         decision = self._decision(task, order[0], ranking, candidates, weights)
         whole, memory = ranking.prepared, inventory.memory
-        return Plan(decision, order, states, whole.messages, whole.need, warnings, "", memory)
+        return Plan(
+            decision, order, states, whole.messages, whole.need, whole, warnings, "", memory
+        )
 
     def _decision(
         self,
@@ -178,6 +185,8 @@ class Router:
         self, task: Task, prepared: PreparedTask, inventory: Inventory, named: ModelKey | None
     ) -> bool:
         is_small = len(prepared.text) <= QUICK_CHARS and len(inventory.states) <= QUICK_MODELS
+        if self.prompt_caches is not None:
+            is_small &= prepared.need.prompt_tokens <= QUICK_TOKENS
         reads = bool(task.history or inventory.unreachable) or not self.journal.is_cached
         if not is_small or reads:
             return False
@@ -207,6 +216,8 @@ class Router:
     ) -> _Ranking:
         """Ranks every model, or reads what rules out the `named` one."""
         prepared, turn = prepared or prepare_task(task), self.task_types.previous_turn(task)
+        if self.prompt_caches is not None and prepared.need.prompt_tokens >= MIN_CACHED_TOKENS:
+            prepared = self.prompt_caches.with_chain(prepared)
         classification = self.task_types.of_turn(task, prepared.text, turn)
         if named is not None:
             states = with_counts(self._states(inventory), prepared)
@@ -215,7 +226,10 @@ class Router:
             return _Ranking(prepared, classification, states, alone, None, is_named_alone=True)
         states = self.estimated_states(prepared.text, classification, inventory)
         states = with_counts(states, prepared)
-        candidates = self.rank(classification, states, prepared.need, weights, inventory)
+        cached = None
+        if prepared.chain is not None and self.prompt_caches is not None:
+            cached = self.prompt_caches.cached_states(states, prepared)
+        candidates = self.rank(classification, states, prepared.need, weights, inventory, cached)
         session_model = task.stay_with or _answered_by(turn)
         return _Ranking(prepared, classification, states, candidates, session_model)
 
@@ -265,8 +279,10 @@ class Router:
         need: Need,
         weights: Mapping[str, float],
         inventory: Inventory,
+        cached: dict[ModelKey, ModelState] | None = None,
     ) -> tuple[Candidate, ...]:
-        """Every model as a candidate: the best first, last resorts and eliminated ones last."""
+        """Every model as a candidate: the best first, last resorts and eliminated ones last.
+        `cached` are those whose servers hold the beginning of the prompt."""
         policy = Policy.from_routing(
             self.routing,
             weights,
@@ -276,7 +292,8 @@ class Router:
             ignored_preferences=frozenset() if inventory.only_shipped else self.shipped_prefer,
         )
         pace = self._steady.pace(states)
-        candidates = rank_candidates(classification, tuple(states.values()), need, policy, pace)
+        ranked = tuple((states | cached if cached else states).values())
+        candidates = rank_candidates(classification, ranked, need, policy, pace)
         resorts = last_resort_keys(states)
         if not resorts:
             return candidates

@@ -19,6 +19,7 @@ from orch.routing.lookup import find_model
 from orch.routing.machine.admission import Admission, SlotRequest
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.priors import QualityPriors
+from orch.routing.prompt_cache.prompt_caches import PromptCaches
 from orch.routing.registry import Registry
 from orch.routing.wording import reason_text
 from orch.server.batched_journal import BatchedJournal, PendingRuns, RunCallback
@@ -38,7 +39,7 @@ class ServerWiring(Wiring):
     reused."""
 
     def __init__(self, admission: Admission, on_run: RunCallback) -> None:
-        super().__init__(admission)
+        super().__init__(admission, PromptCaches())
         self._on_run, self._pending, self.threads = on_run, PendingRuns(), WorkerThreads()
         self.offload = self.threads
         self._clients: dict[str, tuple[_Settings, ProviderClient]] = {}

@@ -16,8 +16,7 @@ from orch.text.lines import one_line
 from orch.text.raw_prompt import RawPrompt
 from orch.types import Message, ModelKey, Need, TaskType
 
-TOKENS_PER_MESSAGE = 5
-TOKENS_PER_IMAGE = 800
+TOKENS_PER_MESSAGE, TOKENS_PER_IMAGE = 5, 800
 _KINDS = {
     "a": ((97, 122),), "A": ((65, 90),), "0": ((48, 57),), " ": ((32, 32),), "n": ((9, 13),),
     ".": ((33, 47), (58, 64), (91, 96), (123, 126)),
@@ -181,6 +180,8 @@ class PreparedTask(NamedTuple):
     need: Need
     counts: Mapping[ModelKey, int] = MappingProxyType({})
     """Tokens of the prompt as the servers of some models counted them before it was sent."""
+    chain: Any = None
+    """Its `PromptChain`, where it is known what servers hold of earlier prompts."""
 
     @property
     def own_messages(self) -> list[Message]:

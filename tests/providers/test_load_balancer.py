@@ -351,3 +351,43 @@ async def test_unloading_fails_if_no_address_is_reachable() -> None:
     async with client_at(UNREACHABLE, "http://127.0.0.1:1") as client:
         with pytest.raises(ProviderError, match="can't connect"):
             await client.unload("m")
+
+
+# ---------------------------------------------------------------- what is cached where
+
+
+def test_the_address_that_has_the_prompt_cached_is_first(balancer: LoadBalancer) -> None:
+    own = balancer.order("session")[0]
+    other = next(url for url in (A, B, C) if url != own)
+    assert balancer.order("session", other)[0] == other
+    assert sorted(balancer.order("session", other)) == [A, B, C]
+
+
+def test_a_cache_is_not_worth_a_much_busier_address_or_one_that_fails(
+    balancer: LoadBalancer, clock: Clock
+) -> None:
+    for _ in range(3):
+        balancer.start(C)
+    assert balancer.order("", C)[0] == A
+    ask(balancer, B, failed=True)
+    assert balancer.order("", B)[0] == A
+    assert balancer.order("", "http://gone")[0] == A
+
+
+def test_an_answer_s_url_tells_its_address(balancer: LoadBalancer) -> None:
+    assert balancer.address_of("http://b/api/chat") == B
+    assert balancer.address_of("http://bb/api/chat") == ""
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_the_end_of_an_answer_tells_the_address_where_there_are_several(
+    ollama: FakeOllama, number: int
+) -> None:
+    ollama.add(FakeModel("m"))
+    urls = (ollama.url, UNREACHABLE)[:number]
+    client = OllamaClient(Provider(kind="ollama", base_urls=urls))
+    request = ChatRequest("m", [{"role": "user", "content": "hi"}], address=ollama.url)
+    async with aclosing(client.chat(request)) as deltas:
+        ends = [delta.completion.address async for delta in deltas if delta.completion]
+    await client.aclose()
+    assert ends == [ollama.url if number > 1 else ""]

@@ -28,6 +28,7 @@ from orch.providers.lmstudio.lists import (
 from orch.providers.openai_compatible import ABSENT, OpenAIClient
 from orch.providers.refused_fields import RefusedFields
 from orch.providers.remote_models import RemotePolicy
+from orch.providers.streams.answer import StreamedAnswer
 from orch.providers.streams.sse import Event
 from orch.providers.streams.values import validating
 from orch.text.lines import is_valid_name
@@ -199,13 +200,17 @@ class LMStudioClient(OpenAIClient):
     # ------------------------------------------------------------ answers and downloads
 
     async def _batches(
-        self, request: ChatRequest, payload: dict[str, Any], refused: RefusedFields
+        self,
+        request: ChatRequest,
+        payload: dict[str, Any],
+        refused: RefusedFields,
+        answer: StreamedAnswer,
     ) -> AsyncGenerator[list[Event]]:
         """Yields the events of the stream, once the model is loaded with the request's context."""
         payload["model"] = await self._instance(request)
         self._answering[request.model] += 1
         try:
-            async with aclosing(super()._batches(request, payload, refused)) as batches:
+            async with aclosing(super()._batches(request, payload, refused, answer)) as batches:
                 async for events in batches:
                     yield events
         finally:

@@ -91,7 +91,7 @@ class OllamaClient:
         that is too long is an error, never cut."""
         self._remote.check(request.model)
         payload, answer = self._payload(request), StreamedAnswer()
-        thinking, stream = payload.get("think"), self._batches(request, payload)
+        thinking, stream = payload.get("think"), self._batches(request, payload, answer)
         first_s, next_s = request.first_token_timeout_s, request.token_timeout_s
         timed = with_timeouts(stream, first_s, next_s, lambda: answer.progress)
         async with aclosing(until_cut(timed, answer)) as batches:
@@ -111,11 +111,11 @@ class OllamaClient:
         yield answer.last()
 
     async def _batches(
-        self, request: ChatRequest, payload: dict[str, Any]
+        self, request: ChatRequest, payload: dict[str, Any], answer: StreamedAnswer
     ) -> AsyncGenerator[list[Event]]:
         """Yields the objects of the stream as they arrive, in batches. Reduces the thinking in
         `payload` when the model rejects it."""
-        at = self._http.load_balancer.order(request.affinity)
+        at = self._http.load_balancer.order(request.affinity, request.address)
         path = "/api/chat" if request.raw is None else "/api/generate"
         async with AsyncExitStack() as stack:
             while True:
@@ -128,6 +128,8 @@ class OllamaClient:
                     if not refuses_thinking(refusal, payload):
                         raise
                     reduce_thinking(payload, refusal)
+            if len(self._http.urls) > 1:
+                answer.address = self._http.load_balancer.address_of(str(response.url))
             async for events in iter_batches(response.aiter_bytes()):
                 yield events
 

@@ -44,6 +44,8 @@ class StreamedAnswer:
         self._finish_reason = self._stop_sequence = ""
         self._usage, self._size = ReportedUsage(), AnswerSizeLimit()
         self._calls: ToolCalls | None = None
+        self.address = ""
+        """The address that answers, where the provider has several."""
         self.progress = 0
         """Grows with each event that holds a part of the answer: an empty one is no token."""
         self._choice: int | None = None
@@ -203,7 +205,9 @@ class StreamedAnswer:
             "".join(delta.thinking for delta in rest),
             calls,
             logprobs=tuple(each for delta in rest for each in delta.logprobs),
-            completion=self._usage.completion(reason)._replace(stop_sequence=self._stop_sequence),
+            completion=self._usage.completion(reason)._replace(
+                stop_sequence=self._stop_sequence, address=self.address
+            ),
         )
 
 

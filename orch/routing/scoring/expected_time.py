@@ -154,11 +154,18 @@ def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEs
     eviction = eviction_seconds(state, evicts, times) if evicts else 0.0
     return TimeEstimate(
         load,
-        state.corrected_tokens(need.prompt_tokens) / prefill,
+        new_tokens(state, need, loads=load > 0) / prefill,
         answer_tokens(state, times) / decode,
         eviction,
         evicts,
     )
+
+
+def new_tokens(state: ModelState, need: Need, *, loads: bool) -> int:
+    """Tokens of the prompt that the server must read: all but those that it holds from the turns
+    before, which a load throws away."""
+    tokens = state.corrected_tokens(need.prompt_tokens)
+    return tokens if loads else max(tokens - state.cached_tokens, 0)
 
 
 def _guessed_tps(state: ModelState, num_ctx: int, times: TimeContext) -> float:

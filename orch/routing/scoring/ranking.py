@@ -13,7 +13,12 @@ from orch.providers.remote_models import display_host
 from orch.routing.context_size import choose_num_ctx, required_context
 from orch.routing.machine.placement import MachineMemory
 from orch.routing.model_state import UNKNOWN_CTX, ModelState, required_memory
-from orch.routing.scoring.expected_time import MachinePace, estimate_time
+from orch.routing.scoring.expected_time import (
+    MachinePace,
+    TimeEstimate,
+    estimate_time,
+    new_tokens,
+)
 from orch.routing.scoring.policy import Policy
 from orch.routing.scoring.score_terms import (
     TERM_FUNCTIONS,
@@ -98,7 +103,7 @@ def _score(
         score=sum(terms.values()),
         terms=terms,
         expected_s=time.expected,
-        provenance=provenance(state),
+        provenance=provenance(state) | prefill_provenance(state, context.times.need, time),
         resident=state.resident,
         num_ctx=num_ctx if num_ctx < UNKNOWN_CTX else None,
         quality=scored.quality,
@@ -239,6 +244,15 @@ def provenance(state: ModelState) -> dict[str, str]:
     if measured and measured.decode_tps:
         speed = f"measured (n={measured.n}, {_day(measured.last_at)})"
     return {"quality": state.estimate.source if state.estimate else prior, "speed": speed}
+
+
+def prefill_provenance(state: ModelState, need: Need, time: TimeEstimate) -> dict[str, str]:
+    """What of the prompt is read anew, and what its server holds of it: `prefill of 412 new tokens,
+    7,900 cached`; nothing where it holds none."""
+    if not state.cached_tokens or time.load:
+        return {}
+    new = new_tokens(state, need, loads=False)
+    return {"prefill": f"prefill of {new:,} new tokens, {state.cached_tokens:,} cached"}
 
 
 @lru_cache(maxsize=256)

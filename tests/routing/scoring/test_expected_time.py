@@ -23,7 +23,7 @@ from orch.routing.scoring.expected_time import (
 from orch.routing.scoring.policy import Policy
 from orch.routing.scoring.ranking import rank_candidates
 from orch.routing.scoring.score_terms import TASKS_PER_LOAD, speed_score
-from orch.types import Candidate, Classification, SpeedStats, TaskType
+from orch.types import Candidate, Classification, Need, SpeedStats, TaskType
 from tests.support.scoring import HI, state, sure
 
 GB = 10**9
@@ -346,3 +346,44 @@ def test_a_loaded_model_is_where_its_server_says() -> None:
 def test_a_measured_speed_stays_as_it_was_measured() -> None:
     large = sized("large", 40.0, measured=measured())
     assert decode_s(large, **with_gpus(0)) == decode_s(large, **with_gpus(80))
+
+
+# ---------------------------------------------------------------- what a server has cached
+
+
+LONG = Need(prompt_tokens=8_000)
+
+
+def prefill_of(each: ModelState, need: Need = LONG) -> tuple[float, str]:
+    """Seconds of prefill, and what the decision says of them."""
+    policy = Policy(SPEED_ALONE, RULES)
+    (found,) = rank_candidates(sure(), [each], need, policy)
+    return found.seconds["prefill"], found.provenance.get("prefill", "")
+
+
+def reading(**more: Any) -> ModelState:
+    """A model that reads 100 tokens a second."""
+    stats = SpeedStats(n=9, last_at=0.0, prefill_tps=100.0, decode_tps=10.0)
+    return state("a", measured=stats, resident=True, resident_ctx=32_768, **more)
+
+
+def test_only_what_the_server_does_not_hold_is_read() -> None:
+    assert prefill_of(reading()) == (80.0, "")
+    told = "prefill of 400 new tokens, 7,600 cached"
+    assert prefill_of(reading(cached_tokens=7_600)) == (4.0, told)
+    assert prefill_of(reading(cached_tokens=9_000))[0] == 0.0
+
+
+def test_a_load_reads_all_of_it() -> None:
+    with_other_context = reading(cached_tokens=7_600)._replace(resident_ctx=4_096)
+    assert prefill_of(with_other_context) == (80.0, "")
+
+
+def test_a_switch_of_model_costs_the_whole_prompt() -> None:
+    holding = reading(cached_tokens=7_600)
+    faster = SpeedStats(n=9, last_at=0.0, prefill_tps=300.0, decode_tps=10.0)
+    other = state("b", measured=faster, resident=True, resident_ctx=32_768)
+    policy = Policy(SPEED_ALONE, RULES)
+    ranking = rank_candidates(sure(), [holding, other], LONG, policy)
+    without = rank_candidates(sure(), [reading(), other], LONG, policy)
+    assert (ranking[0].model_id, without[0].model_id) == ("a", "b")

