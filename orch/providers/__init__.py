@@ -162,6 +162,9 @@ class CountsTokens(Protocol):
 class TakesSlots(Protocol):
     """A provider whose requests may name the slot that answers."""
 
+    shares_slots: bool
+    """Whether other programs use its slots as well."""
+
     async def free_slots(self, model: str) -> Sequence[int] | None:
         """The slots of a model that nobody else uses now; None where the server is to choose."""
         ...

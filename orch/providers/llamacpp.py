@@ -37,6 +37,7 @@ class LlamaCppClient:
     """The models of one llamacpp provider; each is loaded at its first use and then kept."""
 
     local, fixed_ctx, prefills = True, True, True
+    shares_slots = False
 
     def __init__(self, models: Sequence[ModelSpec], slots: int = 1) -> None:
         self._specs, self._slots = {spec.id: spec for spec in models}, slots

@@ -78,6 +78,7 @@ class HeldPrompts:
         """How many of the newest it holds, as far as is known."""
         self.busy: set[int] = set()
         """The slots that answer now."""
+        self._loses_prompts = self._loses_slots = False
 
     def matches(self, new: NewPrompt) -> list[Match]:
         """The held prompts that begin with the same tools and the same first message."""
@@ -134,14 +135,28 @@ class HeldPrompts:
         """Forgets all prompts: the model was loaded anew."""
         self.prompts = ()
 
-    def learn(self, match: Match, read_share: float | None) -> None:
+    @property
+    def needs_slots(self) -> bool:
+        """Whether the server, where it chooses slots itself, has dropped a prompt for another one,
+        and holds those better whose slot is named.
+
+        llama-server (b10488) restores prompts from main memory (`--cache-ram`) into any slot,
+        unless a request names one; where all slots share their context (`-kvu`, its default), that
+        loses whatever was in the slot.
+        """
+        return self._loses_prompts and not self._loses_slots
+
+    def learn(self, match: Match, read_share: float | None, slot: int | None = None) -> None:
         """Takes over the share of a prompt that the server read, 0 to 1 or unknown, of which it was
-        thought to hold that. What it read again it has dropped, and whatever it was sent before."""
+        thought to hold that. What it read again it has dropped, and whatever it was sent before.
+        `slot` is the one that was named."""
         if read_share is None or match.shared < MIN_LEARNED_BYTES:
             return
         if read_share * match.total <= match.total - match.shared / 2:
             self.depth = max(self.depth, match.place + 1)
         else:
+            self._loses_slots |= slot is not None and match.held.slot == slot
+            self._loses_prompts |= slot is None
             self.depth = min(self.depth, match.place)
             self.prompts = tuple(each for each in self.prompts if each is not match.held)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from orch.providers import ProviderClient, TakesSlots
 from orch.routing.model_state import ModelState
@@ -98,14 +98,20 @@ class PromptCaches:
         }
         use = PromptUse(self, state, new, matches)
         if (state.slots or 0) > 1 and isinstance(provider, TakesSlots):
-            numbers = await provider.free_slots(state.spec.id)
-            if numbers is not None:
-                use.slot = self._take_slot(servers[""], numbers, new)
+            use.slot = await self._slot_for(state, servers[""], new, provider)
         return use
 
-    def _take_slot(
-        self, held: HeldPrompts, numbers: Sequence[int], new: NewPrompt | None
+    async def _slot_for(
+        self,
+        state: ModelState,
+        held: HeldPrompts,
+        new: NewPrompt | None,
+        provider: TakesSlots,
     ) -> int | None:
+        """Takes a slot; None where the server is to choose, as long as it does that well."""
+        if provider.shares_slots and not held.needs_slots:
+            return None
+        numbers = await provider.free_slots(state.spec.id) or ()
         idle = held.idle_slots(new, numbers, self._clock())
         slot = choose_slot(idle, is_chore=new is not None and new.is_chore)
         if slot is not None:
@@ -146,7 +152,7 @@ class PromptCaches:
         if sent.load_s > COLD_LOAD_S:
             held.clear()
         elif match is not None:
-            held.learn(match, sent.read_share(use.state))
+            held.learn(match, sent.read_share(use.state), use.slot)
         is_moved = match is None or match.held.slot not in (None, use.slot)
         replaced = match.held if match and match.continues and not is_moved else None
         held.add(sent.held_prompt(use.new, use.slot, self._clock()), replaced)

@@ -24,8 +24,8 @@ STATES = {KEY: STATE}
 class Provider:
     """A provider whose requests may name a slot."""
 
-    def __init__(self, free: Sequence[int] | None = (0, 1)) -> None:
-        self.free = free
+    def __init__(self, free: Sequence[int] | None = (0, 1), *, shares_slots: bool = False) -> None:
+        self.free, self.shares_slots = free, shares_slots
 
     async def free_slots(self, model: str) -> Sequence[int] | None:
         return self.free
@@ -156,6 +156,25 @@ async def test_no_slot_is_named_where_the_server_chooses(
     caches: Caches, provider: Any, state: ModelState
 ) -> None:
     assert await caches.send(caches.prepared("s", "q"), provider=provider, state=state) is None
+
+
+async def test_a_server_that_others_use_chooses_until_it_has_dropped_a_prompt_for_another(
+    caches: Caches,
+) -> None:
+    provider = Provider(shares_slots=True)
+    first, title = caches.prepared("s", "q1"), caches.prepared("title", "q")
+    assert await caches.send(first, provider=provider) is None
+    assert await caches.send(title, provider=provider) is None
+    dropped = Completion(prompt_tokens=2_000, cached_tokens=10)
+    second = caches.prepared("s", "q1", "answer", "q2")
+    assert await caches.send(second, dropped, provider=provider) is None
+    own = await caches.send(second, provider=provider)
+    assert own is not None
+    assert await caches.send(title, provider=provider) == 1 - own
+    third = caches.prepared("s", "q1", "answer", "q2", "answer", "q3")
+    assert await caches.send(third, dropped, provider=provider) == own
+    # that one drops what is in a slot that is named: it is left alone again
+    assert await caches.send(third, provider=provider) is None
 
 
 async def test_a_raw_prompt_takes_a_slot_whose_content_is_then_unknown(caches: Caches) -> None:

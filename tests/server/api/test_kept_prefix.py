@@ -26,7 +26,7 @@ CALL = {"function": {"name": "list_files", "arguments": {"path": "src", "depth":
 SYSTEM = "You work in a repository. Today is Monday."
 QUESTIONS = ("What is in src?", "Which of them is the largest?", "And the newest?")
 RESULT = "a.py\nb.py"
-OPENAI_TOOLS = [
+OPENAI_TOOLS: list[Json] = [
     {"type": "function", "function": {"name": name, "description": name, "parameters": SCHEMA}}
     for name in ("read_file", "list_files", "apply")
 ]
