@@ -26,6 +26,7 @@ RANKS = (
     "orchestrator",
     "classifier.train",
     "bench",
+    "mcp",
     "server",
     "cli",
 )

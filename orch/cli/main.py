@@ -62,6 +62,10 @@ COMMANDS = {
         "orch.cli.commands.serve",
         "Serve OpenAI's, Anthropic's and Ollama's APIs, and orch's own, on this machine.",
     ),
+    "mcp": (
+        "orch.cli.commands.mcp.command",
+        "Serve orch's tools to a program that speaks MCP, over stdin and stdout.",
+    ),
     "launch": (
         "orch.cli.commands.launch",
         "Start Claude Code, Codex or OpenCode at your own models, and a server if none is running.",

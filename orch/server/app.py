@@ -22,6 +22,7 @@ from orch.server.api.openai.codex_compaction import AskedWindows
 from orch.server.api.routes import ROUTES
 from orch.server.http.errors import error_body, error_content_type
 from orch.server.http.origins import accepts_html, is_root_text
+from orch.server.mcp.mount import PATH as MCP_PATH
 from orch.server.reload import poll_while_waiting, watch_config
 from orch.server.service import Service
 
@@ -53,6 +54,7 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
         from orch.server.web.mount import mount_page
 
         inner = mount_page(app, service)
+    mcp = service.mcp
     fixed = {
         (route.method, route.path): route.endpoint for route in ROUTES if "{" not in route.path
     }
@@ -60,6 +62,9 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         """Calls the endpoint directly: FastAPI's six layers cost a tenth of a request, and the
         endpoints render their errors themselves."""
+        if scope["type"] == "http" and scope["path"] == MCP_PATH:
+            await mcp({**scope, "app": app}, receive, send, inner)
+            return
         endpoint = fixed.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is get_root and with_page and not is_root_text(scope, dict(scope["headers"])):
             endpoint = None  # the page

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from orch.config.socket_path import is_private_folder, socket_path
@@ -123,7 +124,10 @@ class LocalConnection:
         return value
 
     def close(self) -> None:
-        """Disconnects, which cancels the request at the server."""
+        """Disconnects, which cancels the request at the server; from another thread too, whose read
+        then ends."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 

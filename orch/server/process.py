@@ -86,17 +86,21 @@ def run_server(
             timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         )
         message = _startup_message(service.url, rules)
-        _Server(config, own, lambda: announce(message)).run(sockets=[listener])
+        _Server(config, own, lambda: announce(message), service).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which also listens on the owner's Unix socket."""
 
     def __init__(
-        self, config: uvicorn.Config, owner_socket: Path | None, on_start: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        owner_socket: Path | None,
+        on_start: Callable[[], None],
+        service: Service,
     ) -> None:
         super().__init__(config)
-        self._owner_socket, self._on_start = owner_socket, on_start
+        self._owner_socket, self._on_start, self._service = owner_socket, on_start, service
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Opens both sockets."""
@@ -106,6 +110,12 @@ class _Server(uvicorn.Server):
         if self._owner_socket is not None:
             await self._listen_at(self._owner_socket)
         self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the streams of MCP first, which have no end of their own, and would be waited
+        for."""
+        await self._service.mcp.aclose()
+        await super().shutdown(sockets)
 
     async def _listen_at(self, path: Path) -> None:
         def connection() -> asyncio.Protocol:

@@ -23,6 +23,7 @@ from orch.orchestrator import Orchestrator
 from orch.providers import Loads
 from orch.server.batched_journal import BatchedJournal
 from orch.server.cached_registry import CachedRegistry
+from orch.server.mcp.mount import LazyMcp
 from orch.server.metrics import Metrics
 from orch.server.scheduling.scheduler import Scheduler
 from orch.server.stateless_conversations import ConversationAffinity
@@ -72,6 +73,7 @@ class Service:
     token_counts: TokenCounts = field(default_factory=TokenCounts)
     running: dict[str, RunInProgress] = field(default_factory=dict)
     config_fault: OrchError | None = None
+    mcp: LazyMcp = field(default_factory=LazyMcp)
     _unloading: set[asyncio.Task[None]] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
     url: str = ""
@@ -231,6 +233,7 @@ class Service:
 
     async def aclose(self) -> None:
         """Cancels every run as terminated and closes everything."""
+        await self.mcp.aclose()
         tasks = [running.task for running in self.running.values()]
         for task in tasks:
             task.cancel("terminated")

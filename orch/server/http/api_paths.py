@@ -37,7 +37,7 @@ def canonical_path(path: str, *, opens_page: bool = False) -> str:
         return f"/api/{rest}"
     if rest in _V1 or rest.startswith(("models/", "responses/")):
         return f"/v1/{rest}"
-    return "/" + "/".join(parts) if parts and parts[0] == "orch" else path
+    return "/" + "/".join(parts) if parts and parts[0] in ("orch", "mcp") else path
 
 
 def _prefix_count(parts: list[str]) -> int:

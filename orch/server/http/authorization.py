@@ -35,6 +35,10 @@ ROUTE_ACCESS: dict[str, Access] = {
     "DELETE /v1/responses/{response_id}": "identified",
     "GET /v1/responses/{response_id}/input_items": "identified",
     "POST /v1/messages": "identified",
+    # which tools there are depends on who asks
+    "POST /mcp": "identified",
+    "GET /mcp": "identified",
+    "DELETE /mcp": "identified",
     # the journal, memory, statistics and settings, and what changes them
     "POST /orch/run": "owner",
     "POST /orch/route": "owner",

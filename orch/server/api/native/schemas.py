@@ -53,7 +53,7 @@ class RunRequest(TaskRequest):
 
     on_partial: Literal["continue", "restart", "stop"] = "continue"
     carry_on: bool = False
-    face: Literal["server", "cli", "page"] = "server"
+    face: Literal["server", "cli", "page", "mcp"] = "server"
 
 
 class RateRequest(_StrictModel):

@@ -37,6 +37,7 @@ PROFILES = {
 SOURCES = {
     "cli": N_("command line"),
     "library": N_("Python library"),
+    "mcp": "MCP",
     "page": N_("web page"),
     "server": N_("API"),
 }

@@ -1,0 +1,1 @@
+"""`orch mcp`: orch's tools for programs that speak the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""Orch's tools for the Model Context Protocol, whoever carries the messages."""

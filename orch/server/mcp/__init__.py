@@ -1,0 +1,1 @@
+"""The tools at `/mcp` of a running server."""
