@@ -53,7 +53,7 @@ async def call_tool(
 
 
 async def _ask(fields: Json, backend: Backend, on_progress: OnProgress | None) -> ToolResult:
-    model, characters, reported_at = "", 0, 0.0
+    model, characters, reported, reported_at = "", 0, -1, 0.0
     # an answer that nobody watches starts afresh with the next model, where one fails
     on_partial: OnPartial = "continue" if on_progress else "restart"
     async with aclosing(backend.ask(fields, on_partial)) as chunks:
@@ -67,8 +67,9 @@ async def _ask(fields: Json, backend: Backend, on_progress: OnProgress | None) -
                 model = f"{chunk['model_name']} · {chunk['task_type']}"
             characters += len(chunk["chunk"]) if kind in ("content", "thinking") else 0
             now = monotonic()
-            if on_progress and (kind == "metadata" or now - reported_at >= PROGRESS_S):
-                reported_at = now
+            # the protocol wants each report to be larger than the one before
+            if on_progress and characters > reported and now - reported_at >= PROGRESS_S:
+                reported, reported_at = characters, now
                 await on_progress(characters, f"{model} · {characters:,} characters")
     raise OrchError("the run ended without an answer", code="all_failed")
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "rate": "Valora una respuesta o corrige su tipo: las decisiones siguientes lo saben.",
     "replay": "Vuelve a decidir las tareas del registro con otra configuración; no ejecuta nada.",
     "serve": "Sirve las API de OpenAI, de Anthropic, de Ollama y la propia en esta máquina.",
+    "mcp": "Ofrece las herramientas de orch a un programa que habla MCP, por stdin y stdout.",
     "launch": "Arranca Claude Code, Codex u OpenCode con tus modelos, y el servidor si hace falta.",
     "page": "Abre en tu navegador la página del servidor en marcha.",
     "config": "Valida, muestra y crea models.yaml y routing.yaml.",
