@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orch import __version__
 from tests.bench import deciding, durability, memory, startup, store, storm, streaming, text
+from tests.bench.session import report as session
 
 BENCHES: dict[str, Callable[[int], list[str]]] = {
     "startup": startup.report,
@@ -21,6 +22,7 @@ BENCHES: dict[str, Callable[[int], list[str]]] = {
     "durability": durability.report,
     "storm": storm.report,
     "text": text.report,
+    "session": session.report,
 }
 
 

