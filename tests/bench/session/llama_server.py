@@ -17,13 +17,15 @@ def main() -> None:
     parser.add_argument("gguf")
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--context", type=int, required=True, help="Tokens of each slot.")
+    parser.add_argument("--threads", type=int, default=core_count())
+    parser.add_argument("--alias", default="smollm2", help="The model's name.")
     args = parser.parse_args()
     parameters = xllamacpp.CommonParams()
     parameters.model.path = args.gguf
-    parameters.model_alias = {"smollm2"}
+    parameters.model_alias = {args.alias}
     parameters.n_parallel, parameters.n_ctx = args.slots, args.slots * args.context
     parameters.port, parameters.warmup, parameters.verbosity = 0, False, -1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = core_count()
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = args.threads
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     signal.sigwait((signal.SIGTERM, signal.SIGINT))

