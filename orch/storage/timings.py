@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from orch.storage.database import Database, insert_row
@@ -14,6 +14,9 @@ from orch.types import ModelKey, SpeedStats, TaskType
 
 RECENT_ANSWERS, RECENT_LOADS = 20, 5
 """How many answers and cold loads are used: live answers keep the figures current."""
+RECENT_READS = 60
+"""Answers among which those are found whose speed of reading is known: in a long conversation most
+of a prompt is cached, and a server may not say how much."""
 RECENT_LENGTHS = 100
 """How many answers are used for their length."""
 RECENT_CHOICES = 20
@@ -30,18 +33,29 @@ MIN_READ_TOKENS = 32
 _TYPES = frozenset(TaskType)
 _MODEL = "model = :model AND provider = :provider"
 _ANSWERS = f"""
-    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens,
-                          estimated_tokens,
+    SELECT * FROM (SELECT at, prefill_s, prompt_tokens,
                           coalesce(cached_tokens, CASE WHEN load_s > {COLD_LOAD_S} THEN 0 END),
-                          draft_tokens, draft_accepted
+                          decode_s, completion_tokens,
+                          estimated_tokens, draft_tokens, draft_accepted
                    FROM attempts
                    WHERE {_MODEL} AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
     UNION ALL
-    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens,
-                          NULL, 0, NULL, NULL
+    SELECT * FROM (SELECT at, prefill_s, prompt_tokens, 0, decode_s, completion_tokens,
+                          NULL, NULL, NULL
                    FROM speeds
                    WHERE {_MODEL} AND concurrency = 1 AND error IS NULL
                    ORDER BY id DESC LIMIT :most)
+    ORDER BY at DESC LIMIT :most"""
+_READS = f"""
+    SELECT * FROM (SELECT at, prefill_s, prompt_tokens,
+                          coalesce(cached_tokens, CASE WHEN load_s > {COLD_LOAD_S} THEN 0 END)
+                   FROM attempts
+                   WHERE {_MODEL} AND outcome = 'ok' AND prefill_s > 0
+                   ORDER BY id DESC LIMIT :most)
+    UNION ALL
+    SELECT * FROM (SELECT at, prefill_s, prompt_tokens, 0 FROM speeds
+                   WHERE {_MODEL} AND concurrency = 1 AND error IS NULL AND prefill_s > 0
+                   ORDER BY id DESC LIMIT {RECENT_ANSWERS})
     ORDER BY at DESC LIMIT :most"""
 _LOADS = f"""
     SELECT * FROM (SELECT at, load_s FROM attempts
@@ -109,18 +123,27 @@ class _Answer(NamedTuple):
 
     at: float
     prefill_s: float | None
-    decode_s: float | None
     prompt_tokens: int | None
+    cached_tokens: int | None
+    decode_s: float | None
     completion_tokens: int | None
     estimated_tokens: int | None
-    cached_tokens: int | None
-    """None if its server does not say. Nothing is cached right after a load, nor of a bench's
-    prompts, whose first words are new."""
     draft_tokens: int | None
     draft_accepted: int | None
 
+
+class _Read(NamedTuple):
+    """One row of _READS, or the beginning of one of _ANSWERS."""
+
+    at: float
+    prefill_s: float | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    """None if its server does not say. Nothing is cached right after a load, nor of a bench's
+    prompts, whose first words are new."""
+
     @property
-    def read_tokens(self) -> int:
+    def tokens(self) -> int:
         """The tokens of the prompt that the server read: what it had cached took no time."""
         return (self.prompt_tokens or 0) - (self.cached_tokens or 0)
 
@@ -222,7 +245,7 @@ def _read_stats(connection: sqlite3.Connection, provider: str, model: str) -> Sp
         n=len(answers),
         last_at=newest,
         load_s=_weighted_median(loads, newest),
-        prefill_tps=_weighted_median(_prefill_rates(answers), newest),
+        prefill_tps=_prefill_rate(answers, lambda: read(_READS, RECENT_READS)),
         decode_tps=_weighted_median(_decode_rates(answers), newest),
         token_ratio=_weighted_median(_token_ratios(answers, recounts), newest),
         answers=_lengths(read(_LENGTHS, RECENT_LENGTHS)),
@@ -238,15 +261,36 @@ def _draft_acceptance(answers: Sequence[_Answer]) -> float | None:
     return sum(each.draft_accepted or 0 for each in drafts) / proposed if proposed else None
 
 
-def _prefill_rates(answers: Sequence[_Answer]) -> list[tuple[float, float]]:
+def _prefill_rate(
+    answers: Sequence[_Answer], more: Callable[[], list[tuple[Any, ...]]]
+) -> float | None:
     """Tokens read per second. Ollama counts the cached tokens of a prompt and the seconds of the
     others (since 0.30.1; seen with 0.32.15: 903 tokens in 51.9 s, at the next turn 927 in 1.2), so
-    that only answers count of which it is known what was cached; without any, the slowest quarter,
-    which cached tokens have made too fast the least."""
-    timed = [each for each in answers if each.prefill_s and each.read_tokens >= MIN_READ_TOKENS]
-    known = [each for each in timed if each.cached_tokens is not None]
-    rates = [(each.read_tokens / (each.prefill_s or 1.0), each.at) for each in known or timed]
-    return rates if known else sorted(rates)[: math.ceil(len(rates) / 4)]
+    that only answers count of which it is known what was cached; without any, those before them,
+    and without any there, the slowest tenth, which cached tokens have made too fast the least. A
+    prompt counts as much as was read of it, since a short one is read more slowly."""
+    reads = _timed([_Read._make(each[:4]) for each in answers])
+    if reads and not (known := _known(reads)):
+        reads = _timed([_Read._make(row) for row in more()])
+        known = _known(reads)[:RECENT_ANSWERS]
+    elif not reads:
+        return None
+    rates = [
+        (each.tokens / (each.prefill_s or 1.0), each.at, each.tokens) for each in known or reads
+    ]
+    slowest = rates if known else sorted(rates)[: math.ceil(len(rates) / 10)]
+    newest = max(at for _, at, _ in slowest)
+    return _weighted_median(
+        [(rate, at) for rate, at, _ in slowest], newest, [tokens for *_, tokens in slowest]
+    )
+
+
+def _timed(reads: Sequence[_Read]) -> list[_Read]:
+    return [each for each in reads if each.prefill_s and each.tokens >= MIN_READ_TOKENS]
+
+
+def _known(reads: Sequence[_Read]) -> list[_Read]:
+    return [each for each in reads if each.cached_tokens is not None]
 
 
 def _decode_rates(answers: Sequence[_Answer]) -> list[tuple[float, float]]:
@@ -277,9 +321,15 @@ def _lengths(rows: Sequence[tuple[Any, ...]]) -> dict[TaskType, tuple[int, float
     return {TaskType(task_type): (n, mean) for task_type, n, mean in rows if task_type in _TYPES}
 
 
-def _weighted_median(values: Sequence[tuple[float, float]], newest: float) -> float | None:
-    """The weighted median of (value, time) pairs; None if there are none."""
-    weighted = sorted((value, 0.5 ** (max(newest - at, 0.0) / HALF_LIFE_S)) for value, at in values)
+def _weighted_median(
+    values: Sequence[tuple[float, float]], newest: float, weights: Sequence[float] = ()
+) -> float | None:
+    """The weighted median of (value, time) pairs; None if there are none. Older ones count less,
+    and each as much as its weight."""
+    weighted = sorted(
+        (value, 0.5 ** (max(newest - at, 0.0) / HALF_LIFE_S) * weight)
+        for (value, at), weight in zip(values, weights or [1.0] * len(values), strict=True)
+    )
     half = sum(weight for _, weight in weighted) / 2
     for value, weight in weighted:
         half -= weight

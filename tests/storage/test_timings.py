@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orch.providers.streams.usage import ReportedUsage
 from orch.storage.journal import Journal
 from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
@@ -108,9 +110,78 @@ def test_a_bench_reads_its_prompts_whole(journal: Journal) -> None:
     assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 400
 
 
-def test_of_answers_that_may_have_been_cached_the_slowest_quarter_counts(journal: Journal) -> None:
+def test_of_answers_that_may_have_been_cached_the_slowest_tenth_counts(journal: Journal) -> None:
     record(journal, *(replace(WARM, prompt_tokens=400 * 5**n) for n in range(8)))
-    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == pytest.approx(1_000)
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == pytest.approx(200)
+
+
+def test_fifty_cached_turns_do_not_hide_what_was_read_whole(journal: Journal) -> None:
+    turns = [replace(WARM, prompt_tokens=8_000 + n, prefill_s=1.0) for n in range(50)]
+    record(journal, ANSWER, *turns)
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 200
+
+
+def test_a_prompt_counts_as_much_as_was_read_of_it(journal: Journal) -> None:
+    short = replace(WARM, prompt_tokens=8_000, cached_tokens=7_950, prefill_s=1.0)
+    long = replace(WARM, prompt_tokens=8_000, cached_tokens=0, prefill_s=20.0)
+    record(journal, long, *[short] * 9)
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == 400
+
+
+@pytest.mark.parametrize(
+    ("end", "speed"),
+    [
+        # llama-server: what it read and what it held, in its timings
+        ({"timings": {"prompt_n": 200, "cache_n": 7_800, "prompt_ms": 2_000}}, 100),
+        # the same, with the counts of OpenAI's form beside them
+        (
+            {
+                "timings": {"prompt_n": 200, "cache_n": 7_800, "prompt_ms": 2_000},
+                "usage": {
+                    "prompt_tokens": 8_000,
+                    "completion_tokens": 9,
+                    "prompt_tokens_details": {"cached_tokens": 7_800},
+                },
+            },
+            100,
+        ),
+        # Ollama since 0.30: the whole prompt is counted, and the cached part is not told
+        ({"prompt_eval_count": 8_000, "prompt_eval_duration": 2 * 10**9, "eval_count": 9}, 4_000),
+        (
+            {
+                "prompt_eval_count": 8_000,
+                "prompt_eval_duration": 80 * 10**9,
+                "load_duration": 10**9,
+                "eval_count": 9,
+            },
+            100,
+        ),
+        # OpenAI's form: no seconds are told, so that no speed is learned
+        (
+            {
+                "usage": {
+                    "prompt_tokens": 8_000,
+                    "completion_tokens": 9,
+                    "prompt_tokens_details": {"cached_tokens": 7_800},
+                }
+            },
+            None,
+        ),
+    ],
+    ids=["timings", "timings and usage", "ollama", "ollama after a load", "openai"],
+)
+def test_each_form_of_a_server_teaches_the_speed_of_what_it_read(
+    journal: Journal, end: dict[str, Any], speed: float | None
+) -> None:
+    usage = ReportedUsage()
+    usage.add(end)
+    told = usage.completion("stop")
+    attempt = Attempt(
+        "m", "p", "ok", prompt_tokens=told.prompt_tokens or 0, completion_tokens=9,
+        prefill_s=told.prefill_s, load_s=told.load_s, cached_tokens=told.cached_tokens,
+    )  # fmt: skip
+    record(journal, attempt)
+    assert journal.timings.speed_stats([KEY])[KEY].prefill_tps == speed
 
 
 def test_a_long_chat_does_not_make_reading_seem_fast(journal: Journal) -> None:
