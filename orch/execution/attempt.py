@@ -261,7 +261,8 @@ class ModelCall:
             self.completion.load_s or self._loading_s or 0.0,
             self.text,
             len(self.tool_calls),
-            is_repeated=not (is_changed or self._thinking.tell()),
+            is_changed=is_changed,
+            has_thought=self._thinking.tell() > 0,
         )
 
     def as_attempt(

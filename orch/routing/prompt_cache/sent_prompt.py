@@ -19,9 +19,11 @@ class SentPrompt(NamedTuple):
     load_s: float = 0.0
     text: str = ""
     calls: int = 0
-    is_repeated: bool = True
-    """Whether the next prompt of the conversation repeats the last message and the answer as the
-    server has them: the model did not think, and memory added nothing."""
+    is_changed: bool = False
+    """Whether the last message was sent otherwise than the next prompt will repeat it, such as with
+    what memory found."""
+    has_thought: bool = False
+    """Whether the server has thoughts before the answer, which templates leave out afterwards."""
 
     def read_share(self, state: ModelState) -> float | None:
         """The share of the prompt that the server read, 0 to 1: as it says, else by the seconds
@@ -38,10 +40,11 @@ class SentPrompt(NamedTuple):
 
     def held_prompt(self, new: NewPrompt, slot: int | None, now: float) -> HeldPrompt:
         """What the server holds behind it."""
+        is_gone = self.is_changed or self.has_thought
         return HeldPrompt(
-            chain=new.chain if self.is_repeated else new.chain.without_last(),
+            chain=new.chain.without_last() if self.is_changed else new.chain,
             used_at=now,
-            answer=answer_hash(self.text, self.calls) if self.is_repeated else 0,
+            answer=0 if is_gone else answer_hash(self.text, self.calls),
             session=new.session,
             slot=slot,
             is_chore=new.is_chore,

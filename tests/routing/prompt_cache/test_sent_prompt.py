@@ -54,5 +54,7 @@ def test_a_prompt_is_held_with_its_answer() -> None:
 
 def test_what_the_next_prompt_does_not_repeat_is_not_held() -> None:
     new = new_prompt()
-    held = SentPrompt(Completion(), text="yes", is_repeated=False).held_prompt(new, None, 0.0)
-    assert (held.chain, held.answer) == (new.chain.without_last(), 0)
+    changed = SentPrompt(Completion(), text="yes", is_changed=True).held_prompt(new, None, 0.0)
+    assert (changed.chain, changed.answer) == (new.chain.without_last(), 0)
+    thought = SentPrompt(Completion(), text="yes", has_thought=True).held_prompt(new, None, 0.0)
+    assert (thought.chain, thought.answer) == (new.chain, 0)
