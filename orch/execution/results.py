@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, run_code
 from orch.execution.attempt import ModelCall
 from orch.execution.events import RunWarning
+from orch.providers.message_formats import to_openai_calls
 from orch.routing.router import Plan
 from orch.routing.wording import reason_text
 from orch.text.prompt import PreparedTask, Task
 from orch.types import (
     Attempt,
+    ModelKey,
     Reason,
     Response,
     RunResult,
@@ -36,6 +39,24 @@ _HINTS = {
     "context_overflow": "shorten the input, or add a model with a larger context",
     "bad_input": "correct that option, or leave it out",
 }
+
+
+class CountedPrompt(NamedTuple):
+    """A prompt's estimate by kinds of text, and its tokens by the count of the model's server; 0 if
+    that counts none."""
+
+    model: ModelKey
+    parts: tuple[float, ...]
+    tokens: int
+
+
+class ClientAnswer(NamedTuple):
+    """What was answered in a session: the question, the text, and the ids of the tool calls."""
+
+    session: str
+    question: str
+    text: str
+    call_ids: list[str]
 
 
 @dataclass(slots=True)
@@ -82,6 +103,25 @@ class RunState:
     def text(self) -> str:
         """The text so far, shown or buffered."""
         return self.text_before + (self.call.text if self.call else "")
+
+    @property
+    def counted_prompt(self) -> CountedPrompt | None:
+        """The prompt's tokens as the server counted them; None unless one model was asked for just
+        the task."""
+        attempt = self.attempts[0] if len(self.attempts) == 1 else None
+        if attempt is None or attempt.outcome != "ok" or self.prepared is None or self.recalled:
+            return None
+        parts = self.prepared.need.token_parts
+        return CountedPrompt(attempt.key, parts, attempt.prompt_tokens)
+
+    @property
+    def answer_to_client(self) -> ClientAnswer | None:
+        """The answer so far; None outside a session."""
+        if self.prepared is None or self.task.session is None:
+            return None
+        calls = to_openai_calls(self.call.tool_calls, self.run_id) if self.call else []
+        ids = [call["id"] for call in calls]
+        return ClientAnswer(self.task.session, self.prepared.text, self.text, ids)
 
     @property
     def timing(self) -> Timing:

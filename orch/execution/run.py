@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from orch.config.spec.option_types import check_options
 from orch.errors import OrchError, ProviderError
@@ -16,8 +16,15 @@ from orch.execution.answer_cache import REPLAY_CHUNK_CHARS
 from orch.execution.checks.json_schema import AnswerSchema, schema_from_format
 from orch.execution.events import Content, Done, Failed, Metadata, RunEvent, Thinking
 from orch.execution.fallback import FallbackChain, decision_for
-from orch.execution.results import RunState, build_result, last_resort_warning, post_run_warnings
-from orch.execution.run_record import build_record
+from orch.execution.results import (
+    ClientAnswer,
+    CountedPrompt,
+    RunState,
+    build_result,
+    last_resort_warning,
+    post_run_warnings,
+)
+from orch.execution.run_record import build_record, is_remembered
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.providers.http.loading import LoadingWait
@@ -31,15 +38,6 @@ from orch.types import FIRST_TOKEN_TIMEOUT_S, Decision, ModelKey, Reason, RunRes
 OnPartial = Literal["restart", "continue", "stop"]
 """When a model fails after it gave text: restart (the text was buffered and is dropped), continue
 (another model goes on from the shown text), stop (the run ends with the shown text)."""
-
-
-class CountedPrompt(NamedTuple):
-    """A prompt's estimate by kinds of text, and its tokens by the count of the model's server; 0 if
-    that counts none."""
-
-    model: ModelKey
-    parts: tuple[float, ...]
-    tokens: int
 
 
 class Run:
@@ -69,14 +67,13 @@ class Run:
 
     @property
     def counted_prompt(self) -> CountedPrompt | None:
-        """The prompt's tokens as the server counted them; None unless one model was asked for just
-        the task."""
-        state = self._state
-        attempt = state.attempts[0] if len(state.attempts) == 1 else None
-        if attempt is None or attempt.outcome != "ok" or state.prepared is None or state.recalled:
-            return None
-        parts = state.prepared.need.token_parts
-        return CountedPrompt(attempt.key, parts, attempt.prompt_tokens)
+        """The prompt's tokens as the server counted them, if it was asked for just the task."""
+        return self._state.counted_prompt
+
+    @property
+    def answer_to_client(self) -> ClientAnswer | None:
+        """The answer so far; None outside a session."""
+        return self._state.answer_to_client
 
     @property
     def estimated_prompt_tokens(self) -> int:
@@ -332,10 +329,8 @@ class Run:
         self, status: str, *, result: RunResult | None = None, error: OrchError | None = None
     ) -> None:
         self._recorded = True
-        requested = self._state.task.store_memory
-        remember = self._runtime.config.routing.memory.remember if requested is None else requested
-        if result and result.source == "cache":
-            remember = False  # the run that gave the answer is remembered
+        wanted = self._runtime.config.routing.memory.remember
+        remember = is_remembered(self._state.task, result, wanted)
         record = build_record(self._state, status, remember, result=result, error=error)
         self._runtime.journal.record(record)
 

@@ -17,6 +17,15 @@ MAX_UNANSWERED_CHARS = 100_000
 for secrets, and are of no use."""
 
 
+def is_remembered(task: Task, result: RunResult | None, wanted: bool) -> bool:
+    """Whether a run is found by memory if it was answered; `wanted`: where the task does not say.
+    Of a cached answer the run that gave it is, and of an agent's turn its end, not the steps that
+    call tools."""
+    if result and (result.source == "cache" or result.response.tool_calls):
+        return False
+    return wanted if task.store_memory is None else task.store_memory
+
+
 def build_record(
     state: RunState,
     status: str,

@@ -23,10 +23,10 @@ from orch.orchestrator import Orchestrator
 from orch.providers import Loads
 from orch.server.batched_journal import BatchedJournal
 from orch.server.cached_registry import CachedRegistry
+from orch.server.conversations.sessions import ClientSessions
 from orch.server.mcp.mount import LazyMcp
 from orch.server.metrics import Metrics
 from orch.server.scheduling.scheduler import Scheduler
-from orch.server.stateless_conversations import ConversationAffinity
 from orch.server.token_counts import TokenCounts
 from orch.server.wiring import ServerWiring
 from orch.storage.history import History
@@ -69,7 +69,7 @@ class Service:
     generation: ConfigGeneration
     config: Config
     fingerprint: str
-    affinity: ConversationAffinity = field(default_factory=ConversationAffinity)
+    sessions: ClientSessions = field(default_factory=ClientSessions)
     token_counts: TokenCounts = field(default_factory=TokenCounts)
     running: dict[str, RunInProgress] = field(default_factory=dict)
     config_fault: OrchError | None = None
@@ -132,6 +132,8 @@ class Service:
             self.unload_when_idle(running.generation.orchestrator.runtime, model)
         if counted := run.counted_prompt:
             self.token_counts.record(*counted)
+        if answer := run.answer_to_client:
+            self.sessions.record_answer(*answer)
         running.generation.run_count -= 1
         await self._close_if_done(running.generation)
 

@@ -35,10 +35,13 @@ _LISTED_COLUMNS = (
 )
 _IS_RUN = "face != 'memory'"
 """Notes of the memory are stored among the runs."""
-_CONVERSATIONS = """
+IS_OWN = "face NOT IN ('memory', 'openai', 'anthropic', 'ollama')"
+"""The runs of orch's own faces, as SQL: the conversations of other programs are theirs to
+continue."""
+_CONVERSATIONS = f"""
     SELECT recent.session, recent.turns, first.task, last.at FROM (
         SELECT session, MIN(seq) AS oldest, MAX(seq) AS newest, COUNT(*) AS turns FROM runs
-        WHERE session IS NOT NULL AND alternative_to IS NULL
+        WHERE session IS NOT NULL AND alternative_to IS NULL AND {IS_OWN}
         GROUP BY session ORDER BY newest DESC LIMIT ?
     ) AS recent
     JOIN runs AS first ON first.seq = recent.oldest JOIN runs AS last ON last.seq = recent.newest
@@ -193,7 +196,7 @@ class History:
         return rows[0] if rows else None
 
     def conversations(self, limit: int) -> list[ConversationSummary]:
-        """The last conversations, newest first."""
+        """The last conversations of orch's own faces, newest first."""
         rows = self.database.rows(_CONVERSATIONS, (limit,))
         return [
             ConversationSummary(row["session"], row["turns"], row["task"] or "", row["at"])

@@ -15,7 +15,7 @@ from orch.errors import JournalError
 from orch.providers.installed_models import ModelInfo
 from orch.storage.database import database_at, insert_rows
 from orch.storage.feedback import FeedbackStore
-from orch.storage.history import TURN_CONDITION, History
+from orch.storage.history import IS_OWN, TURN_CONDITION, History
 from orch.storage.schema import MIGRATIONS
 from orch.storage.sqlite_file import transaction
 from orch.storage.timings import TimingStore
@@ -213,12 +213,12 @@ class Journal:
         connection.execute("INSERT OR REPLACE INTO facts VALUES ('pruned_at', ?)", (str(now),))
 
     def latest_session(self) -> str | None:
-        """The session of the last turn; a run without a session is given one. None if there are no
-        turns."""
+        """The session of the last turn of orch's own faces, not of another program; a run without
+        a session is given one. None if there are no turns."""
 
         def find(connection: sqlite3.Connection) -> str | None:
             row = connection.execute(
-                f"SELECT run_id, session FROM runs WHERE {TURN_CONDITION} AND face != 'memory'"
+                f"SELECT run_id, session FROM runs WHERE {TURN_CONDITION} AND {IS_OWN}"
                 " ORDER BY seq DESC LIMIT 1"
             ).fetchone()
             if row and row[1] is None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from orch.text.lines import one_line
+from orch.text.question import question_of
 from orch.text.raw_prompt import RawPrompt
 from orch.types import Message, ModelKey, Need, TaskType
 
@@ -253,15 +254,14 @@ def fenced_block(title: str, text: str) -> str:
 
 
 def text_to_classify(task: Task) -> str:
-    """The instruction; for a conversation its last user turn."""
+    """The instruction; for a conversation the person's last question."""
     if task.text.strip():
         return task.text
+    if question := question_of(task.messages):
+        return question
     turns = [message for message in task.messages if message.get("role") == "user"]
-    return (
-        message_text(turns[-1])
-        if turns
-        else "\n".join(attachment.text for attachment in task.attachments)
-    )
+    texts = [message_text(turns[-1])] if turns else [each.text for each in task.attachments]
+    return "\n".join(texts)
 
 
 def message_text(message: Message) -> str:

@@ -38,7 +38,7 @@ from orch.providers.streams.thinking_markers import ThinkingSplitter
 from orch.providers.streams.tool_calls import ToolCalls
 from orch.providers.streams.values import parse_text as wire_text
 from orch.quality.features import hash_text
-from orch.server.stateless_conversations import conversation_key as conversation_of
+from orch.server.conversations.opening import opening_of
 from orch.server.web.components.markdown_html import render_blocks
 from orch.server.web.components.stream_text import split_tail
 from orch.storage.answers import answer_key
@@ -207,8 +207,8 @@ def functions() -> dict[str, Work]:
             {"content": [{"type": "text", "text": part} for part in text.split("\n")]}
         ),
         "cache key": lambda text: answer_key(prepare_task(Task(text=text)), ""),
-        "conversation key": lambda text: conversation_of(
-            [{"role": "user", "content": text}], "", ""
+        "conversation key": lambda text: opening_of(
+            [{"role": role, "content": text} for role in ("user", "assistant", "user")], ""
         ),
         "Markdown blocks, by line": lambda text: _streamed(
             BlockSplitter().feed, text.splitlines(keepends=True)

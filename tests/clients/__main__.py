@@ -25,7 +25,7 @@ from tests.clients.installation import (
 )
 from tests.clients.libraries import HEAVY, PYPI
 from tests.clients.results import KEPT, NOT_RUN, Results, Row, completed, head_lines, line
-from tests.clients.scene import scene
+from tests.clients.scene import Post, scene
 from tests.clients.shapes import shape_of
 
 ALL: dict[str, tuple[str | tuple[str, ...], Client]] = {
@@ -56,14 +56,14 @@ def checked(
             client.prepare(made)
             results[title] = check(client, made)
             if save and title == "file edit by tools":
-                write_shape(name, made.bodies())
+                write_shape(name, made.posts())
     return results
 
 
-def write_shape(name: str, bodies: list[tuple[str, object]]) -> None:
+def write_shape(name: str, posts: list[Post]) -> None:
     """Writes the shape of the longest body that asks for an answer."""
-    path, body = max(bodies, key=lambda pair: len(json.dumps(pair[1])))
-    shape = {"path": path, "body": shape_of(body)}
+    longest = max(posts, key=lambda post: len(json.dumps(post.body)))
+    shape = {"path": longest.path, "body": shape_of(longest.body)}
     (BODIES / f"{name}.json").write_text(json.dumps(shape, indent=1) + "\n", "utf-8")
 
 

@@ -39,11 +39,14 @@ def _launched(
     edit: Sequence[str],
     stdin: Sequence[str],
     dash: Sequence[str] = (),
+    talk: Sequence[str],
+    talk_on: Sequence[str],
     calls: Callable[[Scene], list[Json]],
 ) -> Client:
     """A client that `orch launch` starts: the words before a question, before the next one, before
     an edit, and those with which it reads the question from stdin; `dash` follows the words before
-    the next one where that comes from stdin."""
+    the next one where that comes from stdin; `talk` and `talk_on` stand before the questions of a
+    conversation in which it may write files."""
     launch = [*ORCH, "launch", name, "--"]
     return Client(
         title,
@@ -55,6 +58,7 @@ def _launched(
         edit=lambda scene: Command([*launch, *edit, EDIT]),
         long=lambda scene: Command([*launch, *stdin], LONG_PROMPT),
         again=lambda text: Command([*launch, *again, *dash], text),
+        turn=lambda text, is_first: Command([*launch, *(talk if is_first else talk_on), text]),
         compacts=True,
         calls=calls,
     )
@@ -67,6 +71,8 @@ CLAUDE = _launched(
     again=["--continue", "-p"],
     edit=["--permission-mode", "acceptEdits", "-p"],
     stdin=["-p"],
+    talk=["--permission-mode", "acceptEdits", "-p"],
+    talk_on=["--permission-mode", "acceptEdits", "--continue", "-p"],
     calls=lambda scene: [call("Write", file_path=str(scene.work / "made.txt"), content=MADE)],
 )
 CODEX = _launched(
@@ -77,6 +83,8 @@ CODEX = _launched(
     edit=["exec", "--sandbox", "workspace-write"],
     stdin=["exec", "-"],
     dash=["-"],
+    talk=["exec", "--sandbox", "workspace-write"],
+    talk_on=["exec", "--sandbox", "workspace-write", "resume", "--last"],
     calls=lambda scene: [
         call("exec_command", cmd=f"echo {MADE.strip()} > made.txt"),
         call("shell_command", command=f"echo {MADE.strip()} > made.txt"),
@@ -90,6 +98,8 @@ OPENCODE = _launched(
     again=["run", "--continue"],
     edit=["run"],
     stdin=["run"],
+    talk=["run"],
+    talk_on=["run", "--continue"],
     calls=lambda scene: [call("write", filePath=str(scene.work / "made.txt"), content=MADE)],
 )
 QWEN = Client(
@@ -100,6 +110,9 @@ QWEN = Client(
     edit=lambda scene: Command(["qwen", "--approval-mode", "auto-edit", EDIT]),
     long=lambda scene: Command(["qwen"], LONG_PROMPT),
     again=lambda text: Command(["qwen", "--continue"], text),
+    turn=lambda text, is_first: Command(
+        ["qwen", "--approval-mode", "auto-edit", *([] if is_first else ["--continue"]), text]
+    ),
     compacts=True,
     calls=lambda scene: [
         call("write_file", file_path=str(scene.work / "made.txt"), content=MADE),
@@ -116,11 +129,24 @@ CONTINUE = Client(
     edit=lambda scene: Command(["cn", "--auto", "-p", EDIT]),
     long=lambda scene: Command(["cn", "-p"], LONG_PROMPT),
     again=lambda text: Command(["cn", "--resume", "-p"], text),
+    turn=lambda text, is_first: Command(
+        ["cn", "--auto", *([] if is_first else ["--resume"]), "-p", text]
+    ),
     compacts=True,
     calls=lambda scene: [call("Write", filepath=str(scene.work / "made.txt"), content=MADE)],
 )
 _AIDER = ["aider", "--yes-always", "--message"]
 _AIDER_STDIN = ["aider", "--yes-always", "--message-file", "/dev/stdin"]
+
+
+def _aider_turn(text: str, is_first: bool) -> Command:
+    """Its history is a file of the working folder, in which a conversation has no name."""
+    begin = "rm -f .aider.chat.history.md;" if is_first else ""
+    restore = "" if is_first else "--restore-chat-history"
+    words = f'{begin} exec aider --yes-always {restore} --message "$0"'
+    return Command(["sh", "-c", words, text])
+
+
 AIDER = Client(
     "aider",
     prepare=_settings_in(".aider.conf.yml", "aider"),
@@ -132,6 +158,7 @@ AIDER = Client(
     edit=lambda scene: Command([*_AIDER, EDIT]),
     long=lambda scene: Command(_AIDER_STDIN, LONG_PROMPT),
     again=lambda text: Command([*_AIDER_STDIN, "--restore-chat-history"], text),
+    turn=_aider_turn,
     compacts=True,
     reply=f"made.txt\n```\n{MADE}```\n",
 )

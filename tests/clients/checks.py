@@ -54,8 +54,9 @@ class Client:
     """A client program: how each check is put to it. `calls` are the calls by which a model would
     have it write a file, under the names of its own tools; `reply` instead, where it edits by
     text. `prepare` writes its settings. `again` goes on with a conversation by what is given on
-    stdin; a client without it holds a whole one in `conversation`. One that `compacts` shortens a
-    long one itself; of the others it is asked that they say what is wrong."""
+    stdin; a client without it holds a whole one in `conversation`. `turn` asks the first or the
+    next question of a conversation, `talk` all of them. One that `compacts` shortens a long one
+    itself; of the others it is asked that they say what is wrong."""
 
     title: str
     question: Callable[[Scene], Command]
@@ -66,6 +67,8 @@ class Client:
     prepare: Callable[[Scene], None] = lambda scene: None
     again: Callable[[str], Command] | None = None
     conversation: Callable[[Scene], Command] | None = None
+    turn: Callable[[str, bool], Command] | None = None
+    talk: Callable[[Scene, Sequence[str]], Command] | None = None
     compacts: bool = False
     reply: str = ""
     timeout_s: float = TIMEOUT_S

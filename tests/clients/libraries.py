@@ -45,6 +45,7 @@ def _library(
         turns=lambda scene: [command("turns", scene)],
         edit=lambda scene: command("edit", scene),
         long=lambda scene: command("long", scene, LONG_PROMPT),
+        talk=lambda scene, texts: command("talk", scene, "\n".join(texts)),
         conversation=lambda scene: command(f"conversation:{LONG_TURNS}", scene, LONG_TURN),
         calls=lambda scene: [] if reply else [call(tool, path="made.txt", content=MADE)],
         reply=reply,
@@ -69,6 +70,7 @@ LLM = Client(
     edit=lambda scene: Command(["llm", "-m", "orch", "--functions", FUNCTIONS, EDIT]),
     long=lambda scene: Command(["llm", "-m", "orch"], LONG_PROMPT),
     again=lambda text: Command(["llm", "-c"], text),
+    turn=lambda text, is_first: Command(["llm", *(["-m", "orch"] if is_first else ["-c"]), text]),
     calls=lambda scene: [call("write_file", path="made.txt", content=MADE)],
 )
 

@@ -1,4 +1,4 @@
-"""The orch command, whose server also writes down the body of each POST that it is sent."""
+"""The orch command, whose server also writes down headers and body of each POST that it is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from orch.server.http.guard import Guard
 
 FOLDER_VARIABLE = "ORCH_TEST_BODIES"
-"""Names the folder that the bodies go to, one file each: the path on the first line."""
+"""Names the folder that the bodies go to, one file each: path and headers on the first line."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -38,7 +38,8 @@ def record(folder: Path) -> None:
 
     async def call(guard: Guard, scope: Any, receive: Receive, send: Any) -> None:
         def write(body: bytes) -> None:
-            text = json.dumps(scope["path"]).encode() + b"\n" + body
+            headers = {key.decode(): text.decode() for key, text in scope["headers"]}
+            text = json.dumps([scope["path"], headers]).encode() + b"\n" + body
             (folder / f"{next(numbers):04}").write_bytes(text)
 
         posted = scope["type"] == "http" and scope["method"] == "POST"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.clients.recording import FOLDER_VARIABLE
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -56,6 +56,14 @@ class Ended:
         lines = [line.strip() for line in (self.errors + "\n" + self.output).splitlines()]
         said = [line for line in lines if line] or ["no word"]
         return said[-1][:120]
+
+
+class Post(NamedTuple):
+    """One POST as the server received it; the names of its headers are in lower case."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
 
 
 @dataclass
@@ -135,10 +143,11 @@ class Scene:
         """Runs a program to its end."""
         return self.wait(self.start(words, stdin), timeout_s)
 
-    def bodies(self) -> list[tuple[str, Any]]:
-        """The path and the body of each POST so far."""
+    def posts(self) -> list[Post]:
+        """Each POST so far."""
         pairs = [path.read_bytes().split(b"\n", 1) for path in sorted(self._records.iterdir())]
-        return [(json.loads(path), json.loads(body or b"null")) for path, body in pairs]
+        heads = [(json.loads(head), json.loads(body or b"null")) for head, body in pairs]
+        return [Post(path, headers, body) for (path, headers), body in heads]
 
     @property
     def _records(self) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from orch.types import Message
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
 
@@ -55,3 +57,52 @@ async def test_a_runs_record_holds_task_answer_decision_and_counts(
     assert counted[0] > 0
     assert counted[1] > 0
     assert 0 < row["ttft_s"] <= row["total_s"]
+
+
+@pytest.mark.parametrize(
+    ("requested", "remembered"), [(None, [0, 1]), (False, [0, 0]), (True, [0, 1])]
+)
+async def test_of_an_agents_turn_the_end_is_remembered(
+    server: FakeOllama, requested: bool | None, remembered: list[int]
+) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    model = server.models["a:1b"]
+    model.capabilities, model.tool_calls = ["completion", "tools"], [{"function": {"name": "look"}}]
+    asked: list[Message] = [{"role": "user", "content": TASK}]
+    calls: Message = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "1", **model.tool_calls[0]}],
+    }
+    result = {"role": "tool", "tool_call_id": "1", "content": "the sea is blue"}
+    reminder = {"role": "user", "content": "<system-reminder>Be brief.</system-reminder>"}
+    async with over({"ollama": server}) as orchestrator:
+        for messages in (asked, [*asked, calls, result, reminder]):
+            await orchestrator.execute(
+                messages=messages, tools=[tool], model="a:1b", store_memory=requested
+            )
+            model.tool_calls = []
+        rows = orchestrator.runtime.journal.history.runs()[::-1]
+    assert [(row["task"], row["remember"]) for row in rows] == [(TASK, n) for n in remembered]
+
+
+async def test_a_step_recalls_by_the_question_of_its_turn(
+    server: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    messages: list[Message] = [
+        {"role": "user", "content": TASK},
+        {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "look"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "secret of the harbour"},
+        {"role": "user", "content": "<system-reminder>Be brief.</system-reminder>"},
+    ]
+    async with over({"ollama": server}) as orchestrator:
+        memory = orchestrator.runtime.memory
+
+        async def recall(text: str, limit: int) -> tuple[list[Any], list[str]]:
+            asked.append(text)
+            return [], []
+
+        monkeypatch.setattr(memory, "recall", recall)
+        await orchestrator.execute(messages=messages, model="a:1b", retrieve_context=True)
+    assert asked == [TASK]

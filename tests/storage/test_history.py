@@ -140,6 +140,20 @@ def test_an_alternative_answer_stands_beside_its_turn_and_is_not_a_turn(journal:
     assert [is_turn(row) for row in history.runs()] == [True, False, True]
 
 
+@pytest.mark.parametrize("face", ["openai", "anthropic", "ollama"])
+def test_conversations_of_other_programs_are_not_the_persons_own(
+    journal: Journal, face: str
+) -> None:
+    history = write(
+        journal,
+        RUN._replace(run_id="1", session="talk"),
+        RUN._replace(run_id="2", session="api-1", face=face),
+        RUN._replace(run_id="3", face=face),
+    )
+    assert [each.name for each in history.conversations(9)] == ["talk"]
+    assert journal.latest_session() == "talk"
+
+
 def test_continuing_the_last_conversation_skips_alternative_answers(journal: Journal) -> None:
     write(
         journal,

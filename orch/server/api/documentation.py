@@ -67,7 +67,7 @@ def _reference(body: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "x-orch-session": {
-        "description": "Identifies the conversation that a request belongs to.",
+        "description": "The conversation of a request, before any id of its client.",
         "schema": {"type": "string"},
     },
     "x-orch-priority": {

@@ -292,9 +292,8 @@ async def run_and_respond(
         answer = PendingResponse(active.run.run_id, active.events, task.requested_name)
         await answer.wait_until_visible()
         if task.affinity:
-            service_of(request).affinity.record(
-                task.affinity, ModelKey(answer.provider, answer.model)
-            )
+            model = ModelKey(answer.provider, answer.model)
+            service_of(request).sessions.record_model(task.affinity, model)
         response = await respond(answer, active)
         return with_warning_headers(response, answer.warnings)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from orch.errors import OrchError
 from orch.server.api.announcement import without_announcements
 from orch.server.api.handler import client_name, service_of
-from orch.server.stateless_conversations import conversation_key
+from orch.server.conversations.client_ids import CACHE_KEY, find_client_id
 from orch.text.prompt import Task
 from orch.text.raw_prompt import RawPrompt
 from orch.types import Message
@@ -33,13 +33,18 @@ class ChatParams:
     """What the model continues as it is; the messages are then for reading alone."""
     warnings: tuple[str, ...] = ()
     """Warnings about parts of the request that were ignored."""
+    cache_key: object = None
+    """The body's `prompt_cache_key`, as sent; else that of `extra` counts."""
+    session: str = ""
+    """The session that the request continues by its own words, if no id of its client's says
+    otherwise."""
 
 
 def build_request_task(request: Request, params: ChatParams) -> Task:
     """The Task of a request. Raises OrchError for an unknown `auto:…`.
 
-    Reads the headers `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout`
-    (seconds to the first token) and `x-orch-cache` (use).
+    Reads the client's id of the conversation (see `client_ids`) and the headers `x-orch-priority`
+    (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
 
     A cached answer is used only if the client asks for it or for a temperature of 0, since clients
     repeat a request to get another answer. Clients other than the owner get no cached answers and
@@ -49,7 +54,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     service, client = service_of(request), client_name(request)
     params.messages = without_announcements(params.messages)
     choice = service.model_names.parse(params.model)
-    key = conversation_key(params.messages, client, request.headers.get("x-orch-session", ""))
+    session = _session(request, params, client)
     peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
     is_cached = peer == "owner" and (params.options.get("temperature") == 0 or wants_cache)
     return Task(
@@ -71,8 +76,9 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         task_type=choice.task_type,
         profile=choice.profile,
         loaded=choice.loaded,
-        stay_with=service.affinity.model_of(key) if len(params.messages) > 1 else None,
-        affinity=key,
+        session=session,
+        stay_with=service.sessions.model_of(session),
+        affinity=session,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
@@ -80,6 +86,15 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         store_memory=False if peer == "stranger" or params.raw else None,
         retrieve_context=None if peer == "owner" and not params.raw else False,
     )
+
+
+def _session(request: Request, params: ChatParams, client: str) -> str:
+    """The name of the request's session in the journal."""
+    cache_key = params.cache_key or params.extra.get(CACHE_KEY)
+    found = find_client_id(request.scope["headers"], cache_key)
+    if params.session and not found.text:
+        return params.session
+    return service_of(request).sessions.of_request(client, found, params.messages)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -42,8 +42,12 @@ def run(stream: Callable[[Messages], Iterable[str]], edit: Callable[[str], objec
         return
     check, _, turns = CHECK.partition(":")
     long = sys.stdin.read()
-    question = long if check == "long" else QUESTION
-    later = {"turns": [SECOND], "conversation": [long] * int(turns or 0)}.get(check, [])
+    question, *later = {
+        "turns": [QUESTION, SECOND],
+        "conversation": [QUESTION, *[long] * int(turns or 0)],
+        "long": [long],
+        "talk": long.splitlines(),
+    }.get(check, [QUESTION])
     messages = [{"role": "user", "content": question}]
     answer = show(stream(messages))
     for text in later:

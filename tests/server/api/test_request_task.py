@@ -13,8 +13,8 @@ from starlette.requests import Request
 
 from orch.errors import OrchError
 from orch.server.api.request_task import CACHE_DENIED_WARNING, ChatParams, build_request_task
+from orch.server.conversations.sessions import ClientSessions
 from orch.server.http.rules import Rules
-from orch.server.stateless_conversations import ConversationAffinity
 from orch.text.prompt import Task
 from orch.text.requested_model import ModelNames
 from orch.types import ModelKey, TaskType
@@ -33,10 +33,10 @@ def task_of(
     *,
     who: str = "owner",
     client: str = "",
-    affinity: ConversationAffinity | None = None,
+    sessions: ClientSessions | None = None,
     **headers: str,
 ) -> Task:
-    service = SimpleNamespace(affinity=affinity or ConversationAffinity(), model_names=ModelNames())
+    service = SimpleNamespace(sessions=sessions or ClientSessions(), model_names=ModelNames())
     scope = {
         "type": "http",
         "headers": [(f"x-orch-{name}".encode(), text.encode()) for name, text in headers.items()],
@@ -102,12 +102,31 @@ def test_memory_is_for_the_owner(who: str, store: bool | None, retrieve: bool | 
 
 
 def test_a_later_turn_stays_with_the_model_that_answered_the_conversation() -> None:
-    affinity, model = ConversationAffinity(), ModelKey("ollama", "llama")
-    first = task_of(affinity=affinity)
-    affinity.record(first.affinity, model)
-    later = task_of(ChatParams(model="auto", messages=NEXT_TURN), affinity=affinity)
+    sessions, model = ClientSessions(), ModelKey("ollama", "llama")
+    first = task_of(sessions=sessions)
+    assert first.session is not None
+    sessions.record_model(first.session, model)
+    later = task_of(ChatParams(model="auto", messages=NEXT_TURN), sessions=sessions)
     assert (first.stay_with, later.stay_with) == (None, model)
-    assert task_of(affinity=affinity).stay_with is None
+    assert later.session == first.session
+    again = task_of(sessions=sessions)
+    assert again.stay_with is None
+    assert again.session != first.session
+
+
+def test_a_session_of_the_client_counts_before_a_response_that_is_continued() -> None:
+    chained = ChatParams(model="auto", messages=NEXT_TURN, session="api-before")
+    assert task_of(chained).session == "api-before"
+    named = task_of(chained, session="trip").session
+    assert named == task_of(session="trip").session != "api-before"
+    assert task_of(session="trip", client="laptop").session != named
+
+
+def test_the_cache_key_of_the_body_is_an_id_wherever_it_stands() -> None:
+    key = "9b2c7f10-3d4e-4f5a-8b6c-7d8e9f0a1b2c"
+    in_extra = ChatParams(model="auto", messages=[QUESTION], extra={"prompt_cache_key": key})
+    beside = ChatParams(model="auto", messages=NEXT_TURN, cache_key=key)
+    assert task_of(in_extra).session == task_of(beside).session
 
 
 BODY: dict[str, Any] = {

@@ -145,6 +145,8 @@ def responses_params(
         tools=tools.functions or None,
         response_format=response_format_of(text.get("format")),
         warnings=(*tools.warnings, *choice.warnings, *before.warnings, *conversation.warnings),
+        cache_key=fields.get("prompt_cache_key"),
+        session=before.session,
     )
 
 

@@ -27,11 +27,12 @@ IMAGES_WARNING = (
 
 
 class StoredConversation(NamedTuple):
-    """Everything before a request: messages without instructions, and warnings about what they
-    lack."""
+    """Everything before a request: messages without instructions, warnings about what they lack,
+    and the session in the journal."""
 
     messages: list[Message]
     warnings: tuple[str, ...] = ()
+    session: str = ""
 
 
 NOTHING_BEFORE = StoredConversation([])
@@ -47,7 +48,7 @@ def conversation_of(row: Mapping[str, Any]) -> StoredConversation:
     )
     messages = _with_answer(messages, answer_of(row))
     _check_size(messages)
-    return StoredConversation(messages, warnings)
+    return StoredConversation(messages, warnings, str(row.get("session") or ""))
 
 
 def _with_answer(messages: list[Message], answer: Message) -> list[Message]:

@@ -29,9 +29,10 @@ def row(**other: Any) -> dict[str, Any]:
 
 
 def test_the_answer_ends_the_conversation() -> None:
-    assert conversation_of(row()) == ([HI, {"role": "assistant", "content": "yes"}], ())
+    before = ([HI, {"role": "assistant", "content": "yes"}], (), "api-1")
+    assert conversation_of(row(session="api-1")) == before
     assert conversation_of(row(messages=None)).messages == [answer_of(row())]
-    assert NOTHING_BEFORE == ([], ())
+    assert NOTHING_BEFORE == ([], (), "")
 
 
 def test_an_answer_that_was_begun_for_the_model_is_one_message() -> None:
@@ -60,7 +61,7 @@ def test_calls_have_the_ids_that_the_client_was_given() -> None:
 def test_the_placeholder_of_an_image_is_a_text(url: str, part: str) -> None:
     image = {"type": "image_url", "image_url": {"url": url}}
     stored = [{"role": "user", "content": [{"type": "text", "text": "what?"}, image]}]
-    messages, warnings = conversation_of(row(messages=stored))
+    messages, warnings, _ = conversation_of(row(messages=stored))
     assert messages[0]["content"][1]["type"] == part
     assert warnings == ((IMAGES_WARNING,) if part == "text" else ())
 
