@@ -250,15 +250,16 @@ class ModelCall:
             raise ProviderError("context_overflow", message, prompt_tokens=counted)
 
     def sent_prompt(self, *, is_changed: bool) -> SentPrompt | None:
-        """What the server read and answered, None without an end. `is_changed`: whether it got
-        another last message than the conversation has."""
-        if self.completion is None:
+        """What the server read and answered, also where that was broken off; None where no answer
+        began. `is_changed`: whether it got another last message than the conversation has."""
+        completion = self.completion or Completion()
+        if self.completion is None and not (self.text or self.thinking or self.tool_calls):
             return None
         from orch.routing.prompt_cache.sent_prompt import SentPrompt  # for servers alone
 
         return SentPrompt(
-            self.completion,
-            self.completion.load_s or self._loading_s or 0.0,
+            completion,
+            completion.load_s or self._loading_s or 0.0,
             self.text,
             len(self.tool_calls),
             is_changed=is_changed,

@@ -247,7 +247,7 @@ class _PlacedPrompt:
         trace: TracebackType | None,
     ) -> None:
         is_changed = bool(self._plan.recalled or self._call.request.continues)
-        self._use.end(None if kind else self._call.sent_prompt(is_changed=is_changed))
+        self._use.end(self._call.sent_prompt(is_changed=is_changed))
 
 
 def decision_for(plan: Plan, candidate: Candidate) -> Decision:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orch import Orchestrator
+from orch.execution.events import Content
 from orch.server.service import Service
 from orch.text.prompt import Task
 from orch.types import Candidate
@@ -98,6 +99,22 @@ async def test_an_answer_is_cached_unless_the_model_thought_before_it(
             after = await decided(service, [*FIRST, said, NEXT[3]])
     share = after[name].seconds["prefill"] / before[name].seconds["prefill"]
     assert share == pytest.approx(1 / 3 if thinking else 0.0, abs=0.05)
+
+
+async def test_an_answer_that_its_reader_left_was_read_all_the_same(
+    ollama: FakeOllama, home: Path
+) -> None:
+    async with service_for(home) as service:
+        await answer(service, [{"role": "user", "content": "Hi"}], model=CODER)  # loads it
+        task = Task(text="", messages=tuple(FIRST), fresh=True, model=CODER)
+        run = service.start_run(task, "stop", "openai")
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                if isinstance(event, Content):
+                    break
+        await service.finish_run(run)
+        after = await decided(service, NEXT)
+    assert "prefill" in after[CODER].provenance
 
 
 @pytest.mark.parametrize("own", [0, 1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from orch.providers import ProviderClient, TakesSlots
 from orch.routing.model_state import ModelState
@@ -42,7 +42,7 @@ class PromptUse:
         self.slot: int | None = None
 
     def end(self, sent: SentPrompt | None) -> None:
-        """Frees the slot and notes what the server holds now; None for a call that failed."""
+        """Frees the slot and notes what the server holds now; None where no answer began."""
         self._caches.end(self, sent)
 
 
@@ -90,6 +90,8 @@ class PromptCaches:
         """A prompt that is sent to this model now. Takes a slot where the provider lets a request
         name one."""
         servers = self._servers_of(state)
+        if state.resident is False:
+            _clear(servers.values())
         new = _new_prompt(prepared) if prepared.chain is not None else None
         matches = {
             address: match
@@ -170,3 +172,10 @@ def _new_prompt(prepared: PreparedTask) -> NewPrompt:
     task = prepared.task
     session = task.affinity or task.session or ""
     return NewPrompt(prepared.chain, prepared.messages, session, bool(task.chore))
+
+
+def _clear(servers: Iterable[HeldPrompts]) -> None:
+    """Forgets what a model held that is not loaded any more, unless it answers just now."""
+    for each in servers:
+        if not each.busy:
+            each.clear()

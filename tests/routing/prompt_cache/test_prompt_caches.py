@@ -99,6 +99,13 @@ async def test_what_is_not_loaded_or_was_loaded_anew_holds_nothing(caches: Cache
     assert caches.cached_share(again) == 0.0
 
 
+async def test_a_model_that_was_unloaded_meanwhile_holds_nothing(caches: Caches) -> None:
+    first = caches.prepared("s", "q1")
+    await caches.send(first)
+    await caches.send(caches.prepared("t", "q"), state=STATE._replace(resident=False))
+    assert caches.cached_share(first) == 0.0
+
+
 async def test_what_a_server_reads_again_it_is_not_thought_to_hold(caches: Caches) -> None:
     await caches.send(caches.prepared("s", "q1"))
     again = caches.prepared("s", "q1", "answer", "q2")
