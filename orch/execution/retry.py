@@ -30,6 +30,8 @@ def next_candidates(
     models are skipped: a call would only take time. A rate-limited model that was called once
     comes again if it is the last.
     """
+    if failure.code == "turn_in_progress":
+        return []  # the others were busier; a chore that comes late is worth nothing
     if failure.code in ("connect", "busy", "bad_input"):
         return [
             other

@@ -66,6 +66,11 @@ class Run:
         return self._state.plan.decision if self._state.plan else None
 
     @property
+    def ends_with_calls(self) -> bool:
+        """Whether the answer has tool calls, so that the client goes on."""
+        return self._state.call is not None and bool(self._state.call.tool_calls)
+
+    @property
     def counted_prompt(self) -> CountedPrompt | None:
         """The prompt's tokens as the server counted them, if it was asked for just the task."""
         return self._state.counted_prompt

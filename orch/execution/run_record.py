@@ -40,6 +40,7 @@ def build_record(
     stored = stored_response(state.task.stored_response, result)
     task, text, messages = _recorded_task(state, has_answer=bool(answer) or stored is not None)
     decision = result.decision if result else state.plan.decision if state.plan else None
+    typed = None if task.chore else decision  # the type of a chore says nothing of what people ask
     key = last.key if last else decision.key if result and decision else None
     return RunRecord(
         run_id=state.run_id,
@@ -50,8 +51,8 @@ def build_record(
         system=task.system_prompt,
         messages=messages,
         answer=answer,
-        task_type=str(decision.task_type) if decision else None,
-        confidence=decision.confidence if decision else None,
+        task_type=str(typed.task_type) if typed else None,
+        confidence=typed.confidence if typed else None,
         decision=decision_to_dict(decision) if decision else None,
         attempts=state.attempts,
         model=key.model if key else None,

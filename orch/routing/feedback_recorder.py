@@ -70,6 +70,12 @@ class FeedbackRecorder:
         if run is None:
             hint = "orch run --json prints run_id; last is the last run that was answered"
             raise UsageError(f"no run is called {run_id!r}", hint)
+        if run["chore"]:
+            raise UsageError(
+                f"run {run['run_id']} is a client's own request ({run['chore']}): nothing is"
+                " learned from those",
+                "orch run --json prints run_id; last is the last run that was answered",
+            )
         if not run["task"]:
             raise OrchError(
                 f"the text of run {run['run_id']} was not kept",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orch.config.spec import Models, Routing, Weights
 from orch.quality.estimator import QualityEstimator
+from orch.routing.chore_model import order_for_chore, order_of_session
 from orch.routing.lookup import models_named
 from orch.routing.machine.admission import Admission, slot_request
 from orch.routing.machine.placement import MachineMemory
@@ -243,10 +244,14 @@ class Router:
         if not able:
             raise no_candidate_error(ranking.candidates, inventory) from inventory.loading
         warnings: tuple[str, ...] = ()
+        resorts = last_resort_keys(states)
+        if task.chore and not task.chore_joins:
+            return order_for_chore(able, self.admission.in_turn(), resorts), ()
         if task.loaded or routing.swap == "never":
             able, warnings = only_loaded(able, states, required=task.loaded)
-        resorts = last_resort_keys(states)
         order = apply_preferences(able, resorts, ranking.session_model, routing)
+        if task.chore:
+            return order_of_session(order, ranking.session_model), warnings
         request = slot_request(states[order[0].key], ranking.prepared.need, task)
         return prefer_ready(order, resorts, self.admission.wait_reason(request)), warnings
 

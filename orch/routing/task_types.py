@@ -34,8 +34,8 @@ class TaskTypes:
         self, task: Task, text: str, turn: Mapping[str, Any], *, explained: bool = False
     ) -> Classification:
         """The type of a task whose `text` and `previous_turn` are known already."""
-        if task.task_type is not None:
-            return forced_classification(task.task_type, text)
+        if task.task_type is not None or task.chore:
+            return forced_classification(task.task_type or TaskType.SIMPLE, text)
         attached = [attachment.text for attachment in task.attachments]
         return self.of_text(text, attached, _type_of(turn), explained=explained)
 

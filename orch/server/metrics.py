@@ -66,12 +66,13 @@ class Metrics:
 
     def record(self, run: RunRecord) -> None:
         """Counts a finished run."""
-        labels = (run.model or "", run.task_type or "")
+        task_type = run.task_type or ("chore" if run.chore else "")
+        labels = (run.model or "", task_type)
         self._runs.labels(*labels, run.status, run.face, run.client).inc()
         if run.source == "cache":
             self._cached.labels(*labels).inc()
         for number, attempt in enumerate(run.attempts):
-            labels = (attempt.model, run.task_type or "")
+            labels = (attempt.model, task_type)
             if attempt.code:
                 self._errors.labels(*labels, attempt.code).inc()
             if number:

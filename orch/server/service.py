@@ -56,6 +56,8 @@ class RunInProgress:
     generation: ConfigGeneration
     unloads_model: bool
     """Whether the client wants the model unloaded after the answer."""
+    session: str = ""
+    """The session whose turn it is a step of; empty for a chore and where there is none."""
 
 
 @dataclass(slots=True)
@@ -121,18 +123,21 @@ class Service:
             task = replace(task, extra=extra, options=options)
         run = Run(task, generation.orchestrator.runtime, on_partial, face)
         generation.run_count += 1
-        self.running[run.run_id] = RunInProgress(run, current, generation, unloads_model)
+        session = "" if task.chore else task.session or task.affinity
+        self.running[run.run_id] = RunInProgress(run, current, generation, unloads_model, session)
         return run
 
     async def finish_run(self, run: Run) -> None:
         """Releases what a run holds; the last run of a replaced configuration closes it."""
         running = self.running.pop(run.run_id)
+        if running.session:
+            self.scheduler.end_step(running.session, goes_on=run.ends_with_calls)
         if running.unloads_model and run.decision is not None:
             model = run.decision.key
             self.unload_when_idle(running.generation.orchestrator.runtime, model)
         if counted := run.counted_prompt:
             self.token_counts.record(*counted)
-        if answer := run.answer_to_client:
+        if running.session and (answer := run.answer_to_client):
             self.sessions.record_answer(*answer)
         running.generation.run_count -= 1
         await self._close_if_done(running.generation)

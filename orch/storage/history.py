@@ -13,11 +13,11 @@ from orch.text.redact import Redactor
 Row = dict[str, Any]
 
 TURN_CONDITION = (
-    "task IS NOT NULL AND alternative_to IS NULL AND"
+    "task IS NOT NULL AND alternative_to IS NULL AND chore IS NULL AND"
     " (status IN ('ok', 'interrupted') OR (status = 'failed' AND answer != ''))"
 )
 """The runs that are turns of a conversation: also an interrupted one, and one that failed after it
-gave text. An alternative answer to a turn is not a turn."""
+gave text. An alternative answer to a turn is not a turn, nor is a client's chore."""
 TASK_CHARS = 200
 """Characters of the task in a list."""
 OUTCOMES = {
@@ -25,12 +25,14 @@ OUTCOMES = {
     "failed": "status = 'failed'",
     "interrupted": "status = 'interrupted'",
     "cache": "source = 'cache'",
+    "chore": "chore IS NOT NULL",
+    "person": "chore IS NULL",
     "fallback": "(SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) > 1",
 }
 """The outcomes that a list can be filtered by, as SQL."""
 _LISTED_COLUMNS = (
     "run_id, at, face, status, task_type, model, source, error_code, degraded, completion_tokens,"
-    f" ttft_s, total_s, substr(task, 1, {TASK_CHARS}) AS task,"
+    f" chore, ttft_s, total_s, substr(task, 1, {TASK_CHARS}) AS task,"
     " (SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts"
 )
 _IS_RUN = "face != 'memory'"
@@ -41,7 +43,7 @@ continue."""
 _CONVERSATIONS = f"""
     SELECT recent.session, recent.turns, first.task, last.at FROM (
         SELECT session, MIN(seq) AS oldest, MAX(seq) AS newest, COUNT(*) AS turns FROM runs
-        WHERE session IS NOT NULL AND alternative_to IS NULL AND {IS_OWN}
+        WHERE session IS NOT NULL AND alternative_to IS NULL AND chore IS NULL AND {IS_OWN}
         GROUP BY session ORDER BY newest DESC LIMIT ?
     ) AS recent
     JOIN runs AS first ON first.seq = recent.oldest JOIN runs AS last ON last.seq = recent.newest
@@ -110,6 +112,14 @@ class History:
         query = "SELECT client, status, prompt_tokens, completion_tokens FROM runs WHERE at >= ?"
         return self.database.rows(query, (since,))
 
+    def chores(self, since: float = 0.0) -> dict[str, int]:
+        """How many runs since a time were clients' chores, by name."""
+        query = (
+            "SELECT chore, count(*) AS n FROM runs WHERE at >= ? AND chore IS NOT NULL"
+            " GROUP BY chore ORDER BY chore"
+        )
+        return {row["chore"]: row["n"] for row in self.database.rows(query, (since,))}
+
     def attempts(self, since: float = 0.0) -> list[Row]:
         """Attempts since a time, oldest first."""
         return self.database.rows("SELECT * FROM attempts WHERE at >= ? ORDER BY id", (since,))
@@ -122,8 +132,8 @@ class History:
         """The run whose id starts with `name`, or for `last` the last answered run; None if there
         is none or several."""
         if name == "last":
-            where, values = f"status = 'ok' AND {_IS_RUN} ORDER BY seq DESC LIMIT 1", ()
-            rows = self.database.rows(f"SELECT * FROM runs WHERE {where}", values)
+            where = f"status = 'ok' AND {_IS_RUN} AND chore IS NULL ORDER BY seq DESC LIMIT 1"
+            rows = self.database.rows(f"SELECT * FROM runs WHERE {where}")
         else:
             query = "SELECT * FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2"
             rows = self.database.rows(query, (len(name), name))
@@ -206,7 +216,7 @@ class History:
     def conversation(self, name: str, limit: int) -> Conversation:
         """The last turns of a conversation with their alternative answers. A turn that failed and
         was asked again is left out."""
-        query = "SELECT * FROM runs WHERE session = ? AND alternative_to IS NULL"
+        query = "SELECT * FROM runs WHERE session = ? AND alternative_to IS NULL AND chore IS NULL"
         rows = self.database.rows(f"{query} ORDER BY seq DESC LIMIT ?", (name, limit + 1))
         query = "SELECT * FROM runs WHERE session = ? AND alternative_to IS NOT NULL ORDER BY seq"
         alternatives: dict[str, list[Row]] = {}
@@ -241,7 +251,7 @@ def _without_retried(rows: list[Row]) -> list[Row]:
 
 def is_turn(row: Mapping[str, Any]) -> bool:
     """Whether a row of `runs` satisfies TURN_CONDITION, apart from its task."""
-    if row.get("alternative_to") is not None:
+    if row.get("alternative_to") is not None or row.get("chore"):
         return False
     return row["status"] in ("ok", "interrupted") or (
         row["status"] == "failed" and bool(row["answer"])

@@ -125,11 +125,9 @@ class Task:
     dial: float | None = None
     session: str | None = None
     alternative_to: str | None = None
-    """The run of the session to which this asks for another answer; the conversation continues
-    without it."""
+    """The run to which this asks for another answer; the conversation goes on without it."""
     stay_with: ModelKey | None = None
-    """The model that answered this conversation before: it is kept unless another one is clearly
-    better."""
+    """The model that answered this conversation before: kept unless another is clearly better."""
     affinity: str = ""
     """A key shared by the requests of one conversation, if it is not a session of orch."""
     client: str = ""
@@ -137,13 +135,15 @@ class Task:
     """What the journal keeps of the answer so that the client may refer to it by its id."""
     chore: str = ""
     """What a client asks for by itself, such as a title; empty for what a person asks."""
+    chore_waits: bool = False
+    chore_joins: bool = False
+    """Of a chore: whether people go first; whether its prompt is that of its session and more."""
     batch: bool = False
     """Whether it may wait behind interactive tasks."""
     loaded: bool = False
     """Whether only loaded models may answer, if one can."""
     shows_candidates: bool = True
-    """Whether the decision tells of every model, also where the task names the only one that may
-    answer: ranking the others would only show them."""
+    """Whether the decision tells of every model, also where only the named one may answer."""
     allows_empty: bool = False
     """Whether an answer that the caller's own limit of tokens cut before its first word is
     returned as is, as model servers do, where no other model is left to be called."""

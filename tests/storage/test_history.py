@@ -154,6 +154,23 @@ def test_conversations_of_other_programs_are_not_the_persons_own(
     assert journal.latest_session() == "talk"
 
 
+def test_a_clients_chore_is_a_run_and_no_turn_of_its_session(journal: Journal) -> None:
+    history = write(
+        journal,
+        RUN._replace(run_id="1", session="talk"),
+        RUN._replace(run_id="2", session="talk", chore="title", task="Title it", model="m2"),
+        RUN._replace(run_id="3", session="other", chore="tags", task="Tag it"),
+    )
+    assert tasks(history.conversation("talk", 9)) == [("A lock.", [])]
+    assert [row["answer"] for row in history.turns("talk", 9)] == ["A lock."]
+    assert [(each.name, each.turns) for each in history.conversations(9)] == [("talk", 1)]
+    assert [is_turn(row) for row in history.runs()] == [False, False, True]
+    assert (journal.latest_session(), history.chores()) == ("talk", {"tags": 1, "title": 1})
+    assert (history.last_routed_turn("talk") or {})["model"] == "m"
+    assert [row["chore"] for row in history.page(limit=9).rows] == ["tags", "title", None]
+    assert (history.find_run("last") or {})["run_id"] == "1"
+
+
 def test_continuing_the_last_conversation_skips_alternative_answers(journal: Journal) -> None:
     write(
         journal,

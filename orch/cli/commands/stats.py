@@ -66,14 +66,20 @@ def stats_command(
     for warning in journal.warnings:
         render.print_warning(warning)
     corrected = journal.feedback.count_corrections(since_at)
+    chores = journal.history.chores(since_at)
     if as_json:
-        render.print_json({"v": 1, "models": models, "types": types, "corrected": corrected})
+        render.print_json(
+            {"v": 1, "models": models, "types": types, "chores": chores, "corrected": corrected}
+        )
     elif not models:
         render.print_stdout("no runs yet" if not since else f"no runs since {since}")
     else:
         _print_table("model", models)
         render.print_stdout("")
         _print_table("type", types)
+        if chores:
+            counts = ", ".join(f"{name} {n:,}" for name, n in chores.items())
+            render.print_stdout(f"\nclients' chores, of no type: {counts}")
         if corrected:
             render.print_stdout(
                 f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}"

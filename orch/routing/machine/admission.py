@@ -17,6 +17,8 @@ from orch.routing.scoring.expected_time import reload_seconds
 from orch.text.prompt import Task
 from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need, Reason
 
+CHORE_TIMEOUT_S = 30.0
+"""How long a chore that nobody waits for may wait for a slot, in seconds."""
 Evictions = Sequence[ModelKey]
 """Models to unload before a call, since its server does not do that by itself."""
 
@@ -46,6 +48,13 @@ class SlotRequest(NamedTuple):
     footprint_bytes: int = 0
     client: str = ""
     batch: bool = False
+    chore: bool = False
+    """Whether nobody waits for the answer of a client's own request: people go first, and the
+    models of turns in progress stay as they are."""
+    session: str = ""
+    """The session whose turn this is a step of."""
+    slots: int | None = None
+    """How many requests the model answers at once; None if its server does not say."""
     embeds: bool = False
     timeout_s: float = FIRST_TOKEN_TIMEOUT_S
     room: Room | None = None
@@ -63,7 +72,7 @@ def slot_request(
 ) -> SlotRequest:
     """The request for a slot to ask this model for this task. `memory` is that of the inventory of
     these states: without it no room is made."""
-    room = None
+    room, timeout_s = None, task.timeout_s or FIRST_TOKEN_TIMEOUT_S
     if memory is not None and state.local and state.resident is not None:
         room = Room(memory, states, loads=not state.resident)
     return SlotRequest(
@@ -72,7 +81,10 @@ def slot_request(
         required_memory(state, choose_num_ctx(state, need)),
         client=task.client,
         batch=task.batch,
-        timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
+        chore=task.chore_waits,
+        session="" if task.chore else task.session or task.affinity,
+        slots=state.slots,
+        timeout_s=CHORE_TIMEOUT_S if task.chore_waits else timeout_s,
         room=room,
     )
 
@@ -101,6 +113,10 @@ class Admission(Protocol):
         """The models that requests use: loaded, or being loaded."""
         ...
 
+    def in_turn(self) -> frozenset[ModelKey]:
+        """The models that hold the prompt of a session's turn: its step runs, or its tools do."""
+        ...
+
 
 class NoQueue:
     """Grants every slot at once: a process of its own has few other requests. Of these it counts
@@ -123,6 +139,10 @@ class NoQueue:
     def in_use(self) -> frozenset[ModelKey]:
         """The models of this process's calls."""
         return frozenset(+self._users)
+
+    def in_turn(self) -> frozenset[ModelKey]:
+        """The same: a process of its own has no sessions of clients."""
+        return self.in_use()
 
 
 class _Use:

@@ -57,7 +57,8 @@ def recorded_decisions(rows: Sequence[Mapping[str, Any]]) -> RecordedDecisions:
         decision = json.loads(row["decision"]) if row["decision"] else {"pinned": True}
         messages: list[Message] = json.loads(row["messages"]) if row["messages"] else []
         text = text_to_classify(Task(text=row["task"] or "", messages=tuple(messages)))
-        if decision["pinned"] or row["source"] != "model" or row["face"] == "memory":
+        is_other = row["source"] != "model" or row["face"] == "memory" or row["chore"]
+        if decision["pinned"] or is_other:
             left_out += 1
         elif not text.strip():
             without_text += 1

@@ -74,6 +74,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "batch waits behind interactive.",
         "schema": {"enum": ["interactive", "batch"]},
     },
+    "x-orch-chore": {
+        "description": "What the client asks for by itself, such as title; none for a person's"
+        " question, whatever it looks like.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,31}$"},
+    },
     "x-orch-timeout": {
         "description": "Seconds to the first token.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 86_400},

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import wraps
-from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from orch.execution.events import (
 from orch.execution.run import OnPartial
 from orch.server.api.announcement import announced
 from orch.server.api.field_path import field_path
+from orch.server.api.warning_headers import with_warning_headers
 from orch.server.http import response_headers as names
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
 from orch.server.http.errors import error_location, failure_headers, http_error
@@ -49,8 +49,6 @@ MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
 the parser about 80 ms."""
 MAX_FAULTS = 20
 """Faults of a body that its error lists: each item of a long list has two or more."""
-MAX_WARNING_HEADERS, MAX_WARNING_CHARS = 16, 500
-"""Warnings in response headers: proxies reject headers of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 ErrorEnvelope = Callable[[OrchError], dict[str, Any]]
@@ -114,7 +112,7 @@ class PendingResponse:
         self, run_id: str, events: AsyncGenerator[RunEvent], asked_model: str | None = None
     ) -> None:
         self.run_id, self.fallbacks, self.is_cached = run_id, 0, False
-        self._asked_model = asked_model
+        self._asked_model, self.chore = asked_model, ""
         self.provider, self.model, self.task_type = "", "", ""
         self.warnings: list[str] = []
         """The warnings so far."""
@@ -169,6 +167,8 @@ class PendingResponse:
     def headers(self) -> dict[str, str]:
         """The `x-orch-…` headers of the response."""
         headers = response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
+        if self.chore:
+            headers[names.CHORE] = self.chore
         return headers | ({names.CACHE: "hit"} if self.is_cached else {})
 
 
@@ -185,21 +185,6 @@ def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) ->
         names.RUN_ID: run_id,
         names.FALLBACK: str(fallbacks),
     }
-
-
-def with_warning_headers(response: Response, warnings: Collection[str]) -> Response:
-    """Adds an `x-orch-warning` header for each warning known before the first byte: UTF-8,
-    percent-encoded (RFC 3986)."""
-    if not warnings:
-        return response
-    from urllib.parse import quote
-
-    for warning in islice(dict.fromkeys(warnings), MAX_WARNING_HEADERS):
-        text = warning if len(warning) <= MAX_WARNING_CHARS else f"{warning[:MAX_WARNING_CHARS]}…"
-        response.raw_headers.append(
-            (names.WARNING.encode(), quote(text, safe="", errors="replace").encode())
-        )
-    return response
 
 
 class StreamedResponse(Response):
@@ -290,8 +275,9 @@ async def run_and_respond(
         if service_of(request).config.routing.serve.announce == "reasoning":
             active.events = announced(active.events, task)
         answer = PendingResponse(active.run.run_id, active.events, task.requested_name)
+        answer.chore = task.chore
         await answer.wait_until_visible()
-        if task.affinity:
+        if task.affinity and not task.chore:
             model = ModelKey(answer.provider, answer.model)
             service_of(request).sessions.record_model(task.affinity, model)
         response = await respond(answer, active)
@@ -333,6 +319,8 @@ def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     if is_limited:
         headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
     asks_too_much = error.code == "no_provider" and bool(error.param)
+    if error.code == "turn_in_progress":
+        headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
     code = "busy" if is_limited else "unable" if asks_too_much else error.code
     response = json_response(
         envelope(error), headers | failure_headers(code, codes), http_error(code).status

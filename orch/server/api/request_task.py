@@ -10,7 +10,9 @@ from starlette.requests import Request
 from orch.errors import OrchError
 from orch.server.api.announcement import without_announcements
 from orch.server.api.handler import client_name, service_of
-from orch.server.conversations.client_ids import CACHE_KEY, find_client_id
+from orch.server.chores.recognition import Chore
+from orch.server.chores.request_chore import as_chore, chore_of
+from orch.server.conversations.client_ids import CACHE_KEY, find_client_id, session_name
 from orch.text.prompt import Task
 from orch.text.raw_prompt import RawPrompt
 from orch.types import Message
@@ -44,7 +46,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     """The Task of a request. Raises OrchError for an unknown `auto:…`.
 
     Reads the client's id of the conversation (see `client_ids`) and the headers `x-orch-priority`
-    (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
+    (interactive, batch), `x-orch-timeout` (seconds to the first token), `x-orch-cache` (use) and
+    `x-orch-chore` (a name, none).
 
     A cached answer is used only if the client asks for it or for a temperature of 0, since clients
     repeat a request to get another answer. Clients other than the owner get no cached answers and
@@ -54,10 +57,11 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     service, client = service_of(request), client_name(request)
     params.messages = without_announcements(params.messages)
     choice = service.model_names.parse(params.model)
-    session = _session(request, params, client)
+    chore = None if params.raw else chore_of(request, params.messages, params.tools, params.options)
+    session = _session(request, params, client, chore)
     peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
     is_cached = peer == "owner" and (params.options.get("temperature") == 0 or wants_cache)
-    return Task(
+    task = Task(
         text="",
         messages=tuple(params.messages),
         options=params.options,
@@ -77,8 +81,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         profile=choice.profile,
         loaded=choice.loaded,
         session=session,
-        stay_with=service.sessions.model_of(session),
-        affinity=session,
+        stay_with=service.sessions.model_of(session) if session else None,
+        affinity=session or "",
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
@@ -86,12 +90,16 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         store_memory=False if peer == "stranger" or params.raw else None,
         retrieve_context=None if peer == "owner" and not params.raw else False,
     )
+    return task if chore is None else as_chore(task, chore)
 
 
-def _session(request: Request, params: ChatParams, client: str) -> str:
-    """The name of the request's session in the journal."""
+def _session(request: Request, params: ChatParams, client: str, chore: Chore | None) -> str | None:
+    """The name of the request's session in the journal. A chore with a prompt of its own continues
+    none: it has only what the client's id names."""
     cache_key = params.cache_key or params.extra.get(CACHE_KEY)
     found = find_client_id(request.scope["headers"], cache_key)
+    if chore is not None and not chore.joins_session:
+        return session_name(client, found) if found.text else None
     if params.session and not found.text:
         return params.session
     return service_of(request).sessions.of_request(client, found, params.messages)

@@ -51,7 +51,13 @@ async def get_metrics(request: Request) -> Response:
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-_RUN_HEADERS = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
+_RUN_HEADERS = (
+    "x-orch-session",
+    "x-orch-priority",
+    "x-orch-timeout",
+    "x-orch-cache",
+    "x-orch-chore",
+)
 _STORE_HEADERS = ("x-orch-provider",)
 
 ROUTES: tuple[ApiRoute, ...] = (

@@ -17,7 +17,7 @@ _ANTHROPIC_TYPES = {
     **dict.fromkeys(("model_not_found", "not_found"), "not_found_error"),
     **dict.fromkeys(("config", "not_kept", "remote", "unable"), INVALID),
     **dict.fromkeys(("too_large", "body_too_large"), "request_too_large"),
-    **dict.fromkeys(("stopping", "too_many_connections"), "overloaded_error"),
+    **dict.fromkeys(("stopping", "too_many_connections", "turn_in_progress"), "overloaded_error"),
     "timeout": SLOW,
     "internal_error": FAILED,
 }
@@ -71,6 +71,7 @@ ERRORS = {
     "interrupted": HttpError(499, FAILED),
     "reader_gone": HttpError(499, FAILED),
     "all_failed": HttpError(502, FAILED),
+    "turn_in_progress": HttpError(503, FAILED),
     "no_provider": HttpError(503, FAILED, headers=_NO_RETRY),
     "terminated": HttpError(503, FAILED),
     "locked": HttpError(503, FAILED),

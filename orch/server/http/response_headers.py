@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 MODEL, TASK_TYPE, RUN_ID = "x-orch-model", "x-orch-task-type", "x-orch-run-id"
+CHORE = "x-orch-chore"
 FALLBACK, CACHE, WARNING = "x-orch-fallback", "x-orch-cache", "x-orch-warning"
 RESPONSE_HEADERS = {
     MODEL: "the model that answered",
     TASK_TYPE: "the type of the task",
+    CHORE: "what the client asked for by itself, such as `title`; absent for a person's question",
     RUN_ID: "the run's id in the journal",
     FALLBACK: "how many models failed before",
     CACHE: "`hit` for an earlier answer",

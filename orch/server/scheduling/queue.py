@@ -1,9 +1,9 @@
 """Picks the next queued request of a provider (pure: time, loaded models and eligibility are passed
 in).
 
-Order: kinds of work that are overdue; interactive before batch; models in use, then loaded, then
-cold ones (AABB, not ABAB); the client with the fewest running requests, then the one served longest
-ago; first come.
+Order: kinds of work that are overdue; interactive before chores, these before batch; models in use,
+then loaded, then cold ones (AABB, not ABAB); the client with the fewest running requests, then the
+one served longest ago; first come.
 """
 
 from __future__ import annotations
@@ -64,15 +64,20 @@ Urgency = tuple[float, int]
 
 def urgency(entry: QueueEntry, snapshot: QueueSnapshot) -> Urgency | None:
     """How urgent an entry is; None if it is not overdue. Batch counts as arrived `overdue_s`
-    later."""
+    later, and a chore is never overdue."""
     latest = snapshot.now - snapshot.overdue_s
-    if entry.since > latest:
+    if entry.since > latest or entry.request.chore:
         return None
     batch = entry.request.batch
     overdue_since = max(entry.since, snapshot.admitted.get((entry.model, batch), entry.since))
     if overdue_since > latest:
         return None
     return overdue_since + (snapshot.overdue_s if batch else 0.0), entry.number
+
+
+def is_as_urgent(one: Urgency | None, other: Urgency) -> bool:
+    """Whether one may go before the other, which is overdue."""
+    return one is not None and one <= other
 
 
 def order_key(entry: QueueEntry, snapshot: QueueSnapshot, before: int = 0) -> tuple[float, ...]:
@@ -86,7 +91,7 @@ def order_key(entry: QueueEntry, snapshot: QueueSnapshot, before: int = 0) -> tu
     served = max(snapshot.served.get(client, 0), entry.number)
     return (
         1,
-        entry.request.batch,
+        _rank(entry.request),
         snapshot.warmth.get(entry.model, COLD),
         snapshot.running.get(client, 0) + before,
         served,
@@ -94,14 +99,20 @@ def order_key(entry: QueueEntry, snapshot: QueueSnapshot, before: int = 0) -> tu
     )
 
 
+def _rank(request: SlotRequest) -> int:
+    """Interactive requests first, then chores, then batch."""
+    return 2 if request.batch else int(request.chore)
+
+
 def choose_next(
     waiting: Iterable[QueueEntry], snapshot: QueueSnapshot, can_start: Callable[[QueueEntry], bool]
 ) -> QueueEntry | None:
     """The waiting entry to admit now, given the entries in order of arrival; None if none can
     start."""
-    candidates: dict[tuple[str, bool, ModelKey], QueueEntry] = {}
+    candidates: dict[tuple[str, int, ModelKey], QueueEntry] = {}
     for entry in waiting:
-        candidates.setdefault((entry.request.client, entry.request.batch, entry.model), entry)
+        request = entry.request
+        candidates.setdefault((request.client, _rank(request), entry.model), entry)
     startable = filter(can_start, candidates.values())
     return min(startable, key=lambda entry: order_key(entry, snapshot), default=None)
 
@@ -176,6 +187,10 @@ class ProviderQueue:
         if not self.waiting:
             self._served.clear()
             self._admitted.clear()
+
+    def last_waiting_chore(self) -> QueueEntry | None:
+        """The chore that came last of those waiting."""
+        return next((each for each in reversed(self.waiting) if each.request.chore), None)
 
     def finish(self, entry: QueueEntry, now: float) -> None:
         """Releases an entry's slot."""

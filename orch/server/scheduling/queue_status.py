@@ -3,6 +3,7 @@ requests with the reasons why they wait (pure)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from orch.routing.wording import reason_text
@@ -12,10 +13,15 @@ from orch.types import Reason
 
 
 def queue_status(
-    queue: ProviderQueue, now: float, residency: Residency, blocked: QueueEntry | None
+    queue: ProviderQueue,
+    now: float,
+    residency: Residency,
+    blocked: QueueEntry | None,
+    held_back: Collection[QueueEntry] = (),
 ) -> dict[str, Any]:
     """JSON-able: the running requests, and the waiting ones in their predicted order; `blocked` is
-    the overdue entry that others must make room for."""
+    the overdue entry that others must make room for, `held_back` are the chores that wait for a
+    turn's end."""
     order = predict_order(queue.waiting, queue.snapshot(now, residency.loaded()))
     return {
         "parallel": queue.slots,
@@ -28,17 +34,29 @@ def queue_status(
             {
                 "position": position,
                 **_entry_status(entry),
-                "priority": "batch" if entry.request.batch else "interactive",
+                "priority": _priority(entry),
                 "waited_s": round(now - entry.since, 1),
-                **_reason_fields(_wait_reason(queue, entry, residency, blocked)),
+                **_reason_fields(
+                    _wait_reason(queue, entry, residency, blocked, entry in held_back)
+                ),
             }
             for position, entry in enumerate(order, 1)
         ],
     }
 
 
+def _priority(entry: QueueEntry) -> str:
+    if entry.request.batch:
+        return "batch"
+    return "chore" if entry.request.chore else "interactive"
+
+
 def _wait_reason(
-    queue: ProviderQueue, entry: QueueEntry, residency: Residency, blocked: QueueEntry | None
+    queue: ProviderQueue,
+    entry: QueueEntry,
+    residency: Residency,
+    blocked: QueueEntry | None,
+    is_held_back: bool,
 ) -> Reason:
     """Why an entry waits: for memory, for a slot, or for a more urgent entry."""
     shortage = residency.shortage(entry.model, entry.request)
@@ -48,6 +66,8 @@ def _wait_reason(
         return Reason("slot_in_use")
     if queue.is_full:
         return Reason("slots_in_use", {"slots": queue.slots})
+    if is_held_back:
+        return Reason("turn_in_progress")
     if blocked is not None:
         return Reason("overtaken", {"model": blocked.request.model.model})
     return Reason("starting")

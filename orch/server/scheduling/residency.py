@@ -38,6 +38,8 @@ class Residency:
         self._held: dict[ModelKey, ResidentModel] = {}
         # that orch unloads for a request which goes on
         self._leaving: set[ModelKey] = set()
+        self.in_turn: frozenset[ModelKey] = frozenset()
+        """Models that hold the prompt of a turn in progress: a chore does not unload them."""
 
     @property
     def budget_bytes(self) -> int | None:
@@ -128,7 +130,7 @@ class Residency:
         memory, need = self._memory, self.footprint(model)
         if memory is None or not self.is_local(model[0]) or request.room is None:
             return {}
-        idle = self._idle(model)
+        idle = [each for each in self._idle(model) if not self._is_kept(each, request)]
         own = {key for key in idle if memory.evicts_itself(self._as_resident(key), model[0])}
         beside = self._residents(key for key in self._loaded if key not in own and key != model)
         leaving = self._residents(key for key in idle if key not in own)
@@ -235,8 +237,17 @@ class Residency:
         return [
             other
             for other, users in self._loaded.items()
-            if other in always or (users and other != model and self.is_local(other[0]))
+            if other in always
+            or (
+                (users or self._is_kept(other, request))
+                and other != model
+                and self.is_local(other[0])
+            )
         ]
+
+    def _is_kept(self, other: ModelKey, request: SlotRequest) -> bool:
+        """Whether a chore leaves an idle model alone."""
+        return request.chore and other in self.in_turn
 
     def _always_staying(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
         """Those that stay although nobody uses them."""

@@ -15,10 +15,8 @@ from typing import Any
 
 from orch.config.durations import duration_seconds
 from orch.config.load import Config
-from orch.errors import ProviderError
 from orch.providers.kinds import KINDS
 from orch.routing.machine.admission import Evictions, SlotRequest
-from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
     ProviderQueue,
@@ -26,11 +24,15 @@ from orch.server.scheduling.queue import (
     QueueSnapshot,
     Urgency,
     choose_next,
+    is_as_urgent,
     most_urgent_blocked,
     urgency,
 )
 from orch.server.scheduling.queue_status import queue_status
+from orch.server.scheduling.refusals import queue_full, waited_in_vain
 from orch.server.scheduling.residency import Residency
+from orch.server.scheduling.told_slots import slots_told
+from orch.server.scheduling.turns import TurnsInProgress
 from orch.types import ModelKey, Reason
 
 
@@ -39,7 +41,7 @@ class Scheduler:
     clock."""
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._residency = clock, Residency()
+        self._clock, self._residency, self._turns = clock, Residency(), TurnsInProgress()
         self._queues: dict[str, ProviderQueue] = {}
         self._told_slots: dict[str, int] = {}
         # of all waiting entries, at any provider: True admits one, False is its timeout
@@ -109,6 +111,32 @@ class Scheduler:
         """The models that admitted requests use."""
         return self._residency.in_use()
 
+    # ---------------------------------------------------------------- turns
+
+    def in_turn(self) -> frozenset[ModelKey]:
+        """The models that hold the prompt of a turn in progress, and those that requests use."""
+        return self._turns.models(self._clock()) | self._residency.in_use()
+
+    def sessions_in_turn(self) -> frozenset[str]:
+        """The sessions that are in a turn: a step runs, or the client runs its tools."""
+        return self._turns.sessions(self._clock())
+
+    def end_step(self, session: str, *, goes_on: bool) -> None:
+        """A step of a session's turn ended; the turn goes on if the answer has tool calls."""
+        if goes_on:
+            self._turns.renew(session, self._clock())
+        elif self._turns.end(session) and self._waiters:
+            self._admit(self._queues.values())
+
+    def _is_held_back(self, entry: QueueEntry, now: float) -> bool:
+        """Whether a chore would take the only slot of a model that holds the prompt of a turn."""
+        request = entry.request
+        if not request.chore:
+            return False
+        self._residency.in_turn = in_turn = self._turns.models(now)
+        slots = request.slots or self._queue_of(entry.model.provider).slots
+        return slots == 1 and entry.model in in_turn
+
     # ---------------------------------------------------------------- slots
 
     def enqueue(self, request: SlotRequest) -> QueueEntry:
@@ -117,7 +145,8 @@ class Scheduler:
         model, now = self._residency.canonical_key(request.model), self._clock()
         queue = self._queues.get(model[0]) or self._queue_of(model[0])
         entry = queue.create_entry(request, model, now)
-        if not self._waiters and not queue.is_full and self._residency.fits(model, request):
+        is_first = not self._waiters and not queue.is_full
+        if is_first and not self._is_held_back(entry, now) and self._residency.fits(model, request):
             self._start(queue, entry, now)
         else:
             self._add_waiting(queue, entry)
@@ -127,8 +156,10 @@ class Scheduler:
         queue.waiting[entry] = None
         self._admit([queue])
         if entry in queue.waiting and len(queue.waiting) > queue.max_waiting:
-            queue.remove_waiting(entry)
-            raise self._busy(queue, entry, self._queue_full_message(queue))
+            if (chore := queue.last_waiting_chore()) is None or entry.request.chore:
+                queue.remove_waiting(entry)
+                raise queue_full(queue, entry, self._has_free_slot(queue, entry))
+            self._dismiss(chore)
         if entry in queue.waiting:
             self._waiters[entry] = asyncio.get_running_loop().create_future()
 
@@ -148,16 +179,22 @@ class Scheduler:
         finally:
             timer.cancel()
         if not is_admitted:
-            provider = entry.model[0]
-            message = f"waited {entry.request.timeout_s:g} s for {provider} without getting a slot"
-            raise self._busy(self._queue_of(provider), entry, message)
+            queue = self._queue_of(entry.model.provider)
+            raise waited_in_vain(queue, entry, self._has_free_slot(queue, entry))
 
     def _time_out(self, entry: QueueEntry) -> None:
-        """Timeout: removes the entry and wakes the entries that it was blocking."""
-        waiter = self._waiters.get(entry)
-        if waiter is not None:
-            self.release(entry)
-            _resolve(waiter, False)
+        """Timeout: removes the entry and wakes the entries that it was blocking. A chore starts if
+        the turn that it waited for was forgotten meanwhile."""
+        if entry.request.chore:
+            self._admit([self._queue_of(entry.model.provider)])
+        if entry in self._waiters:
+            self._dismiss(entry)
+
+    def _dismiss(self, entry: QueueEntry) -> None:
+        """Removes a waiting entry, which is then told that it waited in vain."""
+        waiter = self._waiters[entry]
+        self.release(entry)
+        _resolve(waiter, False)
 
     def release(self, entry: QueueEntry) -> None:
         """Releases the slot or leaves the queue, then admits others."""
@@ -173,6 +210,8 @@ class Scheduler:
 
     def _start(self, queue: ProviderQueue, entry: QueueEntry, now: float) -> None:
         queue.start(entry, now)
+        if entry.request.session:
+            self._turns.go_on(entry.request.session, entry.model, now)
         entry.evictions = self._residency.acquire(entry.model, entry.request)
         waiter = self._waiters.pop(entry, None)
         if waiter is not None:
@@ -184,18 +223,8 @@ class Scheduler:
         local = (other for other in others if self._residency.is_local(other.name))
         return [queue, *(other for other in local if other is not queue)]
 
-    def _queue_full_message(self, queue: ProviderQueue) -> str:
-        waiting = len(queue.waiting)
-        if not waiting:
-            return f"{queue.name} is busy, and its queue takes no requests"
-        requests = "1 request is" if waiting == 1 else f"{waiting} requests are"
-        return f"{requests} waiting for {queue.name} already"
-
-    def _busy(self, queue: ProviderQueue, entry: QueueEntry, message: str) -> ProviderError:
-        has_free_slot = not queue.is_full and not self._residency.fits(entry.model, entry.request)
-        return ProviderError(
-            "busy", message, retry_after_s=queue.retry_after_s(), has_free_slot=has_free_slot
-        )
+    def _has_free_slot(self, queue: ProviderQueue, entry: QueueEntry) -> bool:
+        return not queue.is_full and not self._residency.fits(entry.model, entry.request)
 
     # ---------------------------------------------------------------- admitting
 
@@ -221,16 +250,15 @@ class Scheduler:
     ) -> Callable[[QueueEntry], bool]:
         """A predicate: whether an entry can start now, given the memory and any overdue entry that
         others must make room for."""
-        first = (
-            self._most_urgent_blocked(snapshot.now)
-            if self._residency.is_local(queue.name)
-            else None
-        )
+        is_local = self._residency.is_local(queue.name)
+        first = self._most_urgent_blocked(snapshot.now) if is_local else None
 
         def can_start(entry: QueueEntry) -> bool:
+            if self._is_held_back(entry, snapshot.now):
+                return False
             if not self._residency.fits(entry.model, entry.request):
                 return False
-            return first is None or _is_as_urgent(urgency(entry, snapshot), first[0])
+            return first is None or is_as_urgent(urgency(entry, snapshot), first[0])
 
         return can_start
 
@@ -283,10 +311,11 @@ class Scheduler:
         }
 
     def _queue_status(self, queue: ProviderQueue, now: float) -> dict[str, Any]:
-        blocked = None
-        if queue.waiting and self._residency.is_local(queue.name):
-            blocked = self._most_urgent_blocked(now)
-        return queue_status(queue, now, self._residency, blocked[1] if blocked else None)
+        held_back = {entry for entry in queue.waiting if self._is_held_back(entry, now)}
+        is_local = queue.waiting and self._residency.is_local(queue.name)
+        blocked = self._most_urgent_blocked(now) if is_local else None
+        first = blocked[1] if blocked else None
+        return queue_status(queue, now, self._residency, first, held_back)
 
 
 class _Slot:
@@ -313,22 +342,8 @@ class _Slot:
         self._scheduler.release(self._entry)
 
 
-def slots_told(states: Iterable[ModelState]) -> dict[str, int]:
-    """How many requests the loaded models of each provider answer at once, where its server tells
-    it of one of them."""
-    told: dict[str, int] = {}
-    for state in states:
-        if state.resident and state.slots:
-            told[state.spec.provider] = told.get(state.spec.provider, 0) + state.slots
-    return told
-
-
 def _resolve(waiter: asyncio.Future[bool], is_admitted: bool) -> None:
     """Resolves a waiting waiter. A cancelled one keeps its slot until it wakes up, and releases it
     then."""
     if not waiter.done():
         waiter.set_result(is_admitted)
-
-
-def _is_as_urgent(one: Urgency | None, other: Urgency) -> bool:
-    return one is not None and one <= other

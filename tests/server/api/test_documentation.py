@@ -51,7 +51,7 @@ def test_parameters_stand_where_they_are_sent() -> None:
     assert places == {("query", "limit"), ("query", "since"), ("path", "run_id")}
     assert [
         parameter["name"] for parameter in paths["/v1/chat/completions"]["post"]["parameters"]
-    ] == ["x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache"]
+    ] == ["x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache", "x-orch-chore"]
     assert paths["/v1/models/{model}"]["get"]["parameters"][0]["name"] == "model"
 
 

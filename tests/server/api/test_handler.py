@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import httpx
 import openai
@@ -18,14 +17,11 @@ from starlette.responses import Response
 from orch.errors import OrchError
 from orch.execution.events import Content, Fallback, RunEvent, RunWarning
 from orch.server.api.handler import (
-    MAX_WARNING_CHARS,
-    MAX_WARNING_HEADERS,
     PendingResponse,
     error_response,
     response_headers,
     validate_body,
     with_error_envelope,
-    with_warning_headers,
 )
 from orch.server.api.openai import schemas
 from orch.server.http.disconnect import ClientDisconnected
@@ -102,24 +98,6 @@ TASK = "Write a Python function that sorts a list"
 
 
 MESSAGES: list[Any] = [{"role": "user", "content": TASK}]
-
-
-def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
-    response = with_warning_headers(Response(), ["a, b", "señal: 50 %\n", "a, b"])
-    assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [
-        b"a%2C%20b",
-        b"se%C3%B1al%3A%2050%20%25%0A",
-    ]
-
-
-def test_warnings_in_headers_are_limited() -> None:
-    values = with_warning_headers(
-        Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
-    ).headers.getlist("x-orch-warning")
-    assert (len(values), {len(unquote(value)) for value in values}) == (
-        MAX_WARNING_HEADERS,
-        {MAX_WARNING_CHARS + 1},
-    )
 
 
 def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(

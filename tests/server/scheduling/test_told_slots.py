@@ -9,7 +9,8 @@ from orch.config.load import Config, config_from_data
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
-from orch.server.scheduling.scheduler import Scheduler, slots_told
+from orch.server.scheduling.scheduler import Scheduler
+from orch.server.scheduling.told_slots import slots_told
 
 
 def config(**provider: Any) -> Config:

@@ -76,6 +76,7 @@ def _statistics(history: History, feedback: FeedbackStore, since: float) -> dict
         "models": by_model(attempts),
         "types": by_type(attempts),
         "clients": by_client(history.outcomes(since)),
+        "chores": history.chores(since),
         "corrected": feedback.count_corrections(since),
     }
 

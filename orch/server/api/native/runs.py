@@ -25,10 +25,10 @@ from orch.server.api.handler import (
     response_headers,
     service_of,
     with_error_envelope,
-    with_warning_headers,
 )
 from orch.server.api.native.request_checks import check_fingerprint, native_error
 from orch.server.api.native.schemas import EndRunRequest, RunRequest, TaskRequest
+from orch.server.api.warning_headers import with_warning_headers
 from orch.server.http.disconnect import DISCONNECT_CODE
 from orch.text.prompt import Attachment, Task
 

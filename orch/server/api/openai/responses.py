@@ -25,7 +25,6 @@ from orch.server.api.handler import (
     parse_body,
     run_and_respond,
     with_error_envelope,
-    with_warning_headers,
 )
 from orch.server.api.openai.chat import (
     EVENT_STREAM,
@@ -47,6 +46,7 @@ from orch.server.api.openai.stored_conversation import NOTHING_BEFORE, StoredCon
 from orch.server.api.openai.stored_responses import fields_to_store, previous_conversation
 from orch.server.api.openai.tools import FunctionTools, parse_tool_choice, tools_from_responses
 from orch.server.api.request_task import ChatParams, build_request_task
+from orch.server.api.warning_headers import with_warning_headers
 
 UNSUPPORTED_FIELDS = {
     "conversation": "orch keeps no conversations of OpenAI's: send the whole conversation as input",

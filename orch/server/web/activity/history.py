@@ -12,7 +12,13 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments, ValueChangeEventArguments
 
 from orch.server.web.activity.queries import PAGE_ROWS, Row, RunFilter, list_runs, read_history
-from orch.server.web.components.labels import CODES, label, task_type_label, task_type_options
+from orch.server.web.components.labels import (
+    CHORES,
+    CODES,
+    label,
+    task_type_label,
+    task_type_options,
+)
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.tables import text_element
 from orch.storage.history import RunPage
@@ -169,6 +175,8 @@ def _outcome_options(page: Page) -> dict[str, str]:
         "failed": page("failed"),
         "interrupted": page("interrupted"),
         "cache": page("from the cache"),
+        "chore": page("chores of clients"),
+        "person": page("without chores"),
         "fallback": page("with a fallback"),
     }
 
@@ -222,7 +230,7 @@ def _row(page: Page, row: Row) -> dict[str, str]:
         "id": row["run_id"],
         "when": local_datetime(row["at"]),
         "task": " ".join((row["task"] or page("(text not stored)")).split()),
-        "type": task_type_label(page, row["task_type"] or "–"),
+        "type": chore_text(page, row["chore"]) or task_type_label(page, row["task_type"] or "–"),
         "model": row["model"] or "–",
         "outcome": outcome_text(page, row),
         "tone": row["status"] if row["status"] in ("ok", "failed", "interrupted") else "ok",
@@ -230,6 +238,11 @@ def _row(page: Page, row: Row) -> dict[str, str]:
         "total": duration_text(page, row["total_s"]),
         "tokens": "–" if tokens is None else page.ngettext("{n} token", "{n} tokens", tokens),
     }
+
+
+def chore_text(page: Page, chore: str | None) -> str:
+    """What a client asked for by itself; empty for what a person asked."""
+    return page("{chore} (client)", chore=label(page, CHORES, chore)) if chore else ""
 
 
 def outcome_text(page: Page, row: Mapping[str, Any]) -> str:

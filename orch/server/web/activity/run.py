@@ -9,7 +9,12 @@ from typing import Any
 from nicegui import ui
 
 from orch.execution.serialize import decision_to_dict
-from orch.server.web.activity.history import duration_text, local_datetime, outcome_text
+from orch.server.web.activity.history import (
+    chore_text,
+    duration_text,
+    local_datetime,
+    outcome_text,
+)
 from orch.server.web.activity.queries import Row, read_history
 from orch.server.web.components.decision import candidate_list
 from orch.server.web.components.errors import OTHER, TEXTS, original
@@ -148,6 +153,8 @@ def _tokens(page: Page, count: int | None) -> str:
 
 def _task_type(page: Page, detail: RunDetail) -> str:
     run = detail.run
+    if run["chore"]:
+        return chore_text(page, run["chore"])
     text = task_type_label(page, run["task_type"] or "")
     if text and run["confidence"] is not None:
         share = page.number(100 * run["confidence"])

@@ -51,6 +51,24 @@ CAPABILITIES = {
     "tools": N_("tools"),
     "vision": N_("vision"),
 }
+CHORES = {
+    "autocomplete": N_("completion"),
+    "commit": N_("commit message"),
+    "emoji": N_("emoji"),
+    "follow_ups": N_("follow-up questions"),
+    "image_prompt": N_("image prompt"),
+    "label": N_("label"),
+    "memory": N_("memory"),
+    "name": N_("name"),
+    "next_speaker": N_("next speaker"),
+    "query": N_("search query"),
+    "recap": N_("recap"),
+    "suggestion": N_("suggestion"),
+    "summary": N_("summary"),
+    "tags": N_("tags"),
+    "title": N_("title"),
+}
+"""What clients ask for by themselves."""
 CODES = {
     "all_failed": N_("all models failed"),
     "bad_input": N_("unusable input"),
@@ -82,6 +100,7 @@ CODES = {
     "terminated": N_("server stopped"),
     "timeout": N_("timeout"),
     "unable": N_("no suitable model"),
+    "turn_in_progress": N_("a turn is in progress"),
     "usage": N_("invalid request"),
 }
 """Error codes of runs and attempts."""
