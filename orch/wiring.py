@@ -13,6 +13,7 @@ from orch.config.load import Config
 from orch.config.spec import Memory, Models, Provider
 from orch.errors import ProviderError
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.context_loads import ContextLoads
 from orch.execution.lifecycle import ModelLoader
 from orch.execution.room import RoomMaker
 from orch.execution.runtime import Runtime
@@ -102,6 +103,7 @@ class Wiring:
             admission=self.admission,
             loader=ModelLoader(registry, providers, self.admission, room),
             room=room,
+            loads=ContextLoads(registry),
             router=router,
             feedback=FeedbackRecorder(router, registry, estimator, journal, store, self.offload),
             offload=self.offload,

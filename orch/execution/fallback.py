@@ -30,6 +30,7 @@ from orch.routing.router import Plan
 from orch.types import Attempt, Candidate, Decision, ModelKey
 
 if TYPE_CHECKING:
+    from orch.execution.context_loads import AgreedContext
     from orch.routing.prompt_cache.prompt_caches import PromptCaches
 
 
@@ -115,10 +116,15 @@ class FallbackChain:
         )
         poor = last_resort_warning(call.state.spec)
         admission, room = self._runtime.admission, self._runtime.room
-        caches = self._runtime.router.prompt_caches
+        caches, changed_at = self._runtime.router.prompt_caches, self._runtime.loads.changed_at
+        ctx, began = call.request.num_ctx, run.started_clock_s
         is_placed = plan.prepared.chain is not None or (call.state.slots or 0) > 1
         async with (
             admission.acquire(slot) as evictions,
+            nullcontext()
+            if ctx is None
+            or (ctx == call.state.resident_ctx and changed_at.get(slot.model, 0) < began)
+            else self._agreed_context(call) as agreed,
             _PlacedPrompt(call, plan, caches, self._runtime.providers[slot.model.provider])
             if caches is not None and is_placed
             else nullcontext(),
@@ -128,6 +134,9 @@ class FallbackChain:
             for message in await room.make(slot.model, evictions, loads=loads):
                 yield run.warning(message)
             async for event in events:
+                if agreed is not None and not isinstance(event, Waiting):
+                    agreed.note_answer()
+                    agreed = None
                 if poor:
                     yield run.warning(poor)
                     poor = ""
@@ -137,6 +146,12 @@ class FallbackChain:
             call.raise_if_context_exceeded()
         run.add_attempt(call.as_attempt("ok", offset=len(run.text_before)))
         self._runtime.registry.note_loaded(slot.model, call.num_ctx)
+
+    def _agreed_context(self, call: ModelCall) -> AgreedContext:
+        run, need = self._state, self._plan.need
+        tokens = estimated_prompt_tokens(need, run.text_before)
+        whole = need._replace(prompt_tokens=tokens)
+        return self._runtime.loads.agree(call, whole, self._task, run.started_clock_s)
 
     def _visible(self, event: CallEvent) -> RunEvent | None:
         """The event as the caller sees it. Ignored fields are reported only where the caller chose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from orch.providers.chat import ChatRequest
@@ -50,6 +51,18 @@ def build_chat_request(task: Task, prompt: Prompt, need: Need, state: ModelState
         first_token_timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
         token_timeout_s=min(task.timeout_s or TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S),
     )
+
+
+def with_loaded_context(
+    request: ChatRequest, state: ModelState, need: Need, task: Task, num_ctx: int
+) -> ChatRequest:
+    """The request to a model that was loaded with that context since the plan was made: with its
+    own again where the task needs more. `need` counts all that the request sends."""
+    loaded = state._replace(resident=True, resident_ctx=num_ctx)
+    chosen = choose_num_ctx(loaded, need)
+    room = max_answer_tokens(loaded, need, chosen)
+    limit = task.max_tokens or state.spec.max_tokens
+    return replace(request, num_ctx=chosen, max_tokens=min(limit, room) if limit else room)
 
 
 def estimated_prompt_tokens(need: Need, partial: str) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from orch.classifier.classifier import Classifier
 from orch.config.load import Config
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.context_loads import ContextLoads
 from orch.execution.lifecycle import ModelLoader
 from orch.execution.room import RoomMaker
 from orch.memory.on_demand import OnDemandMemory
@@ -35,6 +36,7 @@ class Runtime(NamedTuple):
     admission: Admission
     loader: ModelLoader
     room: RoomMaker
+    loads: ContextLoads
     router: Router
     feedback: FeedbackRecorder
     offload: Offload = run_inline
