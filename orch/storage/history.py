@@ -191,7 +191,7 @@ class History:
         """The turns of a session, newest first; an interrupted one with the text that had come."""
         query = (
             "SELECT seq, status, task, answer, redacted FROM runs WHERE session = ? AND"
-            f" {TURN_CONDITION} ORDER BY seq DESC LIMIT ?"
+            f" {TURN_CONDITION} AND {IS_OWN} ORDER BY seq DESC LIMIT ?"
         )
         return self.database.rows(query, (self._redactor.redact_name(session), limit))
 
@@ -200,7 +200,7 @@ class History:
         chosen."""
         query = (
             "SELECT task_type, status, model, provider FROM runs WHERE session = ? AND"
-            f" {TURN_CONDITION} AND model IS NOT NULL ORDER BY seq DESC LIMIT 1"
+            f" {TURN_CONDITION} AND {IS_OWN} AND model IS NOT NULL ORDER BY seq DESC LIMIT 1"
         )
         rows = self.database.rows(query, (self._redactor.redact_name(session),))
         return rows[0] if rows else None

@@ -171,6 +171,17 @@ def test_a_clients_chore_is_a_run_and_no_turn_of_its_session(journal: Journal) -
     assert (history.find_run("last") or {})["run_id"] == "1"
 
 
+@pytest.mark.parametrize("face", ["openai", "anthropic", "ollama"])
+def test_a_session_that_another_program_named_alike_adds_nothing_to_the_persons_own(
+    journal: Journal, face: str
+) -> None:
+    own = RUN._replace(run_id="1", session="talk", task="mine", model="m", provider="p")
+    other = RUN._replace(run_id="2", session="talk", task="theirs", face=face, model="n")
+    history = write(journal, own, other)
+    assert [row["task"] for row in history.turns("talk", 9)] == ["mine"]
+    assert (history.last_routed_turn("talk") or {})["model"] == "m"
+
+
 def test_continuing_the_last_conversation_skips_alternative_answers(journal: Journal) -> None:
     write(
         journal,

@@ -23,7 +23,8 @@ CACHE_KEY = "prompt_cache_key"
 MAX_ID_CHARS = 1_000
 """A longer id is none."""
 SESSION_PREFIX = "api-"
-"""How the names of these sessions begin."""
+"""How the names of sessions begin whose client gives no id that a journal can show."""
+_PLAIN = re.compile(r"[\w.:@+=~/-][\w.:@+=~/ -]{0,199}", re.ASCII)
 _UNIQUE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-|(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}", re.IGNORECASE
 )
@@ -59,7 +60,9 @@ def find_client_id(headers: Iterable[tuple[bytes, bytes]], cache_key: object = N
 
 
 def session_name(client: str, found: ClientId) -> str:
-    """The name of the session of a client's id. It tells nothing of the id, and two API keys never
-    have the same one."""
+    """The name of the session of a client's id: the id itself, so that it is found in the journal,
+    behind the name of the client's API key; a hash where the id is long or odd."""
+    if _PLAIN.fullmatch(found.text):
+        return f"{client}/{found.text}" if client else found.text
     text = f"{client}\0{found.kind}\0{found.text}".encode("utf-8", "replace")
     return SESSION_PREFIX + hashlib.blake2b(text, digest_size=10).hexdigest()

@@ -52,17 +52,24 @@ def test_any_other_cache_key_is_none(key: object) -> None:
     assert find_client_id([], key) == ClientId()
 
 
+@pytest.mark.parametrize("text", ["s1", UUID, "ses_dd400fad:1", "work in progress"])
+def test_a_session_has_the_name_that_its_client_gave_it_behind_that_of_its_key(text: str) -> None:
+    found = find_client_id([(b"x-orch-session", text.encode())])
+    assert (session_name("", found), session_name("laptop", found)) == (text, f"laptop/{text}")
+
+
 @pytest.mark.parametrize(
-    "value", [b"../../etc/passwd", b"\x00\xff\xfe\n", "año".encode(), b"'; DROP TABLE runs; --"]
+    "value",
+    [b"a\x1b[31m", b"\x00\xff\xfe\n", "año".encode(), b"'; DROP TABLE runs; --", b"x" * 201],
 )
-def test_a_name_tells_nothing_of_its_id(value: bytes) -> None:
+def test_an_odd_id_stands_in_no_name(value: bytes) -> None:
     name = session_name("laptop", find_client_id([(b"x-orch-session", value)]))
     assert re.fullmatch("api-[0-9a-f]{20}", name)
     assert Redactor({}).redact_name(name) == name
+    assert name != session_name("phone", find_client_id([(b"x-orch-session", value)]))
 
 
-def test_another_client_or_kind_of_id_is_another_session() -> None:
-    ids = [ClientId("session-id", "1"), ClientId("x-session-id", "1"), ClientId("session-id", "2")]
+def test_another_client_or_id_is_another_session() -> None:
+    ids = [ClientId("session-id", "1"), ClientId("session-id", "2"), ClientId("session-id", "ñ")]
     names = {session_name(client, each) for client in ("", "laptop", "phone") for each in ids}
     assert len(names) == 9
-    assert session_name("a", ids[0]) == session_name("a", ids[0])
