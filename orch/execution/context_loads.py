@@ -6,21 +6,25 @@ import asyncio
 import math
 import time
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from orch.errors import ProviderError
-from orch.execution.attempt import ModelCall
-from orch.execution.request import with_loaded_context
-from orch.routing.registry import Registry
-from orch.text.prompt import Task
 from orch.types import ModelKey, Need
 
+if TYPE_CHECKING:
+    from orch.execution.attempt import ModelCall
+    from orch.routing.registry import Registry
+    from orch.text.prompt import Task
 
-class _Load(NamedTuple):
+
+class _Load:
     """A call that loads its model, from its slot to its first event."""
 
-    num_ctx: int
-    ended: asyncio.Future[None]
+    __slots__ = ("ended", "num_ctx")
+
+    def __init__(self, num_ctx: int) -> None:
+        self.num_ctx = num_ctx
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class ContextLoads:
@@ -58,12 +62,14 @@ class ContextLoads:
             planned_at = -math.inf  # whatever the plan said
         loaded = call.state.resident_ctx
         if self.changed_at.get(key, -math.inf) >= planned_at and key in self._loaded:
+            from orch.execution.request import with_loaded_context  # commands that decide need none
+
             loaded = self._loaded[key]
             call.request = with_loaded_context(call.request, call.state, need, task, loaded)
         num_ctx = call.request.num_ctx
         if num_ctx is None or num_ctx == loaded:
             return None
-        load = _Load(num_ctx, asyncio.get_running_loop().create_future())
+        load = _Load(num_ctx)
         self._loading[key], self.changed_at[key] = load, math.inf
         return load
 
