@@ -24,12 +24,13 @@ def words(seed: int, number: int) -> str:
     return " ".join(WORDS[(place * seed + place // 7) % len(WORDS)] for place in range(number))
 
 
-def engine_of(slots: int, cached_mib: int) -> Any:
+def engine_of(slots: int, cached_mib: int, *, is_shared: bool = False) -> Any:
     """llama.cpp's own server, as another program's."""
     engine = pytest.importorskip("xllamacpp", reason="this platform has no wheel of xllamacpp")
     parameters = engine.CommonParams()
     parameters.model.path, parameters.model_alias = str(gguf_path(GGUF)), {MODEL}
     parameters.n_ctx, parameters.n_parallel, parameters.port = 1024 * slots, slots, 0
+    parameters.kv_unified = is_shared
     parameters.cache_ram_mib, parameters.warmup, parameters.verbosity = cached_mib, False, -1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     return engine.Server(parameters)
@@ -91,19 +92,20 @@ def test_a_conversation_reads_only_what_is_new_whatever_others_ask_between(url: 
     assert [read <= 1.2 * new for read, new in reads[1:]] == [True, True], reads
 
 
-def test_a_server_that_drops_a_conversation_for_others_is_told_the_slot(home: Path) -> None:
-    """llama-server without `--cache-ram`, as versions before it had one are."""
-    engine = engine_of(2, cached_mib=0)
-    provider = {"kind": "llama-server", "base_url": engine.listening_address}
-    with orch_before(home, {"providers": {"own": provider}, "models": []}) as url:
-        reads = converse(url, 5)
-    # the second turn shows it, the third is the first one in its slot
-    assert [read <= 1.2 * new for read, new in reads[1:]] == [False, False, True, True], reads
-
-
-def test_a_server_that_keeps_prompts_itself_is_left_to_choose(home: Path) -> None:
-    engine = engine_of(2, cached_mib=64)
+@pytest.mark.parametrize("cached_mib", [0, 64])
+def test_a_llama_server_with_slots_of_its_own_is_told_which(home: Path, cached_mib: int) -> None:
+    """Without `--cache-ram`, as versions before it are, and with it."""
+    engine = engine_of(2, cached_mib)
     provider = {"kind": "llama-server", "base_url": engine.listening_address}
     with orch_before(home, {"providers": {"own": provider}, "models": []}) as url:
         reads = converse(url, 3)
     assert [read <= 1.2 * new for read, new in reads[1:]] == [True, True], reads
+
+
+def test_a_llama_server_whose_slots_share_one_context_is_left_to_choose(home: Path) -> None:
+    engine = engine_of(2, 64, is_shared=True)
+    provider = {"kind": "llama-server", "base_url": engine.listening_address}
+    with orch_before(home, {"providers": {"own": provider}, "models": []}) as url:
+        reads = converse(url, 4)
+    # the second turn shows that naming the slot has lost it
+    assert [read <= 1.2 * new for read, new in reads[1:]] == [False, True, True], reads

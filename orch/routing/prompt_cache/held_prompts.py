@@ -16,6 +16,8 @@ TURN_S = 600.0
 """For how long a conversation that waits for a tool counts as in progress."""
 REST_S = 1_800.0
 """After how long without a question a conversation is expected not to go on."""
+AUTO_SLOTS = 4
+"""Slots of a llama-server that was started without a number of them."""
 MIN_LEARNED_BYTES = 500
 """What a server has to hold of a prompt so that its report says something: all prompts begin
 alike."""
@@ -78,7 +80,7 @@ class HeldPrompts:
         """How many of the newest it holds, as far as is known."""
         self.busy: set[int] = set()
         """The slots that answer now."""
-        self._loses_prompts = self._loses_slots = False
+        self._loses_prompts, self._loses_slots = slots != AUTO_SLOTS, False
 
     def matches(self, new: NewPrompt) -> list[Match]:
         """The held prompts that begin with the same tools and the same first message."""
@@ -137,12 +139,13 @@ class HeldPrompts:
 
     @property
     def needs_slots(self) -> bool:
-        """Whether the server, where it chooses slots itself, has dropped a prompt for another one,
-        and holds those better whose slot is named.
+        """Whether requests to a server that others use as well should name their slot.
 
-        llama-server (b10488) restores prompts from main memory (`--cache-ram`) into any slot,
-        unless a request names one; where all slots share their context (`-kvu`, its default), that
-        loses whatever was in the slot.
+        llama-server (b10488) takes the slot that has a tenth of the prompt, also from another
+        conversation of the same program, else the one that was used the longest ago, and restores
+        prompts from main memory (`--cache-ram`) into it. A request that names its slot finds there
+        what it left, unless all slots share one context (`-kvu`): then idle ones are cleared, and
+        nothing is restored. That is the default without `-np`, which has AUTO_SLOTS slots.
         """
         return self._loses_prompts and not self._loses_slots
 
@@ -154,7 +157,7 @@ class HeldPrompts:
             return
         if read_share * match.total <= match.total - match.shared / 2:
             self.depth = max(self.depth, match.place + 1)
-        else:
+        elif match.continues:  # another conversation may have read its beginning in another slot
             self._loses_slots |= slot is not None and match.held.slot == slot
             self._loses_prompts |= slot is None
             self.depth = min(self.depth, match.place)

@@ -110,7 +110,8 @@ class PromptCaches:
         new: NewPrompt | None,
         provider: TakesSlots,
     ) -> int | None:
-        """Takes a slot; None where the server is to choose, as long as it does that well."""
+        """Takes a slot; None where the server chooses well by itself, and where it has none idle
+        that others do not use."""
         if provider.shares_slots and not held.needs_slots:
             return None
         numbers = await provider.free_slots(state.spec.id) or ()

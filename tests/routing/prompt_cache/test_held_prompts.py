@@ -127,6 +127,19 @@ def test_a_server_that_keeps_more_than_its_slots_is_trusted_with_more() -> None:
     assert best(server, old) is not None
 
 
+def test_another_conversation_that_is_read_whole_says_nothing_of_the_first_one() -> None:
+    server, other = HeldPrompts(4), prompt("agent", "other", "a", "q")
+    server.add(held(prompt("agent", "q1")), None)
+    match = best(server, other)
+    assert match is not None
+    server.learn(match, 1.0)
+    assert (server.depth, len(server.prompts), server.needs_slots) == (4, 1, False)
+    match = best(server, prompt("agent", "q1", "a1", "q2"))
+    assert match is not None
+    server.learn(match, 1.0)
+    assert (server.depth, len(server.prompts), server.needs_slots) == (0, 0, True)
+
+
 def test_nothing_is_learned_where_nothing_is_told_or_little_was_held() -> None:
     server, again = HeldPrompts(), prompt("agent", "q1", "a1", "q2")
     server.add(held(prompt("agent", "q1")), None)

@@ -168,20 +168,31 @@ async def test_no_slot_is_named_where_the_server_chooses(
 async def test_a_server_that_others_use_chooses_until_it_has_dropped_a_prompt_for_another(
     caches: Caches,
 ) -> None:
-    provider = Provider(shares_slots=True)
+    provider, four = Provider(shares_slots=True), STATE._replace(slots=4)
     first, title = caches.prepared("s", "q1"), caches.prepared("title", "q")
-    assert await caches.send(first, provider=provider) is None
-    assert await caches.send(title, provider=provider) is None
+    assert await caches.send(first, provider=provider, state=four) is None
+    assert await caches.send(title, provider=provider, state=four) is None
     dropped = Completion(prompt_tokens=2_000, cached_tokens=10)
     second = caches.prepared("s", "q1", "answer", "q2")
-    assert await caches.send(second, dropped, provider=provider) is None
-    own = await caches.send(second, provider=provider)
+    assert await caches.send(second, dropped, provider=provider, state=four) is None
+    own = await caches.send(second, provider=provider, state=four)
     assert own is not None
-    assert await caches.send(title, provider=provider) == 1 - own
+    assert await caches.send(title, provider=provider, state=four) == 1 - own
     third = caches.prepared("s", "q1", "answer", "q2", "answer", "q3")
-    assert await caches.send(third, dropped, provider=provider) == own
+    assert await caches.send(third, dropped, provider=provider, state=four) == own
     # that one drops what is in a slot that is named: it is left alone again
-    assert await caches.send(third, provider=provider) is None
+    assert await caches.send(third, provider=provider, state=four) is None
+
+
+async def test_a_server_with_a_number_of_slots_of_its_own_is_told_the_slot_from_the_start(
+    caches: Caches,
+) -> None:
+    provider = Provider(shares_slots=True)
+    first, other = caches.prepared("s", "q1"), caches.prepared("s", "other")
+    own = await caches.send(first, provider=provider, calls=1)
+    assert await caches.send(other, provider=provider, calls=1) == 1 - (own or 0)
+    second = caches.prepared("s", "q1", "answer", "q2")
+    assert await caches.send(second, provider=provider) == own
 
 
 async def test_a_raw_prompt_takes_a_slot_whose_content_is_then_unknown(caches: Caches) -> None:
