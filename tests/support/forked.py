@@ -30,7 +30,7 @@ UNSET = (
 """Variables that no test inherits."""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in UNSET}
 """That of a test which sets nothing of its own: this module is imported before the first."""
-OWN = ("ORCH_", "OLLAMA_", "OMP_NUM_THREADS", "PYTEST_CURRENT_TEST", "PYTHONSAFEPATH")
+OWN = ("ORCH_", "OLLAMA_", "OMP_NUM_THREADS", "PYTEST_", "PYTHONSAFEPATH")
 """How the names of variables begin that nothing reads while it is imported (orch's embedder sets
 OMP_NUM_THREADS and each command PYTHONSAFEPATH,
 also in this process).
