@@ -57,7 +57,7 @@ def recorded_decisions(rows: Sequence[Mapping[str, Any]]) -> RecordedDecisions:
         decision = json.loads(row["decision"]) if row["decision"] else {"pinned": True}
         messages: list[Message] = json.loads(row["messages"]) if row["messages"] else []
         text = text_to_classify(Task(text=row["task"] or "", messages=tuple(messages)))
-        is_other = row["source"] != "model" or row["face"] == "memory" or row["chore"]
+        is_other = row["source"] != "model" or row["face"] == "memory" or bool(row.get("chore"))
         if decision["pinned"] or is_other:
             left_out += 1
         elif not text.strip():
