@@ -171,8 +171,10 @@ class PromptCaches:
 def _new_prompt(prepared: PreparedTask) -> NewPrompt:
     assert prepared.chain is not None
     task = prepared.task
-    session = task.affinity or task.session or ""
-    return NewPrompt(prepared.chain, prepared.messages, session, bool(task.chore))
+    # one with a prompt of its own is no step of its session; a summary is the next one
+    is_chore = bool(task.chore) and not task.chore_joins
+    session = "" if is_chore else task.affinity or task.session or ""
+    return NewPrompt(prepared.chain, prepared.messages, session, is_chore)
 
 
 def _clear(servers: Iterable[HeldPrompts]) -> None:

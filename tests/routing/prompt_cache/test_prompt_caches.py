@@ -136,6 +136,23 @@ async def test_a_conversation_keeps_its_slot_while_others_share_the_other_one(
     assert caches.cached_share(again) > 0.9
 
 
+async def test_a_summary_of_a_session_in_a_turn_takes_the_sessions_slot(caches: Caches) -> None:
+    provider = Provider()
+    own = await caches.send(caches.prepared("s", "q1"), provider=provider, calls=1)
+    summary = caches.prepared("s", "q1", "answer", "sum it up", chore="summary", chore_joins=True)
+    assert await caches.send(summary, provider=provider) == own
+
+
+async def test_a_title_with_its_sessions_id_leaves_the_sessions_slot(caches: Caches) -> None:
+    provider = Provider()
+    named = {"session": "a", "affinity": "a"}
+    own = await caches.send(caches.prepared("s", "q1", **named), provider=provider)
+    title = caches.prepared("s", "title", session="a", chore="title")
+    assert await caches.send(title, provider=provider) == 1 - (own or 0)
+    again = caches.prepared("s", "q1", "answer", "q2", **named)
+    assert await caches.send(again, provider=provider) == own
+
+
 async def test_a_slot_is_busy_until_its_call_has_ended(caches: Caches) -> None:
     provider: Any = Provider()
     prepared = caches.prepared("s", "q1")
