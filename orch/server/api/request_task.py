@@ -19,6 +19,10 @@ from orch.types import Message
 
 CACHE_DENIED_WARNING = "x-orch-cache: only the account that runs this server gets cached answers"
 
+UNKNOWN_CLIENT = "?"
+"""In place of the client's name where the system does not tell whose a connection is: its sessions
+are not the owner's. No key is called so."""
+
 
 @dataclass(slots=True, kw_only=True)
 class ChatParams:
@@ -96,6 +100,8 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
 def _session(request: Request, params: ChatParams, client: str, chore: Chore | None) -> str | None:
     """The name of the request's session in the journal. A chore with a prompt of its own continues
     none: it has only what the client's id names."""
+    if not client and request.scope["state"]["who"] != "owner":
+        client = UNKNOWN_CLIENT
     cache_key = params.cache_key or params.extra.get(CACHE_KEY)
     found = find_client_id(request.scope["headers"], cache_key)
     if chore is not None and not chore.joins_session:

@@ -122,6 +122,15 @@ def test_a_session_of_the_client_counts_before_a_response_that_is_continued() ->
     assert task_of(session="trip", client="laptop").session != named
 
 
+def test_who_is_unknown_has_no_session_of_the_owner() -> None:
+    sessions = ClientSessions()
+    names = {
+        task_of(sessions=sessions, who=who, client=client, session="trip").session
+        for who, client in (("owner", ""), ("unknown", ""), ("stranger", "uid 7"))
+    }
+    assert len(names) == 3
+
+
 def test_the_cache_key_of_the_body_is_an_id_wherever_it_stands() -> None:
     key = "9b2c7f10-3d4e-4f5a-8b6c-7d8e9f0a1b2c"
     in_extra = ChatParams(model="auto", messages=[QUESTION], extra={"prompt_cache_key": key})
