@@ -170,8 +170,9 @@ def end_session(process: subprocess.Popen[Any]) -> None:
 
 
 @contextlib.contextmanager
-def scene() -> Iterator[Scene]:
-    """A scene with one model that can call tools; all of it is gone at the end of the block."""
+def scene(settings: str = "") -> Iterator[Scene]:
+    """A scene with one model that can call tools; all of it is gone at the end of the block.
+    `settings` are more lines of routing.yaml."""
     model = FakeModel(
         "agent:8b",
         reply=Numbered(ANSWER),
@@ -186,7 +187,9 @@ def scene() -> Iterator[Scene]:
         made = Scene(ollama, model, Path(folder), "")
         for name in ("home", "work", "orch", "bodies"):
             (made.folder / name).mkdir()
-        (made.folder / "orch" / "routing.yaml").write_text("version: 1\nmemory_budget_gb: 100\n")
+        (made.folder / "orch" / "routing.yaml").write_text(
+            f"version: 1\nmemory_budget_gb: 100\n{settings}"
+        )
         subprocess.run(["git", "init", "-q", str(made.work)], check=True)
         with _served(made) as made.url:
             yield made
