@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,46 +29,54 @@ class LocalOrRunning:
     def __init__(self, config_dir: Path | None) -> None:
         self._config_dir = config_dir
         self._here: Orchestrator | None = None
-        self._fingerprint = ""
+        self._fingerprint, self._calls = "", 0
+        self._opening = asyncio.Lock()
 
     async def ask(self, fields: Json, on_partial: OnPartial) -> AsyncGenerator[Json]:
         """Runs a task."""
         body = {**fields, "on_partial": on_partial, "face": "mcp"}
         connection = await asyncio.to_thread(self._connect, body)
-        if connection is None:
-            chunks = (await self._in_process()).ask(fields, on_partial)
-        else:
-            chunks = chunks_beside(lambda put: _pass_on(connection, put))
-        async with aclosing(chunks):
+        if connection is not None:
+            async with aclosing(chunks_beside(lambda put: _pass_on(connection, put))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        async with self._in_process() as here, aclosing(here.ask(fields, on_partial)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def route(self, fields: Json) -> Json:
         """Decides."""
-        answer = await self._call("/orch/route", fields)
-        return answer if answer is not None else await (await self._in_process()).route(fields)
+        if answer := await self._call("/orch/route", fields):
+            return answer
+        async with self._in_process() as here:
+            return await here.route(fields)
 
     async def classify(self, text: str) -> Json:
         """Classifies in this process: the classifier and the corrections are on this machine."""
-        return await (await self._in_process()).classify(text)
+        async with self._in_process() as here:
+            return await here.classify(text)
 
     async def memory(self, name: str, arguments: Json) -> Json:
         """Performs an operation of memory, whose index one process alone can hold."""
-        answer = await self._call(f"/orch/memory/{name}", arguments)
-        if answer is None:
-            return await (await self._in_process()).memory(name, arguments)
-        result: Json = answer["result"]
-        return result
+        if answer := await self._call(f"/orch/memory/{name}", arguments):
+            result: Json = answer["result"]
+            return result
+        async with self._in_process() as here:
+            return await here.memory(name, arguments)
 
     async def models(self) -> Json:
         """Lists the models."""
-        answer = await self._call("/orch/models", None)
-        return answer if answer is not None else await (await self._in_process()).models()
+        if answer := await self._call("/orch/models", None):
+            return answer
+        async with self._in_process() as here:
+            return await here.models()
 
     async def aclose(self) -> None:
         """Closes what was opened in this process."""
-        if self._here is not None:
-            await self._here.aclose()
+        here, self._here = self._here, None
+        if here is not None:
+            await here.aclose()
 
     async def _call(self, path: str, body: Json | None) -> Json | None:
         return await asyncio.to_thread(via_server.call_server, self._config_dir, path, body)
@@ -94,14 +102,23 @@ class LocalOrRunning:
             return None
         raise via_server.error_from_response(answer)
 
-    async def _in_process(self) -> InProcess:
-        """The backend of the configuration as its files are now."""
+    @asynccontextmanager
+    async def _in_process(self) -> AsyncIterator[InProcess]:
+        """The backend of the configuration as its files are now; while calls of the former one go
+        on, of that one."""
         now = await asyncio.to_thread(via_server.local_fingerprint, self._config_dir)
-        if self._here is None or now != self._fingerprint:
-            config = await asyncio.to_thread(load_config, self._config_dir)
-            # runs of the former one go on; what it holds is small, and goes with the process
-            self._here, self._fingerprint = Orchestrator(config=config, face="mcp"), now
-        return InProcess(self._here)
+        async with self._opening:
+            if self._here is not None and now != self._fingerprint and not self._calls:
+                await self.aclose()
+            if self._here is None:
+                config = await asyncio.to_thread(load_config, self._config_dir)
+                self._here, self._fingerprint = Orchestrator(config=config, face="mcp"), now
+            here = self._here
+            self._calls += 1
+        try:
+            yield InProcess(here)
+        finally:
+            self._calls -= 1
 
 
 async def _pass_on(connection: LocalConnection, put: Put) -> None:
