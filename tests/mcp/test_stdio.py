@@ -20,11 +20,13 @@ from orch.mcp.protocol import MAX_MESSAGE_BYTES
 from orch.mcp.schemas import TOOLS
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
-from tests.support.forked import COMMAND
+from tests.support.forked import COMMAND, Forked
 from tests.support.journal_file import query
 from tests.support.orch_process import serving
 
 TASK = "Write a Python function that sorts a list"
+WAIT_S = 300
+"""The SDK starts a process in a session of its own, to which a busy machine gives little."""
 HELLO = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},
@@ -39,7 +41,7 @@ async def connected(folder: Path, mode: str = "auto") -> AsyncIterator[Client]:
     server = StdioServerParameters(command=command, args=[*words, "mcp"], env=dict(os.environ))
     with (folder / "stderr").open("w") as log:
         transport: Any = stdio_client(server, log)
-        async with Client(transport, mode=mode, read_timeout_seconds=60) as client:
+        async with Client(transport, mode=mode, read_timeout_seconds=WAIT_S) as client:
             yield client
 
 
@@ -143,7 +145,7 @@ class ByHand:
 def by_hand() -> Iterator[ByHand]:
     """An `orch mcp` after its handshake; killed at the end of the block if it still runs."""
     streams: dict[str, Any] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-    with subprocess.Popen([*COMMAND, "mcp"], **streams) as process:
+    with Forked("mcp", **streams) as process:
         try:
             client = ByHand(process)
             client.ask("initialize", **HELLO)
@@ -193,7 +195,7 @@ def test_however_it_ends_the_run_is_journaled_and_nothing_is_printed(
         client.read()
         ollama.wait_for(lambda: bool(ollama.chats()))
         end(client.process)
-        assert client.process.wait(20) == code
+        assert client.process.wait(WAIT_S) == code
         assert client.process.stderr is not None
         assert client.process.stderr.read() == b""
     assert statuses(home) == ["interrupted"]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from orch.mcp.protocol import MAX_MESSAGE_BYTES, create_server
@@ -48,7 +49,8 @@ class McpEndpoint:
         # a session can only be used by the client that created it
         whose = f"{state['who']} {state['client']}"
         user = AuthenticatedUser(AccessToken(token="", client_id=whose, scopes=[]))
-        await self._manager.handle_request({**scope, "user": user}, receive, send)
+        with suppress(ClientDisconnect):  # it left before its message was whole
+            await self._manager.handle_request({**scope, "user": user}, receive, send)
 
     async def aclose(self) -> None:
         """Ends every session, with its streams and runs."""

@@ -45,9 +45,9 @@ HELLO = message(
 async def connected(url: str, mode: str = "auto", key: str = "") -> AsyncIterator[Client]:
     """The SDK's client."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    async with httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=300, trust_env=False) as http:
         transport: Any = streamable_http_client(f"{url}/mcp", http_client=http)
-        async with Client(transport, mode=mode, read_timeout_seconds=60) as client:
+        async with Client(transport, mode=mode, read_timeout_seconds=300) as client:
             yield client
 
 
@@ -212,4 +212,4 @@ def test_an_open_stream_does_not_keep_the_server_from_ending(ollama: FakeOllama)
             assert stream.status_code == 200
             server.process.terminate()
             assert list(stream.iter_lines()) == []
-        assert server.process.wait(20) in (0, 143, -15)
+        assert server.process.wait(60) in (0, 143, -15)
