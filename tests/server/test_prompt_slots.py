@@ -109,3 +109,16 @@ def test_a_llama_server_whose_slots_share_one_context_is_left_to_choose(home: Pa
         reads = converse(url, 4)
     # the second turn shows that naming the slot has lost it
     assert [read <= 1.2 * new for read, new in reads[1:]] == [False, True, True], reads
+
+
+def test_a_conversation_that_lost_its_slot_comes_back_from_memory(url: str) -> None:
+    """Three in two slots."""
+    talks = [[{"role": "system", "content": words(seed, 120)}] for seed in (3, 7, 9)]
+    reads = []
+    for turn in range(3):
+        for talk in talks:
+            talk.append({"role": "user", "content": f"{words(11, 20)} {turn}"})
+            text, tokens, read = ask(url, talk)
+            talk.append({"role": "assistant", "content": text})
+            reads.append((read, tokens))
+    assert [read < tokens / 3 for read, tokens in reads[3:]] == [True] * 6, reads

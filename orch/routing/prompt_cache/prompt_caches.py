@@ -158,7 +158,11 @@ class PromptCaches:
             held.learn(match, sent.read_share(use.state), use.slot)
         is_moved = match is None or match.held.slot not in (None, use.slot)
         replaced = match.held if match and match.continues and not is_moved else None
-        held.add(sent.held_prompt(use.new, use.slot, self._clock()), replaced)
+        added = sent.held_prompt(use.new, use.slot, self._clock())
+        if added.is_chore and replaced is not None and not replaced.is_chore:
+            # a summary of the conversation, which goes on where it was
+            added = replaced._replace(used_at=added.used_at)
+        held.add(added, replaced)
 
     def _note_failure(self, held: HeldPrompts, use: PromptUse) -> None:
         """What a call left in its slot is not known, unless it went on with what was there."""

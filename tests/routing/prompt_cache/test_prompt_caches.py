@@ -153,6 +153,18 @@ async def test_a_title_with_its_sessions_id_leaves_the_sessions_slot(caches: Cac
     assert await caches.send(again, provider=provider) == own
 
 
+async def test_a_summary_leaves_the_conversation_its_slot(caches: Caches) -> None:
+    provider = Provider()
+    own = await caches.send(caches.prepared("s", "q1"), provider=provider)
+    summary = caches.prepared("s", "q1", "answer", "sum it up", chore="compaction")
+    assert await caches.send(summary, provider=provider) == own
+    for name in ("t", "u"):
+        chore = caches.prepared(name, "q", chore="title")
+        assert await caches.send(chore, provider=provider) == 1 - (own or 0)
+    again = caches.prepared("s", "q1", "answer", "q2")
+    assert await caches.send(again, provider=provider) == own
+
+
 async def test_a_slot_is_busy_until_its_call_has_ended(caches: Caches) -> None:
     provider: Any = Provider()
     prepared = caches.prepared("s", "q1")
