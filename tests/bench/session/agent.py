@@ -18,6 +18,7 @@ TURNS = 20
 STEPS = ("Read", "Edit", "Bash", "Read", "")
 """What the model does after each request, in turn: a call, or the answer that ends the turn of the
 user."""
+FOLDER = "/home/ada/shop"
 MAX_TOKENS = 6
 """Of the model's own answer, which the script replaces: only reading is measured."""
 _PARTS = "stock orders prices labels parcels returns routes scans audits refunds".split()
@@ -26,11 +27,12 @@ _VERBS = "load check merge count sort print move keep split store".split()
 
 @dataclass(frozen=True)
 class AgentSession:
-    """One session. `project` makes its texts differ from another's; `tools`: whether the tools
+    """One session. `topic` makes its texts differ from another's in the same folder; `tools`:
+    whether the tools
     stand in their field, else they are described in the system prompt, for models that take none;
     `line`: whether the first line of the system prompt differs with every request."""
 
-    project: str
+    topic: str
     tools: bool = True
     line: bool = True
 
@@ -38,7 +40,7 @@ class AgentSession:
     def headers(self) -> dict[str, str]:
         """The headers of each request."""
         return {
-            "X-Claude-Code-Session-Id": _digest(self.project, 32),
+            "X-Claude-Code-Session-Id": _digest(self.topic, 32),
             "User-Agent": "claude-cli/2.1.332 (external, cli)",
             "anthropic-version": "2023-06-01",
         }
@@ -54,7 +56,7 @@ class AgentSession:
             "stream": False,
             "system": self._system(turn),
             "messages": messages,
-            "metadata": {"user_id": json.dumps({"session_id": _digest(self.project, 32)})},
+            "metadata": {"user_id": json.dumps({"session_id": _digest(self.topic, 32)})},
             "thinking": {"type": "adaptive"},
             "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
             "output_config": {"effort": "high"},
@@ -78,7 +80,7 @@ class AgentSession:
         return [
             *(first if self.line else []),
             _block("You help with the code of this folder, in a terminal.", marked=True),
-            _block(f"# Rules\n{rules}\n{named}\nFolder: /home/ada/{self.project}", marked=True),
+            _block(f"# Rules\n{rules}\n{named}\nFolder: {FOLDER}", marked=True),
         ]
 
     def _exchange(self, number: int) -> list[Json]:
@@ -86,23 +88,25 @@ class AgentSession:
         if number == 0:
             instructions = "\n".join(_skill(each) for each in range(10))
             return [
-                _user(_reminder(f"Branch: main. {_sentence(self.project)}"), self._question(0)),
+                _user(
+                    _reminder(f"Branch: {self.topic}. {_sentence(self.topic)}"), self._question(0)
+                ),
                 {"role": "system", "content": f"Skills:\n{instructions}"},
             ]
-        name, call = STEPS[(number - 1) % len(STEPS)], f"toolu_{self.project}_{number:02}"
+        name, call = STEPS[(number - 1) % len(STEPS)], f"toolu_{self.topic}_{number:02}"
         if not name:
-            return [_answer(_sentence(number, self.project)), _user(self._question(number))]
+            return [_answer(_sentence(number, self.topic)), _user(self._question(number))]
         use = {"type": "tool_use", "id": call, "name": name, "input": self._input(name, number)}
         result = {"type": "tool_result", "tool_use_id": call, "content": self._result(name, number)}
         reminded = [_reminder("The list of things to do is empty.")] if number % 4 == 2 else []
         return [_answer(_sentence(number, "next"), use), _user(result, *reminded)]
 
     def _question(self, number: int) -> str:
-        part = _PARTS[(number + len(self.project)) % len(_PARTS)]
-        return f"In {self.project}, why does {part} fail? {_sentence(number, 'why')} Then mend it."
+        part = _PARTS[(number + len(self.topic)) % len(_PARTS)]
+        return f"In {self.topic}, why does {part} fail? {_sentence(number, 'why')} Then mend it."
 
     def _input(self, name: str, number: int) -> Json:
-        path = f"/home/ada/{self.project}/{_PARTS[number % len(_PARTS)]}.py"
+        path = f"{FOLDER}/{_PARTS[number % len(_PARTS)]}.py"
         if name == "Bash":
             return {"command": f"pytest -q {path}", "description": "Runs the tests"}
         if name == "Read":
@@ -114,7 +118,7 @@ class AgentSession:
             lines = _code(number, 18).splitlines()
             return "\n".join(f"{at:6}\t{line}" for at, line in enumerate(lines, 1))
         if name == "Edit":
-            return f"The file /home/ada/{self.project} was changed.\n{_code(number, 2)}"
+            return f"The file {FOLDER} was changed.\n{_code(number, 2)}"
         tests = [f"FAILED {each}.py::test_{number}_{each}" for each in _PARTS[: 2 + number % 3]]
         return "\n".join([*tests, f"{len(tests)} failed, {number + 7} passed in 0.{number}s"])
 

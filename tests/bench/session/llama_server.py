@@ -19,6 +19,12 @@ def main() -> None:
     parser.add_argument("--context", type=int, required=True, help="Tokens of each slot.")
     parser.add_argument("--threads", type=int, default=core_count())
     parser.add_argument("--alias", default="smollm2", help="The model's name.")
+    parser.add_argument(
+        "--cache-ram",
+        type=int,
+        default=8_192,
+        help="MiB of main memory for prompts without a slot.",
+    )
     args = parser.parse_args()
     parameters = xllamacpp.CommonParams()
     parameters.model.path = args.gguf
@@ -26,6 +32,7 @@ def main() -> None:
     parameters.n_parallel, parameters.n_ctx = args.slots, args.slots * args.context
     parameters.port, parameters.warmup, parameters.verbosity = 0, False, -1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = args.threads
+    parameters.cache_ram_mib = args.cache_ram
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     signal.sigwait((signal.SIGTERM, signal.SIGINT))

@@ -15,7 +15,9 @@ from tests.bench.session.servers import (
     LAYERS,
     Start,
     llama_alone,
+    llama_without_ram,
     orch_before_llama,
+    orch_before_slots,
     orch_embedded,
     write_model,
 )
@@ -26,6 +28,8 @@ SERVERS: dict[str, tuple[Start, bool, bool]] = {
     "llama-server alone": (llama_alone, True, True),
     "llama-server alone, without the line": (llama_alone, True, False),
     "orch, llama-server": (orch_before_llama, True, True),
+    "llama-server alone, slots only, without the line": (llama_without_ram, True, False),
+    "orch, llama-server, slots only": (orch_before_slots, True, True),
     "orch, embedded engine": (orch_embedded, False, True),
 }
 """By name: how it is started, whether its model takes tools, and whether the first line of the

@@ -39,12 +39,14 @@ def write_model(folder: Path, context: int = CONTEXT) -> Path:
 
 @contextlib.contextmanager
 def llama_alone(
-    folder: Path, slots: int, context: int = CONTEXT, alias: str = "smollm2"
+    folder: Path, slots: int, context: int = CONTEXT, alias: str = "smollm2", *words: str
 ) -> Iterator[str]:
-    """llama.cpp's server, with a model of that name."""
+    """llama.cpp's server, with a model of that name and further words on its command line."""
     module = [sys.executable, "-m", "tests.bench.session.llama_server", f"--alias={alias}"]
-    words = [*module, str(folder / "model.gguf"), f"--slots={slots}", f"--context={context}"]
-    with Server(words, folder / f"{alias}.log") as server:
+    size = (f"--slots={slots}", f"--context={context}")
+    with Server(
+        [*module, str(folder / "model.gguf"), *size, *words], folder / f"{alias}.log"
+    ) as server:
         yield server.url
 
 
@@ -57,12 +59,25 @@ def orch_embedded(folder: Path, slots: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def orch_before_llama(folder: Path, slots: int) -> Iterator[str]:
+def llama_without_ram(folder: Path, slots: int) -> Iterator[str]:
+    """llama.cpp's server as it was before it kept prompts in main memory: its slots are all that
+    it has."""
+    with llama_alone(folder, slots, CONTEXT, "smollm2", "--cache-ram=0") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def orch_before_llama(folder: Path, slots: int, start: Start = llama_alone) -> Iterator[str]:
     """orch in front of llama.cpp's server."""
     with ExitStack() as stack:
-        behind = stack.enter_context(llama_alone(folder, slots))
+        behind = stack.enter_context(start(folder, slots))
         provider = f"kind: llama-server, base_url: '{behind}'"
         yield stack.enter_context(_orch(folder, provider, "provider: own"))
+
+
+def orch_before_slots(folder: Path, slots: int) -> AbstractContextManager[str]:
+    """orch in front of a server that has nothing but its slots."""
+    return orch_before_llama(folder, slots, llama_without_ram)
 
 
 @contextlib.contextmanager

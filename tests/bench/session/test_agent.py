@@ -51,9 +51,9 @@ def test_every_call_has_its_result_in_the_next_message() -> None:
         assert messages[number + 1]["content"][0]["tool_use_id"] == call
 
 
-def test_sessions_of_two_projects_share_the_rules_and_no_text_of_their_turns() -> None:
+def test_sessions_on_two_topics_share_the_preamble_and_no_text_of_their_turns() -> None:
     one, other = (AgentSession(name).body(9) for name in ("inventory", "atlas"))
-    assert one["tools"] == other["tools"]
+    assert (one["tools"], one["system"]) == (other["tools"], other["system"])
     texts = [
         {
             block["text"]
