@@ -87,7 +87,7 @@ def _models(shadows: Sequence[Shadow]) -> str:
 
 
 def _shadow(stack: ExitStack, scene: Scene, calls: Calls, model: str) -> Shadow:
-    behind = stack.enter_context(llama_alone(scene.folder, SLOTS, CONTEXT, model))
+    behind = stack.enter_context(llama_alone(scene.folder, SLOTS, CONTEXT, model, "--threads=1"))
     return stack.enter_context(Shadow(behind, calls, str(scene.work), model))
 
 
