@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from tests.bench.session.agent import TURNS, AgentSession
@@ -33,17 +35,18 @@ def play(
     between: Sequence[Between] = (),
     beside: Sequence[Between] = (),
 ) -> list[Turn]:
-    """The turns of a session. `between` are called after each turn, `beside` while it is
-    answered."""
+    """The turns of a session. `between` are called after each turn; `beside` begin with it, and the
+    session waits for none of them."""
     turns: list[Turn] = []
-    with ThreadPoolExecutor(max(len(beside), 1)) as threads:
+    with ThreadPoolExecutor(TURNS) as threads:
+        others: list[Future[None]] = []
         for number in range(TURNS):
-            others = [threads.submit(ask, url, number) for ask in beside]
+            others += [threads.submit(ask, url, number) for ask in beside]
             turns.append(ask_turn(url, session, number))
-            for other in others:
-                other.result()
             for ask in between:
                 ask(url, number)
+        for other in others:
+            other.result()
     return turns
 
 
@@ -66,8 +69,12 @@ def ask_turn(url: str, session: AgentSession, number: int) -> Turn:
 
 
 def ask_chore(url: str, number: int) -> None:
-    """A title, tags or follow-ups of Open WebUI."""
-    post(f"{url}/v1/chat/completions", chore_body(number), {})
+    """A title, tags or follow-ups of Open WebUI; it may be told to come back later."""
+    try:
+        post(f"{url}/v1/chat/completions", chore_body(number), {})
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
 
 
 def ask_title(session: AgentSession) -> Between:

@@ -61,7 +61,7 @@ SCENES: dict[str, tuple[int, Play]] = {
     "chores at the same moment": (2, _with_chores_beside),
     "a second session in turns": (2, _with_another),
     "one slot, alone": (1, _alone),
-    "one slot, chores between the turns": (1, _with_chores_between),
+    "one slot, chores at the same moment": (1, _with_chores_beside),
 }
 """By name: the slots of the server, and what it is asked."""
 
