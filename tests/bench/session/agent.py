@@ -64,12 +64,16 @@ class AgentSession:
         }
 
     def title_body(self) -> Json:
-        """The request by which the agent itself has its session named."""
+        """The request by which the agent itself has its session named: its first words are Claude
+        Code's (2.1.332)."""
+        words = "You are naming a coding session so the user can pick it out. Six words at most."
         return {
             "model": "auto",
             "max_tokens": MAX_TOKENS,
-            "system": [{"type": "text", "text": "Name this session in at most six words."}],
-            "messages": [{"role": "user", "content": self._question(0)}],
+            "system": [{"type": "text", "text": words}],
+            "messages": [
+                {"role": "user", "content": f"<session>\n{self._question(0)}\n</session>"}
+            ],
         }
 
     def _system(self, turn: int) -> list[Json]:

@@ -7,19 +7,22 @@ from typing import Any
 
 Json = dict[str, Any]
 _TASKS = (
-    "Generate a concise title",
-    "Generate 1-3 broad tags",
-    "Predict 3-5 useful messages",
+    ("Generate a concise title", "title"),
+    ("Generate 1-3 broad tags", "tags"),
+    ("Predict 3-5 useful messages", "follow_ups"),
 )
+"""How a task begins, and the key of the JSON that it asks for."""
 MAX_TOKENS = 6
 
 
 def chore_body(number: int) -> Json:
     """The chore of that number: of each chat first the title, then the tags, then follow-ups."""
     chat, task = divmod(number, len(_TASKS))
+    words, key = _TASKS[task]
     history = "\n".join(f"{role}: {_line(chat, at)}" for at, role in enumerate(_ROLES))
     text = (
-        f"### Task:\n{_TASKS[task]} for the chat below.\n### Guidelines:\n{_guidelines(task)}\n"
+        f"### Task:\n{words} for the chat below.\n### Guidelines:\n{_guidelines(task)}\n"
+        f'### Output:\n{{ "{key}": ... }}\n'
         f"### Chat History:\n<chat_history>\n{history}\n</chat_history>"
     )
     return {

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from orch.server.api.anthropic.blocks import to_conversation
+from orch.server.api.anthropic.schemas import MessageInput
+from orch.server.chores.rule_list import shipped_rules
 from tests.bench.session.agent import TURNS, AgentSession
 from tests.bench.session.chores import chore_body
 
@@ -76,3 +79,23 @@ def test_chores_of_one_chat_share_its_text_and_differ_in_the_task() -> None:
     assert title.partition("\n")[2] != tags.partition("\n")[2]
     assert title.partition("### Chat History:")[0] == other.partition("### Chat History:")[0]
     assert title != other
+
+
+@pytest.mark.parametrize(("number", "chore"), [(0, "title"), (1, "tags"), (2, "follow_ups")])
+def test_orch_recognises_the_chores(number: int, chore: str) -> None:
+    body = chore_body(number)
+    found = shipped_rules().recognise(body["messages"], False, body["max_tokens"])
+    assert found is not None
+    assert found.name == chore
+
+
+def test_orch_recognises_the_title_of_the_agent_and_takes_no_turn_for_a_chore() -> None:
+    session = AgentSession("inventory")
+    for body, name in ((session.title_body(), "title"), (session.body(3), None)):
+        messages = to_conversation(body["system"], list(map(_message, body["messages"]))).messages
+        found = shipped_rules().recognise(messages, "tools" in body, body["max_tokens"])
+        assert (found and found.name) == name
+
+
+def _message(message: Any) -> MessageInput:
+    return MessageInput(**message)
