@@ -58,6 +58,7 @@ RUN_CODES = {
     "empty": "all_failed",
     "invalid_json": "all_failed",
     "schema_mismatch": "all_failed",
+    "tool_call_invalid": "all_failed",
     "remote": "remote",
     "remote_answer": "all_failed",
     "interrupted": "interrupted",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from io import StringIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from orch.errors import ProviderError
 from orch.execution.checks.answer_checks import (
@@ -17,27 +17,26 @@ from orch.execution.checks.answer_checks import (
     wants_json,
 )
 from orch.execution.checks.json_schema import AnswerSchema
-from orch.execution.events import Content, Thinking, ToolCall
+from orch.execution.events import (
+    CallEvent,
+    CallWarning,
+    Content,
+    IgnoredFields,
+    Thinking,
+    ToolCall,
+)
 from orch.execution.retry import is_prefilled
 from orch.providers import ProviderClient
 from orch.providers.chat import ChatRequest, Completion, Delta
-from orch.providers.http.loading import LoadingWait, Waiting
+from orch.providers.http.loading import LoadingWait
 from orch.providers.streams.thinking_markers import ThinkingSplitter, may_lack_opening
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate
 
 if TYPE_CHECKING:
+    from orch.execution.tool_calls.gate import CallGate
     from orch.routing.prompt_cache.sent_prompt import SentPrompt
     from orch.text.continuation import ContinuationJoiner
-
-
-class IgnoredFields(NamedTuple):
-    """What the model did not take of the request, as a sentence; it answers without."""
-
-    message: str
-
-
-CallEvent = Content | Thinking | ToolCall | IgnoredFields | Waiting
 
 
 class ModelCall:
@@ -46,7 +45,8 @@ class ModelCall:
     `events` raises ProviderError. `limit` is the caller's own limit of answer tokens: JSON that is
     cut there is returned as is, and with `may_be_empty` so is an answer that it left no room for.
     With `held`, content comes as one event at the end, when the whole answer can be looked at; so
-    does text that was to be JSON and does not begin as such.
+    does text that was to be JSON and does not begin as such. With a
+    `gate`, tool calls come at the end, checked and repaired.
     """
 
     def __init__(
@@ -61,18 +61,22 @@ class ModelCall:
         *,
         held: bool = False,
         may_be_empty: bool = False,
+        gate: Callable[[], CallGate] | None = None,
     ) -> None:
         self.candidate, self.state, self.request = candidate, state, request
         self.reported = False
         """Whether `as_attempt` was called."""
         self.tool_calls: list[dict[str, Any]] = []
+        self.repairs: tuple[str, ...] = ()
+        """A word for each repair of the tool calls."""
         self.logprobs: list[dict[str, Any]] = []
         self.completion: Completion | None = None
         self.first_token_at: float | None = None
         """When the first visible token came, by the performance counter."""
         self._provider, self._estimate = provider, estimate
         self._limit, self._schema, self._may_be_empty = limit, schema, may_be_empty
-        self._splitter = ThinkingSplitter()
+        self._make_gate, self._splitter = gate, ThinkingSplitter()
+        self._gate = gate() if gate and request.tools else None
         self._joiner = _joiner_of(request)
         self._held: bool | None = held or (None if wants_json(request) else False)
         """None until the first character of the answer shows whether it is JSON."""
@@ -109,6 +113,8 @@ class ModelCall:
                 self._loading_s = time.perf_counter() - self._started_at
         for event in self._last_events():
             yield event
+        for event in await self._settled_events(self._gate) if self._gate else ():
+            yield event
         text = await check_answer(self._finished, self._schema, can_unwrap=self._held is True)
         if self._held and text:
             self._replace_text(text)
@@ -129,6 +135,10 @@ class ModelCall:
             (delta.content, "") if self.request.raw else self._splitter.feed(delta.content)
         )
         content = self._joined(kept + content)
+        if self._gate is not None and content:
+            content = self._gate.feed(content)
+            if self._gate.pending:
+                self.first_token_at = self.first_token_at or time.perf_counter()
         events += self._text_events(content, thinking, delta.thinking)
         if delta.tool_calls or self._splitter.reads_calls:
             events += self._call_events((*self._splitter.take_calls(), *delta.tool_calls))
@@ -143,6 +153,7 @@ class ModelCall:
         seen."""
         content, thinking = self._splitter.flush()
         content = self._joined(content) + (self._joiner.flush() if self._joiner else "")
+        content = self._gate.feed(content) if self._gate else content
         events: list[CallEvent] = [*self._text_events(content, thinking, "")]
         events += self._call_events(self._splitter.take_calls())
         is_chat = self.request.raw is None
@@ -156,9 +167,36 @@ class ModelCall:
         return events
 
     def _call_events(self, calls: Sequence[dict[str, Any]]) -> list[ToolCall]:
-        named = [_with_bare_name(call) for call in calls]
+        if not calls:
+            return []
+        from orch.execution.tool_calls.names import with_bare_name  # few answers have calls
+
+        named = [with_bare_name(call) for call in calls]
+        if self._gate is None and self._make_gate:
+            self._gate = self._make_gate()  # no tools were offered
+        if self._gate is not None:
+            self._gate.calls += named
+            return []
         self.tool_calls += named
         return [ToolCall(call) for call in named]
+
+    async def _settled_events(self, gate: CallGate) -> list[CallEvent]:
+        """What was held back of an answer with tools: its text, and its calls as they are settled.
+        Raises ToolCallError for a faulty one that nobody has seen a part of; else a warning says
+        what is wrong."""
+        shown, is_held = self._text.getvalue(), bool(self._held)
+        is_seen = bool(self.shown_text) or self._finished.cut_by_caller
+        settled = await gate.settle(
+            shown, is_shown=not is_held, is_seen=is_seen, cut=self.reached_token_limit
+        )
+        self.tool_calls, self.repairs = settled.calls, settled.repairs
+        if is_held:
+            self._replace_text(settled.text)
+        rest = "" if is_held else settled.text[len(shown) :]
+        events: list[CallEvent] = [*self._text_events(rest, "", "")]
+        if settled.fault:
+            events.append(CallWarning(f"{self.request.model}: {settled.fault}"))
+        return [*events, *(ToolCall(call, len(self.repairs)) for call in self.tool_calls)]
 
     def _text_events(
         self, content: str, tagged_thinking: str, thinking: str
@@ -197,12 +235,12 @@ class ModelCall:
     @property
     def text(self) -> str:
         """The answer so far, shown or held."""
-        return self._text.getvalue()
+        return self._text.getvalue() + (self._gate.pending if self._gate else "")
 
     @property
     def shown_text(self) -> str:
         """The answer as far as its events were yielded."""
-        return "" if self._held else self.text
+        return "" if self._held else self._text.getvalue()
 
     @property
     def thinking(self) -> str:
@@ -301,6 +339,7 @@ class ModelCall:
             cached_tokens=completion.cached_tokens,
             draft_tokens=completion.draft_tokens,
             draft_accepted=completion.draft_accepted,
+            repairs=self.repairs,
         )
 
 
@@ -310,13 +349,3 @@ def _joiner_of(request: ChatRequest) -> ContinuationJoiner | None:
     from orch.text.continuation import ContinuationJoiner  # 0.4 ms, for few requests
 
     return ContinuationJoiner(request.continues, prefilled=is_prefilled(request))
-
-
-def _with_bare_name(call: dict[str, Any]) -> dict[str, Any]:
-    """The call without the marker that servers of gpt-oss leave in names
-    (`look_up<|channel|>commentary`: vllm-project/vllm#32587)."""
-    function = call.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or "<|" not in name:
-        return call
-    return {**call, "function": {**call["function"], "name": name.partition("<|")[0]}}

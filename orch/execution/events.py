@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from orch.errors import OrchError
+from orch.providers.http.loading import Waiting
 from orch.types import Decision, ModelKey, RunResult
 
 Chunk = dict[str, Any]
@@ -40,9 +41,10 @@ class Thinking(NamedTuple):
 
 
 class ToolCall(NamedTuple):
-    """A tool call of the model, complete."""
+    """A tool call of the model, complete. `repaired`: repairs of all calls of the answer."""
 
     call: dict[str, Any]
+    repaired: int = 0
 
 
 class Fallback(NamedTuple):
@@ -73,6 +75,20 @@ class Failed(NamedTuple):
     error: OrchError
 
 
+class IgnoredFields(NamedTuple):
+    """What the model did not take of the request, as a sentence; it answers without."""
+
+    message: str
+
+
+class CallWarning(NamedTuple):
+    """What the caller should know of an answer that is passed on, as a sentence."""
+
+    message: str
+
+
+CallEvent = Content | Thinking | ToolCall | IgnoredFields | CallWarning | Waiting
+"""What one call of a model yields."""
 RunEvent = Metadata | Content | Thinking | ToolCall | Fallback | RunWarning | Done | Failed
 
 
@@ -109,7 +125,8 @@ def _logprobs(logprobs: Logprobs) -> Chunk:
 
 
 def _tool_call(event: ToolCall) -> Chunk:
-    return {"type": "tool_call", "tool_call": event.call}
+    repaired = {"repaired": event.repaired} if event.repaired else {}
+    return {"type": "tool_call", "tool_call": event.call, **repaired}
 
 
 def _fallback(event: Fallback) -> Chunk:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from orch.errors import OrchError, ProviderError
-from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
+from orch.execution.attempt import ModelCall
 from orch.execution.checks.json_schema import AnswerSchema
-from orch.execution.events import Fallback, Metadata, RunEvent
+from orch.execution.events import (
+    CallEvent,
+    CallWarning,
+    Fallback,
+    IgnoredFields,
+    Metadata,
+    RunEvent,
+)
 from orch.execution.request import Prompt, build_chat_request, estimated_prompt_tokens
 from orch.execution.results import RunState, all_failed_error, last_resort_warning
 from orch.execution.retry import (
@@ -27,10 +34,13 @@ from orch.providers import ProviderClient
 from orch.providers.http.loading import Waiting
 from orch.routing.machine.admission import slot_request
 from orch.routing.router import Plan
-from orch.types import Attempt, Candidate, Decision, ModelKey
+from orch.text.prompt import estimate_tokens
+from orch.types import Attempt, Candidate, Decision, Message, ModelKey
 
 if TYPE_CHECKING:
     from orch.execution.context_loads import AgreedContext
+    from orch.execution.tool_calls.gate import CallGate
+    from orch.providers.chat import ChatRequest
     from orch.routing.prompt_cache.prompt_caches import PromptCaches
 
 
@@ -55,6 +65,10 @@ class FallbackChain:
         self._queue = list(plan.order)
         self._calls_left = runtime.config.routing.fallback.max_attempts
         self._prefill_refused: set[ModelKey] = set()
+        is_checked = runtime.config.routing.tool_calls == "checked"
+        self._checks_calls = is_checked and not state.task.raw
+        self._corrections: dict[ModelKey, Sequence[Message]] = {}
+        """What a model is told that is asked again after a faulty tool call."""
 
     async def events(self) -> AsyncGenerator[RunEvent]:
         """The events of every call. Raises OrchError when no model answered."""
@@ -82,26 +96,39 @@ class FallbackChain:
         run, model = self._state, self._plan.states[candidate.key]
         run.text_before, run.call = run.visible_text, None
         need, provider = self._plan.need, self._runtime.providers[candidate.provider]
+        messages = self._plan.messages
+        if correction := self._corrections.get(candidate.key):
+            messages = [*messages, *correction]
+            need = need._replace(prompt_tokens=need.prompt_tokens + estimate_tokens(correction))
         prompt = Prompt(
-            self._plan.messages,
+            messages,
             self._plan.recalled,
             run.text_before,
             prefills=provider.prefills
             and not model.closes_answers
             and candidate.key not in self._prefill_refused,
         )
+        request = build_chat_request(self._task, prompt, need, model)
         run.call = ModelCall(
             candidate,
             model,
             provider,
-            build_chat_request(self._task, prompt, need, model),
+            request,
             estimated_prompt_tokens(need, run.text_before),
             self._task.max_tokens,
             self._schema,
             held=run.buffered,
             may_be_empty=self._task.allows_empty and not self._has_more,
+            gate=(lambda: self._gate(candidate, request)) if self._checks_calls else None,
         )
         return run.call
+
+    def _gate(self, candidate: Candidate, request: ChatRequest) -> CallGate:
+        """What checks the tool calls of one answer."""
+        from orch.execution.tool_calls.gate import CallGate  # requests without tools need none
+
+        forgives = candidate.key in self._corrections
+        return CallGate(request, streams=not self._state.buffered, forgives_missing=forgives)
 
     async def _call_events(self, call: ModelCall) -> AsyncGenerator[RunEvent]:
         run = self._state
@@ -156,7 +183,7 @@ class FallbackChain:
     def _visible(self, event: CallEvent) -> RunEvent | None:
         """The event as the caller sees it. Ignored fields are reported only where the caller chose
         the model: elsewhere they are a wish."""
-        if isinstance(event, Waiting):
+        if isinstance(event, (Waiting, CallWarning)):
             return self._state.warning(event.message)
         if not isinstance(event, IgnoredFields):
             return event
@@ -176,6 +203,9 @@ class FallbackChain:
         if may_refuse_prefill(call.request, failure) and not call.text:
             self._prefill_refused.add(failed.key)
             self._queue, self._calls_left = [failed, *self._queue], self._calls_left + 1
+            return
+        if self._plan_correction(call, failure):
+            yield run.warning(f"{failed.model_id} is asked once more: {failure.message}")
             return
         if self._plan_retry(call, failure):
             yield run.warning(
@@ -212,6 +242,20 @@ class FallbackChain:
             offset=len(self._state.text_before),
             prompt_tokens=failure.prompt_tokens,
         )
+
+    def _plan_correction(self, call: ModelCall, failure: ProviderError) -> bool:
+        """Whether the same model is asked once more, with the fault of its tool call named. It is
+        no other model, so it uses up no attempt."""
+        key = call.candidate.key
+        if failure.code != "tool_call_invalid" or key in self._corrections:
+            return False
+        if self._state.visible_text or not self._checks_calls:
+            return False
+        from orch.execution.tool_calls.faults import correction_of  # few answers need it
+
+        self._corrections[key] = correction_of(failure)
+        self._queue, self._calls_left = [call.candidate, *self._queue], self._calls_left + 1
+        return True
 
     def _plan_retry(self, call: ModelCall, failure: ProviderError) -> bool:
         """Whether the same model is called again with more context. The retry is no other model,

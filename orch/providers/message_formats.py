@@ -64,14 +64,15 @@ def parse_arguments(text: str) -> Any:
             value = json.loads(parse_text(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return text
-    return text if _is_too_deep(value) else value
+    return text if is_too_deep(value) else value
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _is_too_deep(value: Any) -> bool:
+def is_too_deep(value: Any) -> bool:
+    """Whether a value has more than MAX_DEPTH levels."""
     layer = [value]
     for _ in range(MAX_DEPTH):
         if not layer:
@@ -200,7 +201,10 @@ class _CallIds:
         self._unanswered: list[tuple[str, str]] = []
 
     def add_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        with_ids = [{**call, "id": call.get("id") or self._generate()} for call in calls]
+        with_ids = [
+            {**call, "id": call.get("id") or self._generate(), "function": _sendable(call)}
+            for call in calls
+        ]
         converted = to_openai_calls(with_ids, turn="unused: every call has an id")
         self._unanswered += [(call["id"], call["function"].get("name", "")) for call in converted]
         return converted
@@ -222,6 +226,16 @@ class _CallIds:
         new = next(name for number in count() if (name := f"call_{number}") not in self._used)
         self._used.add(new)
         return new
+
+
+def _sendable(call: dict[str, Any]) -> dict[str, Any]:
+    """The function of an earlier call with arguments that every server can read: llama.cpp and vLLM
+    refuse a whole conversation for a text that is not JSON, which stays under `arguments`."""
+    function = dict(call.get("function") or {})
+    arguments = function.get("arguments")
+    if isinstance(arguments, str) and not isinstance(parse_arguments(arguments), dict):
+        function["arguments"] = json.dumps({"arguments": arguments}, ensure_ascii=False)
+    return function
 
 
 def _with_image_parts(original: Message) -> Message:

@@ -51,6 +51,7 @@ _KINDS_OF_WORDS = {
         " prompt_blocked"
     ),
     "timeout": "timeout timeout_error request_timeout",
+    "tool_call_invalid": "tool_use_failed",  # Groq, with what the model wrote
     "bad_response": "unknown_url",  # Groq, OpenAI: a path that is none
     # about one string of the request (an id of a call, a name), whatever its message says
     # or, of llama.cpp with 501, about what the model can't do
@@ -136,6 +137,19 @@ _OTHER_SCHEME = (
     "http request to an https server",  # Go
     "http request was sent to https port",  # nginx
 )
+_TOOL_CALL = (
+    "the model produced output that does not match the expected",  # llama.cpp, common/chat.cpp
+    "error parsing tool call",  # Ollama, gpt-oss
+    "tool call:",  # Ollama's parsers of GLM, Laguna, LFM2: "incomplete GLM tool call: …"
+    "xml syntax error",  # Ollama, Qwen3-Coder and GLM
+    "failed to parse xml",
+    "failed to parse function call",  # OLMo 3
+    "invalid function call format",
+    "mismatched arg_key and arg_value",
+    "empty function name",
+)
+"""A server that could not read what its model wrote as a call. Not llama.cpp's "Failed to parse
+tool call arguments as JSON", which is about calls of the conversation it was sent."""
 _NOT_FOUND = ("not found", "does not exist", "not exist", "not available", "unknown model")
 
 
@@ -167,6 +181,7 @@ def _kind_of_text(text: str, status: int | None, place: Place) -> str:
         ("model_not_found", status in (None, 400), _is_missing_model),
         ("denied", status in (None, 400), lambda text: _has(text, _AUTH)),
         ("rate_limited", place == "stream", _is_limited),
+        ("tool_call_invalid", status in (None, 500), lambda text: _has(text, _TOOL_CALL)),
     )
     return next((kind for kind, applies, matches in rules if applies and matches(text)), "")
 

@@ -79,6 +79,8 @@ class FakeModel:
     reply: list[str] = field(default_factory=lambda: ["Hello", " ", "world"])
     thinking: list[str] = field(default_factory=list)
     tool_calls: list[Json] = field(default_factory=list)
+    turns: list[tuple[str, list[Json]]] = field(default_factory=list)
+    """Text and calls of the next answers, one each, before the others."""
     calls_once_offered: bool = False
     """Calls those tools alone that the request offers, and none once the conversation has a
     result."""
@@ -483,6 +485,9 @@ def _plan(model: FakeModel, ask: _Ask, fault: Fault | None) -> _Answer:
         answer = _Answer(list(model.thinking) or ["Hmm", "."], [], [], "length")
     elif fault and kind == "length":
         answer = _Answer(thinking, model.reply[: fault.after], [], "length")
+    elif model.turns:
+        text, calls = model.turns.pop(0)
+        answer = _Answer(thinking, [text] if text else [], calls, "stop")
     else:
         answer = _Answer(thinking, list(model.reply), _calls(model, ask), "stop")
     answer.limit(ask.num_predict)

@@ -203,6 +203,11 @@ class Routing:
         "auto",
     )
     fallback: Fallback = key("What happens when a model fails.", factory=Fallback)
+    tool_calls: Literal["checked", "as_is"] = key(
+        "Default checked: a model's tool calls are checked against the schemas of their tools, "
+        "repaired where that is certain, else asked for again. as_is: passed on as they come.",
+        "checked",
+    )
     memory_budget_gb: Literal["auto"] | float = key(
         "Memory for models, GB. Default auto: what is free on each device.", "auto"
     )
@@ -246,6 +251,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         session_margin=data.get("session_margin", 0.1),
         swap_margin=data.get("swap_margin", 0.03),
         swap=data.get("swap", "auto"),
+        tool_calls=data.get("tool_calls", "checked"),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )

@@ -105,11 +105,11 @@ def _validate(schema: Any) -> bool:
     is_object = isinstance(schema, dict) and isinstance(schema.get("$schema", ""), str)
     if not is_object and not isinstance(schema, bool):
         raise _invalid("it must be an object, and its $schema a text")
-    validator = _validator_class(schema)
+    validator = validator_class(schema)
     try:
         validator.check_schema(schema, format_checker=None)
     except SchemaError as error:
-        raise _invalid(_describe(error)) from None
+        raise _invalid(describe_error(error)) from None
     draft = specification_with(validator.META_SCHEMA.get("$schema", ""), default=DRAFT202012)
     resource = draft.create_resource(schema)
     subschemas = _subschemas(resource, _registry().resolver_with_root(resource))
@@ -123,7 +123,8 @@ def _validate(schema: Any) -> bool:
     return needs_process
 
 
-def _validator_class(schema: Any) -> Any:
+def validator_class(schema: Any) -> Any:
+    """The validator of a schema's draft: by its `$schema`, else 2020-12."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
 
@@ -215,14 +216,14 @@ def _best_violation(schema: Any, value: Any, deadline: float, pattern_chars: int
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
 
-    validator = _validator_class(schema)
+    validator = validator_class(schema)
     keywords = validator.VALIDATORS
     checks = {name: _timed(keywords[name], deadline) for name in _REFERENCES if name in keywords}
     if pattern_chars is not None:
         checks["pattern"] = _truncating(keywords["pattern"], pattern_chars)
     violations = extend(validator, checks)(schema, registry=_registry()).iter_errors(value)
     error = best_match(islice(violations, _MAX_VIOLATIONS))
-    return _describe(error) if error is not None else ""
+    return describe_error(error) if error is not None else ""
 
 
 def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
@@ -244,7 +245,7 @@ def _truncating(check: Callable[..., Any], limit: int) -> Callable[..., Any]:
     return truncating
 
 
-def _describe(error: Any) -> str:
+def describe_error(error: Any) -> str:
     """The path and what was expected there. jsonschema's own message quotes the whole value, which
     may be megabytes."""
     path, keyword, expected = _shorten(error.json_path), error.validator, error.validator_value

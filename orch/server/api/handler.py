@@ -111,7 +111,7 @@ class PendingResponse:
     def __init__(
         self, run_id: str, events: AsyncGenerator[RunEvent], asked_model: str | None = None
     ) -> None:
-        self.run_id, self.fallbacks, self.is_cached = run_id, 0, False
+        self.run_id, self.fallbacks, self.is_cached, self.repaired = run_id, 0, False, 0
         self._asked_model, self.chore = asked_model, ""
         self.provider, self.model, self.task_type = "", "", ""
         self.warnings: list[str] = []
@@ -139,6 +139,8 @@ class PendingResponse:
             self.fallbacks += 1
         elif isinstance(event, RunWarning):
             self.warnings.append(event.message)
+        elif isinstance(event, ToolCall):
+            self.repaired = event.repaired
         elif isinstance(event, Done):
             self.warnings += event.result.warnings
 
@@ -169,6 +171,8 @@ class PendingResponse:
         headers = response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
         if self.chore:
             headers[names.CHORE] = self.chore
+        if self.repaired:
+            headers[names.REPAIRED] = str(self.repaired)
         return headers | ({names.CACHE: "hit"} if self.is_cached else {})
 
 

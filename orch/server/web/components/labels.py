@@ -99,6 +99,7 @@ CODES = {
     "stream_error": N_("stream interrupted"),
     "terminated": N_("server stopped"),
     "timeout": N_("timeout"),
+    "tool_call_invalid": N_("invalid tool call"),
     "unable": N_("no suitable model"),
     "turn_in_progress": N_("a turn is in progress"),
     "usage": N_("invalid request"),

@@ -1,0 +1,129 @@
+"""Calls written as text: recognised alone or at the end, left alone where a text speaks of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orch.execution.tool_calls.text_forms import MAX_CALLS, WrittenCall, written_calls
+from tests.execution.tool_calls.tools import NAMES
+
+OSLO = '{"name": "get_forecast", "arguments": {"town": "Oslo"}}'
+ROME = '{"name": "get_forecast", "arguments": {"town": "Rome"}}'
+FORMS = {
+    "Hermes, Qwen": f"<tool_call>\n{OSLO}\n</tool_call>",
+    "without its end": f"<tool_call>\n{OSLO}",
+    "an end token behind it": f"<tool_call>{OSLO}</tool_call><|im_end|>",
+    "in a fence within": f"<tool_call>\n```json\n{OSLO}\n```\n</tool_call>",
+    "function_call": f"<function_call>{OSLO}</function_call>",
+    "Qwen 2.5 Coder": f"<tools>\n{OSLO}\n</tools>",
+    "fence": f"```json\n{OSLO}\n```",
+    "fence without language": f"```\n{OSLO}\n```",
+    "fence that does not end": f"```json\n{OSLO}",
+    "bare": OSLO,
+    "bare, nested": '{"type": "function", "function": ' + OSLO + "}",
+    "bare, listed": f"[{OSLO}]",
+    "bare, under tool_calls": f'{{"tool_calls": [{OSLO}]}}',
+    "Llama 3": '{"name": "get_forecast", "parameters": {"town": "Oslo"}}',
+    "Llama 3.1": '<|python_tag|>{"name": "get_forecast", "parameters": {"town": "Oslo"}}<|eom_id|>',
+    "Llama 3.1, custom": '<function=get_forecast>{"town": "Oslo"}</function>',
+    "Mistral": f"[TOOL_CALLS] [{OSLO}]",
+    "Mistral, later": '[TOOL_CALLS]get_forecast[ARGS]{"town": "Oslo"}',
+    "Qwen3-Coder": (
+        "<tool_call>\n<function=get_forecast>\n<parameter=town>\nOslo\n</parameter>\n</function>\n"
+        "</tool_call>"
+    ),
+    "GLM": (
+        "<tool_call>get_forecast\n<arg_key>town</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>"
+    ),
+    "DeepSeek V3": (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_forecast\n"
+        '```json\n{"town": "Oslo"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>'
+    ),
+    "DeepSeek V3.1": (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_forecast<｜tool▁sep｜>"
+        '{"town": "Oslo"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>'
+    ),
+    "Granite, Phi": f"<|tool_call|>[{OSLO}]<|/tool_call|>",
+    "Gemma": '```tool_code\nprint(get_forecast(town="Oslo"))\n```',
+    "Functionary": '>>>get_forecast\n{"town": "Oslo"}',
+}
+
+
+def arguments_of(call: WrittenCall) -> Any:
+    """Their value."""
+    if not isinstance(call.arguments, str):
+        return call.arguments
+    import json
+
+    return json.loads(call.arguments)
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("before", ["", "I look at the weather first.", "Let me see:\n"])
+def test_every_form_is_recognised_alone_and_behind_a_text(text: str, before: str) -> None:
+    if before and text.startswith(">>>"):
+        pytest.skip("that form stands alone")
+    found = written_calls(f"{before}\n{text}\n" if before else text, NAMES)
+    assert found is not None
+    (call,) = found.calls
+    assert (call.name, arguments_of(call)) == ("get_forecast", {"town": "Oslo"})
+    assert found.before == before.rstrip()
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_a_text_about_a_call_is_left_alone(text: str) -> None:
+    assert written_calls(f"{text}\n\nThat is how it is called.", NAMES) is None
+    assert written_calls(f"A call looks like this:\n{text}", NAMES) is None
+    assert written_calls(f"For example:\n\n{text}", NAMES) is None
+    assert written_calls(text, ["another_tool"]) is None
+    assert written_calls(text, []) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"You could call it by\n{OSLO}",
+        f"```python\nprompt = '''\n<tool_call>{OSLO}</tool_call>\n",
+        f"I write `<tool_call>{OSLO}</tool_call>`",
+        '{"name": "Oslo", "arguments": {"against": "Rome"}}',
+        '{"name": "get_forecast", "age": 3}',
+        '{"name": "get_forecast"}',
+        '{"name": "get_forecast", "arguments": {}, "note": "more"}',
+        f"{OSLO} {{}}",
+        "```json\n[1, 2]\n```",
+        "```json\n{}\n```",
+        "[a link](https://example.org)",
+        "",
+    ],
+)
+def test_other_text_is_no_call(text: str) -> None:
+    assert written_calls(text, NAMES) is None
+
+
+def test_several_calls_are_all_recognised() -> None:
+    for text in (
+        f"<tool_call>{OSLO}</tool_call>\n<tool_call>{ROME}</tool_call>",
+        f"[{OSLO}, {ROME}]",
+        f"{OSLO}\n{ROME}",
+        f"<|python_tag|>{OSLO}; {ROME}",
+        f"```json\n{OSLO}\n```\n```json\n{ROME}\n```",
+        '[TOOL_CALLS]get_forecast{"town": "Oslo"}[TOOL_CALLS]get_forecast{"town": "Rome"}',
+    ):
+        found = written_calls(text, NAMES)
+        assert found is not None
+        assert [arguments_of(call)["town"] for call in found.calls] == ["Oslo", "Rome"]
+    assert written_calls("\n".join([OSLO] * (MAX_CALLS + 1)), NAMES) is None
+
+
+def test_a_broken_call_behind_a_marker_keeps_its_name_and_text() -> None:
+    found = written_calls('<tool_call>{"name": "get_forecast", "arguments": {"town": "Os', NAMES)
+    assert found is not None
+    assert found.marked
+    assert found.calls[0].name == "get_forecast"
+
+
+def test_a_form_that_repeats_a_parameter_is_no_call() -> None:
+    twice = "<parameter=town>A</parameter>" * 2
+    assert written_calls(f"<function=get_forecast>{twice}</function>", NAMES) is None
