@@ -66,9 +66,8 @@ class ModelCall:
         self.candidate, self.state, self.request = candidate, state, request
         self.reported = False
         """Whether `as_attempt` was called."""
-        self.tool_calls: list[dict[str, Any]] = []
-        self.repairs: tuple[str, ...] = ()
-        """A word for each repair of the tool calls."""
+        self.tool_calls, self.repairs = list[dict[str, Any]](), tuple[str, ...]()
+        """What the model called, and a word for each repair of that."""
         self.logprobs: list[dict[str, Any]] = []
         self.completion: Completion | None = None
         self.first_token_at: float | None = None

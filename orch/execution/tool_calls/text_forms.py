@@ -10,29 +10,25 @@ vllm/tool_parsers; ollama/ollama model/parsers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from orch.execution.tool_calls.json_calls import (
+    MAX_CALLS,
+    WrittenCall,
+    has_words_behind,
+    json_calls,
+    marked_json,
+    sequence,
+)
 from orch.execution.tool_calls.names import match_name
 from orch.execution.tool_calls.python_calls import parse_python_calls
-from orch.execution.tool_calls.relaxed_json import MAX_CHARS, parse_strictly, rewrite
+from orch.execution.tool_calls.relaxed_json import MAX_CHARS, parse_strictly
 
-MAX_CALLS = 32
 _END_TOKENS = re.compile(
     r"(?:\s|<\|im_end\|>|<\|eot_id\|>|<\|eom_id\|>|<\|end\|>|<end_of_turn>|</s>)*\Z"
 )
-_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
-_NAME_KEYS = ("name", "tool_name", "tool", "function")
-_OTHER_KEYS = ("type", "id", "tool_call_id", "call_id")
-
-
-class WrittenCall(NamedTuple):
-    """One call as it was written. `arguments` is their text or their value."""
-
-    name: str
-    arguments: Any
 
 
 class WrittenCalls(NamedTuple):
@@ -120,93 +116,6 @@ def introduces_example(before: str, *, marked: bool) -> bool:
     return bool(_TALK.search(before.rstrip()[-MAX_LEAD_CHARS:].rpartition("\n")[2]))
 
 
-# ---------------------------------------------------------------- JSON
-
-
-def _json_calls(text: str, *, marked: bool = False) -> list[WrittenCall] | None:
-    """The calls of one JSON value: an object, or a list of them."""
-    try:
-        value = parse_strictly(text)
-    except ValueError:
-        rewritten = rewrite(text)
-        if rewritten is None:
-            return None
-        value = parse_strictly(rewritten.text)
-    return _calls_of(value, marked=marked)
-
-
-def _calls_of(value: Any, *, marked: bool = False) -> list[WrittenCall] | None:
-    if isinstance(value, dict) and set(value) == {"tool_calls"}:
-        value = value["tool_calls"]
-    entries = value if isinstance(value, list) else [value]
-    calls = [_call_of(each, marked=marked) for each in entries]
-    return [call for call in calls if call] if calls and all(calls) else None
-
-
-def _call_of(entry: Any, *, marked: bool) -> WrittenCall | None:
-    """The call of an object that says nothing else than one; behind a marker, also without
-    arguments."""
-    if not isinstance(entry, dict):
-        return None
-    function = entry.get("function")
-    if isinstance(function, dict):
-        outer = set(entry) - {"function", *_OTHER_KEYS}
-        return None if outer else _call_of(function, marked=True)
-    rest = {key: value for key, value in entry.items() if key not in _OTHER_KEYS}
-    name_key = next((key for key in _NAME_KEYS if key in rest), "")
-    name = rest.pop(name_key, None)
-    arguments_key = next((key for key in _ARGUMENT_KEYS if key in rest), "")
-    arguments = rest.pop(arguments_key, None)
-    if not isinstance(name, str) or not name or rest or not (arguments_key or marked):
-        return None
-    return WrittenCall(name, arguments if arguments is not None else {})
-
-
-_NAMED = re.compile(r"[\"']?(?:name|function)[\"']?\s*:\s*[\"']([\w.:/-]{1,200})[\"']")
-
-
-def _marked_json(text: str) -> list[WrittenCall] | None:
-    """The calls of JSON behind a marker: one value, or several one after the other. What is broken
-    keeps its name, and its text as arguments."""
-    if calls := _json_calls(text, marked=True):
-        return calls
-    if calls := _sequence(text):
-        return calls
-    if "</" not in text and not _has_words_behind(text) and (named := _NAMED.search(text[:500])):
-        return [WrittenCall(named[1], text)]
-    return None
-
-
-_DECODER = json.JSONDecoder()
-
-
-def _has_words_behind(text: str) -> bool:
-    """Whether something follows JSON that has its end."""
-    try:
-        _, end = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return bool(text[end:].strip())
-
-
-def _sequence(text: str) -> list[WrittenCall] | None:
-    """Calls as several values, with blanks, commas or semicolons between them."""
-    calls: list[WrittenCall] = []
-    at = 0
-    while at < len(text) and len(calls) <= MAX_CALLS:
-        try:
-            value, at = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return None
-        found = _calls_of(value)
-        if not found:
-            return None
-        calls += found
-        while at < len(text) and text[at] in " \t\r\n,;":
-            at += 1
-    return calls
-
-
 # ---------------------------------------------------------------- markers
 
 _TAGS = r"tool_call|function_call|tool_use|tools|tool"
@@ -237,7 +146,7 @@ def _tag_body(body: str) -> list[WrittenCall] | None:
         return _functions(body)
     if "<arg_key>" in body:
         return _glm(body)
-    return _marked_json(_without_fence(body))
+    return marked_json(_without_fence(body))
 
 
 def _functions(text: str) -> list[WrittenCall] | None:
@@ -279,26 +188,26 @@ def _mistral(text: str) -> list[WrittenCall] | None:
     """`[TOOL_CALLS]` with a list, or with `name{…}` or `name[ARGS]{…}`, once or several times."""
     body = text.removeprefix("[TOOL_CALLS]").strip()
     if body.startswith(("[", "{")):
-        return _marked_json(body)
+        return marked_json(body)
     calls = []
     for part in text.split("[TOOL_CALLS]")[1:]:
         match = re.match(r"\s*([\w.:/-]{1,200})\s*(?:\[ARGS\])?\s*(?=\{)", part)
         if match is None:
             return None
         arguments = part[match.end() :].strip()
-        if _has_words_behind(arguments):
+        if has_words_behind(arguments):
             return None
         calls.append(WrittenCall(match[1], arguments))
     return calls
 
 
 def _python_tag(text: str) -> list[WrittenCall] | None:
-    return _marked_json(text.removeprefix("<|python_tag|>").strip())
+    return marked_json(text.removeprefix("<|python_tag|>").strip())
 
 
 def _granite(text: str) -> list[WrittenCall] | None:
     body = re.sub(r"^<\|tool_call\|?>|<\|?/tool_call\|>$", "", text).strip()
-    return _marked_json(body)
+    return marked_json(body)
 
 
 _DEEPSEEK = re.compile(
@@ -321,7 +230,7 @@ def _deepseek(text: str) -> list[WrittenCall] | None:
 def _functionary(text: str) -> list[WrittenCall] | None:
     """`>>>name`, and the arguments on the next line."""
     name, _, arguments = text.removeprefix(">>>").partition("\n")
-    if _has_words_behind(arguments.strip()):
+    if has_words_behind(arguments.strip()):
         return None
     return [WrittenCall(name.strip(), arguments.strip())]
 
@@ -352,7 +261,7 @@ def _fenced_json(text: str) -> list[WrittenCall] | None:
 
 
 def _json_or_sequence(text: str) -> list[WrittenCall] | None:
-    return _json_calls(text) or _sequence(text)
+    return json_calls(text) or sequence(text)
 
 
 def _tool_code(text: str) -> list[WrittenCall] | None:

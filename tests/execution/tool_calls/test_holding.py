@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from orch.execution.tool_calls.holding import MAX_HELD_CHARS, TextHold, has_signs
 from orch.execution.tool_calls.text_forms import written_calls
-from tests.execution.tool_calls.test_text_forms import FORMS, OSLO
-from tests.execution.tool_calls.tools import NAMES
+from tests.execution.tool_calls.tools import FORMS, NAMES, OSLO
 
 
 def split(text: str, size: int) -> tuple[str, str]:

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from orch.execution.tool_calls.text_forms import MAX_CALLS, WrittenCall, written_calls
-from tests.execution.tool_calls.tools import NAMES
-
-OSLO = '{"name": "get_forecast", "arguments": {"town": "Oslo"}}'
-ROME = '{"name": "get_forecast", "arguments": {"town": "Rome"}}'
-FORMS = {
-    "Hermes, Qwen": f"<tool_call>\n{OSLO}\n</tool_call>",
-    "without its end": f"<tool_call>\n{OSLO}",
-    "an end token behind it": f"<tool_call>{OSLO}</tool_call><|im_end|>",
-    "in a fence within": f"<tool_call>\n```json\n{OSLO}\n```\n</tool_call>",
-    "function_call": f"<function_call>{OSLO}</function_call>",
-    "Qwen 2.5 Coder": f"<tools>\n{OSLO}\n</tools>",
-    "fence": f"```json\n{OSLO}\n```",
-    "fence without language": f"```\n{OSLO}\n```",
-    "fence that does not end": f"```json\n{OSLO}",
-    "bare": OSLO,
-    "bare, nested": '{"type": "function", "function": ' + OSLO + "}",
-    "bare, listed": f"[{OSLO}]",
-    "bare, under tool_calls": f'{{"tool_calls": [{OSLO}]}}',
-    "Llama 3": '{"name": "get_forecast", "parameters": {"town": "Oslo"}}',
-    "Llama 3.1": '<|python_tag|>{"name": "get_forecast", "parameters": {"town": "Oslo"}}<|eom_id|>',
-    "Llama 3.1, custom": '<function=get_forecast>{"town": "Oslo"}</function>',
-    "Mistral": f"[TOOL_CALLS] [{OSLO}]",
-    "Mistral, later": '[TOOL_CALLS]get_forecast[ARGS]{"town": "Oslo"}',
-    "Qwen3-Coder": (
-        "<tool_call>\n<function=get_forecast>\n<parameter=town>\nOslo\n</parameter>\n</function>\n"
-        "</tool_call>"
-    ),
-    "GLM": (
-        "<tool_call>get_forecast\n<arg_key>town</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>"
-    ),
-    "DeepSeek V3": (
-        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_forecast\n"
-        '```json\n{"town": "Oslo"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>'
-    ),
-    "DeepSeek V3.1": (
-        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_forecast<｜tool▁sep｜>"
-        '{"town": "Oslo"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>'
-    ),
-    "Granite, Phi": f"<|tool_call|>[{OSLO}]<|/tool_call|>",
-    "Gemma": '```tool_code\nprint(get_forecast(town="Oslo"))\n```',
-    "Functionary": '>>>get_forecast\n{"town": "Oslo"}',
-}
+from orch.execution.tool_calls.json_calls import MAX_CALLS, WrittenCall
+from orch.execution.tool_calls.text_forms import written_calls
+from tests.execution.tool_calls.tools import FORMS, NAMES, OSLO, ROME
 
 
 def arguments_of(call: WrittenCall) -> Any:
     """Their value."""
     if not isinstance(call.arguments, str):
         return call.arguments
-    import json
-
     return json.loads(call.arguments)
 
 
