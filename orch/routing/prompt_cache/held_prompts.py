@@ -10,8 +10,9 @@ from orch.routing.prompt_cache.slots import IdleSlot, Worth
 from orch.text.prompt_chain import PromptChain, common_links, repeated_answer
 from orch.types import Message
 
-MAX_HELD = 64
-"""Prompts remembered of one server: those sent last."""
+MAX_HELD, MAX_LINKS = 64, 50_000
+"""Prompts remembered of one server, those sent last, and the links of their chains together, which
+take 800 kB."""
 TURN_S = 600.0
 """For how long a conversation that waits for a tool counts as in progress."""
 REST_S = 1_800.0
@@ -120,12 +121,15 @@ class HeldPrompts:
     def add(self, new: HeldPrompt, replaced: HeldPrompt | None) -> None:
         """Puts a prompt first, in place of the one that it continues. What was in its slot has left
         that, and may be held elsewhere."""
-        kept = [
-            each._replace(slot=None) if each.slot is not None and each.slot == new.slot else each
-            for each in self.prompts
-            if each is not replaced
-        ]
-        self.prompts = (new, *kept[: MAX_HELD - 1])
+        kept, links = [new], len(new.chain.hashes)
+        for each in self.prompts:
+            links += len(each.chain.hashes)
+            if len(kept) == MAX_HELD or links > MAX_LINKS:
+                break
+            if each is not replaced:
+                is_out = each.slot is not None and each.slot == new.slot
+                kept.append(each._replace(slot=None) if is_out else each)
+        self.prompts = tuple(kept)
 
     def empty(self, slot: int) -> None:
         """Notes that nobody knows what a slot holds."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from orch.routing.prompt_cache.held_prompts import (
     MAX_HELD,
+    MAX_LINKS,
     REST_S,
     TURN_S,
     HeldPrompt,
@@ -98,6 +99,17 @@ def test_no_more_than_some_prompts_are_kept() -> None:
         server.add(held(prompt(str(number), "q")), None)
     assert len(server.prompts) == MAX_HELD
     assert server.prompts[0].chain == prompt(str(MAX_HELD + 4), "q").chain
+
+
+def test_long_conversations_leave_room_for_few_others() -> None:
+    server, talk = HeldPrompts(), prompt("agent", *["q"] * 5_001)
+    links = len(talk.chain.hashes)
+    for _ in range(12):
+        server.add(held(talk), None)
+    assert len(server.prompts) == MAX_LINKS // links
+    server.add(held(prompt("other", *["q"] * 19_000)), None)
+    assert server.prompts[0].chain != talk.chain
+    assert sum(len(each.chain.hashes) for each in server.prompts) <= MAX_LINKS
 
 
 def test_a_server_that_reads_everything_again_holds_nothing() -> None:
