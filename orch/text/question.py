@@ -20,20 +20,31 @@ CLIENT_TAGS = (
     "local-command-stdout",
     "bash-stdout",
     "bash-stderr",
+    "environment_details",  # Cline, Roo Code
 )
 """Tags around texts that clients write in the user's name; seen in the bodies that the clients of
 `tests/clients` send, or in their sources (2026-11-30)."""
 CLIENT_TEXTS = (
     ("# AGENTS.md instructions for ", "</INSTRUCTIONS>"),  # Codex
     ("[Request interrupted by user", "]"),  # Claude Code
+    # Open WebUI's template for what was found in documents, before the question
+    ("### Task:\nRespond to the user query using the provided context", "</context>"),
 )
 """How other such texts begin and end."""
+CLIENT_ENDINGS = (  # aider, for three of its edit formats
+    "\n\nTo suggest changes to a file you MUST return the entire content",
+    "\n\n# *SEARCH/REPLACE block* Rules:",
+    "\n\n# File editing rules:",
+)
+"""How such texts begin that go on to the end."""
 MAX_BLOCKS = 50
 """Texts of clients that are taken out of one text."""
 _OPENING = re.compile(rf"\s*<({'|'.join(CLIENT_TAGS)})(?:\s[^<>]{{0,500}})?>")
 _CLOSING = re.compile(rf"</({'|'.join(CLIENT_TAGS)})>\s*\Z")
 _LAST_CHARS = 100
 """The end of a text in which a closing tag is looked for."""
+_ENDING_CHARS = 10_000
+"""The end of a text in which the beginning of an ending is looked for."""
 
 
 def question_of(messages: Sequence[Message]) -> str:
@@ -68,6 +79,9 @@ def has_other_parts(message: Message) -> bool:
 
 def without_client_texts(text: str) -> str:
     """A text without the client's at its beginning and its end; the same text if there are none."""
+    for ending in CLIENT_ENDINGS:
+        place = text.rfind(ending, max(0, len(text) - _ENDING_CHARS))
+        text = text[:place] if place > 0 else text
     if not (text[:1] in "<# \n[" or text[-1:] in ">\n ") or not text:
         return text
     begin, end = 0, len(text)

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from orch.text.prompt import Task, text_to_classify
-from orch.text.question import CLIENT_TAGS, has_other_parts, own_text, question_of
+from orch.text.question import (
+    CLIENT_ENDINGS,
+    CLIENT_TAGS,
+    CLIENT_TEXTS,
+    has_other_parts,
+    own_text,
+    question_of,
+)
 from orch.text.question import without_client_texts as without
 from orch.types import Message
 
@@ -41,6 +48,19 @@ def test_a_clients_text_is_taken_out_at_both_ends(tag: str) -> None:
 def test_other_texts_of_clients_are_taken_out(text: str) -> None:
     assert without(text) == ""
     assert without(f"{text}\n{QUESTION}") in (QUESTION, f"{text}\n{QUESTION}".partition("\n")[2])
+
+
+@pytest.mark.parametrize("ending", CLIENT_ENDINGS)
+def test_an_ending_of_a_client_is_cut_off(ending: str) -> None:
+    assert without(f"{QUESTION}{ending} in this form:\n\npath\n```\n...\n```") == QUESTION
+    assert without(f"{ending}{'x' * 20_000}") == f"{ending}{'x' * 20_000}"
+    assert without(f"Tell me:{ending[1:]}") == f"Tell me:{ending[1:]}"
+
+
+def test_what_open_webui_found_in_documents_is_not_the_question() -> None:
+    template = f"{CLIENT_TEXTS[2][0]}, with citations.\n<context>\n# a.md\n</context>\n\n"
+    assert without(template + QUESTION) == QUESTION
+    assert without(f"### Task:\n{QUESTION}") == f"### Task:\n{QUESTION}"
 
 
 @pytest.mark.parametrize(

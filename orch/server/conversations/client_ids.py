@@ -28,8 +28,9 @@ _PLAIN = re.compile(r"[\w.:@+=~/-][\w.:@+=~/ -]{0,199}", re.ASCII)
 _UNIQUE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-|(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}", re.IGNORECASE
 )
-_TEMPORARY = b"local:"
-"""How Open WebUI's ids of chats begin that it does not keep: a browser's have all the same one."""
+_TEMPORARY = (b"local:", b"temporary:")
+"""How Open WebUI's ids of chats begin that it does not keep: a browser's have all the same one
+(utils/chat_id.py of 0.12)."""
 
 
 class ClientId(NamedTuple):

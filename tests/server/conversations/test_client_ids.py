@@ -30,7 +30,9 @@ def test_the_first_of_several_counts_whatever_their_order() -> None:
     assert find_client_id(headers[1:], UUID).kind == "x-session-affinity"
 
 
-@pytest.mark.parametrize("value", [b"", b"   ", b"x" * (MAX_ID_CHARS + 1), b"local:abc"])
+@pytest.mark.parametrize(
+    "value", [b"", b"   ", b"x" * (MAX_ID_CHARS + 1), b"local:abc", b"temporary:abc"]
+)
 def test_what_is_no_id_leaves_the_word_to_the_next_one(value: bytes) -> None:
     assert find_client_id([(b"x-session-id", value)]) == ClientId()
     found = find_client_id([(b"x-session-id", value), (b"session-id", b"s1")])
