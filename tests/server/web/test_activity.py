@@ -160,6 +160,27 @@ def test_an_active_run_shows_its_decision_and_then_its_outcome(
 # ---------------------------------------------------------------- what ran
 
 
+def test_clients_chores_are_marked_and_can_be_left_out(
+    ollama: FakeOllama, site: str, visit: Visit
+) -> None:
+    for text, header in (("Question of a person", "none"), ("Name the subject", "title")):
+        body = {"model": CODER, "messages": [{"role": "user", "content": text}]}
+        answer = httpx.post(
+            f"{site}/v1/chat/completions", json=body, headers={"x-orch-chore": header}, timeout=60
+        )
+        assert answer.is_success
+    page = visit(f"{site}/activity")
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("title (client)")
+    choose(page, "Outcome", "without chores")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page).first).to_contain_text("Question of a person")
+    choose(page, "Outcome", "chores of clients")
+    expect(rows(page).first).to_contain_text("title (client)")
+    rows(page).first.get_by_role("link").click()
+    expect(page.get_by_text("title (client)")).to_be_visible()
+
+
 def test_the_history_has_pages_and_filters(full: str, visit: Visit) -> None:
     page = visit(f"{full}/activity")
     expect(page.get_by_text("1 to 50 of 5,000 runs")).to_be_visible()
