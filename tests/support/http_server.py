@@ -3,7 +3,6 @@ of loopback."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
@@ -22,6 +21,7 @@ from orch.server.http.rules import Rules
 from orch.server.service import Service
 from orch.storage.database import Database
 from orch.storage.sqlite_file import SQLiteConnection
+from tests.support.guarded_app import PromptServer
 
 LOOP = "orch-serve"
 """The name of the thread of the server's event loop."""
@@ -42,50 +42,6 @@ def disk_free_loop() -> Iterator[None]:
     with mock.patch.object(Database, "_borrow", borrow_beside_the_loop):
         yield
     assert not asked, f"the event loop asked a database:\n{asked[0]}"
-
-
-class PromptServer(uvicorn.Server):
-    """uvicorn's server, which ends as soon as it may: uvicorn's own takes two to three tenths of a
-    second, and a thousand tests start one."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ends = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tells when it listens."""
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
-        self.listens.set()
-
-    async def main_loop(self) -> None:
-        """Waits for `end`. The time in its headers stays that of its start."""
-        await self.on_tick(0)
-        await self._ends.wait()
-
-    def end(self) -> None:
-        """Ends it, from another thread."""
-        self.should_exit = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ends.set)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does it: no new connections, those that are open get their responses, within
-        the time limit."""
-        for each in (*self.servers, *(sockets or ())):
-            each.close()
-        state = self.server_state
-        for connection in [*state.connections]:
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                while state.connections or state.tasks:
-                    await asyncio.sleep(0.002)
-        for task in state.tasks:
-            task.cancel()
-        await self.lifespan.shutdown()
 
 
 @contextlib.contextmanager

@@ -157,7 +157,7 @@ def test_a_stopping_server_responds_with_503() -> None:
         client.send(b"GET /v1/x HTTP/1.1\r\n" + HOST + b"\r\n").receive()
         client.send(b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n")
         assert becomes_true(lambda: "/hold" in there.app.paths)
-        there.server.should_exit = True
+        there.server.end()
         assert client.receive().status == 503
 
 
