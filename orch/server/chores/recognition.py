@@ -70,12 +70,10 @@ class Rules:
         """The chore that these messages ask for; None for a person's question."""
         system = [each for each in messages[:SYSTEM_MESSAGES] if each.get("role") in _SYSTEM]
         last = messages[-1] if messages else {}
-        role = last.get("role")
-        if role in _SYSTEM:  # some clients put their instruction behind everything
+        if last.get("role") in _SYSTEM:  # some clients put their instruction behind everything
             system.append(last)
             last = messages[-2] if len(messages) > 1 else {}
-        elif role not in ("user", "tool"):
-            return None
+        # behind a step of its own, or a begun answer, the words of the system count
         user = last if last.get("role") == "user" else {}
         if not (self._may_be_of_user(user) or any(map(self._may_be_of_system, system))):
             return None
