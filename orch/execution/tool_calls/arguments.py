@@ -17,6 +17,8 @@ NOT_OBJECT = "its arguments must be one JSON object"
 TOO_DEEP = f"its arguments are nested more than {MAX_DEPTH} levels deep"
 _WRAPPERS = ("arguments", "parameters", "args", "input")
 """Keys under which models put all arguments once more."""
+_MAX_ENCODINGS = 3
+"""How often JSON is taken out of a text that holds it."""
 
 
 class Arguments(NamedTuple):
@@ -64,7 +66,7 @@ def repair(arguments: Any, schema: Mapping[str, Any] | ToolSchema, name: str = "
     return Arguments(arguments, fault=check(value, known) or fault)
 
 
-def _read(arguments: Any) -> tuple[Any, tuple[str, ...]]:
+def _read(arguments: Any, depth: int = 1) -> tuple[Any, tuple[str, ...]]:
     """The value of arguments in any form, and the repairs that reading it took."""
     if arguments is None:
         return {}, ("no_arguments",)
@@ -75,13 +77,14 @@ def _read(arguments: Any) -> tuple[Any, tuple[str, ...]]:
     try:
         value = parse_strictly(arguments)
     except ValueError:
-        rewritten = rewrite(arguments)
+        rewritten = rewrite(arguments, talks=True)
         return (parse_strictly(rewritten.text), rewritten.repairs) if rewritten else (None, ())
     if value is None:
         return {}, ("no_arguments",)
     if not isinstance(value, str):
         return value, ()
-    inner, words = _read(value) if value.lstrip()[:1] in ("{", "`") else (None, ())
+    is_more = depth < _MAX_ENCODINGS and value.lstrip()[:1] in ("{", "`", '"')
+    inner, words = _read(value, depth + 1) if is_more else (None, ())
     return inner, ("object_as_text", *words)
 
 

@@ -3,7 +3,8 @@ both: `"5"` to 5, `"true"` to true, an object given as text (pure).
 
 A text is converted only where the schema admits no text in its place. Numbers never become texts:
 a text may be written in several ways (5, 5.0, 5e0), so that a choice of one would be invented.
-Neither is a value wrapped in a list, nor a null dropped.
+Neither is a value wrapped in a list. A null is left out where its key is optional and its schema
+admits none: both say that there is no value.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ class _Converter:
         properties, converted = having[0], {}
         for key, inner in value.items():
             name = self._key(key, value, properties)
+            if inner is None and self._may_lack(name, properties, branches):
+                self.words.append("null_left_out")
+                continue
             converted[name] = self.convert(inner, properties.get(name), depth + 1)
         return converted
 
@@ -88,6 +92,16 @@ class _Converter:
             return key
         self.words.append("key_case")
         return str(near[0])
+
+    def _may_lack(
+        self, name: str, properties: Mapping[str, Any], branches: Sequence[Schema]
+    ) -> bool:
+        """Whether a property may be left out, and may not be null."""
+        required = [each.get("required") for each in branches]
+        if name not in properties or any(isinstance(r, list) and name in r for r in required):
+            return False
+        inner = self._branches(properties[name])
+        return bool(inner) and "null" not in set().union(*map(_types_of, inner))
 
     # ------------------------------------------------------------ one value
 
@@ -190,7 +204,7 @@ def _structure(text: str, types: set[str]) -> tuple[Any] | None:
     try:
         return (parse_strictly(text),)
     except ValueError:
-        rewritten = rewrite(text) if begins == "{" else None
+        rewritten = rewrite(text, top="{[")
     return (parse_strictly(rewritten.text),) if rewritten else None
 
 

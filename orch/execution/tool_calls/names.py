@@ -32,6 +32,7 @@ def match_name(name: str, offered: Iterable[str]) -> str:
         return name
     if not name or len(name) > MAX_NAME_CHARS:
         return ""
+    name = name.partition("<|")[0]  # as in `with_bare_name`
     bare = next((name[len(each) :] for each in _PREFIXES if name.startswith(each)), name)
     if bare in names:
         return bare

@@ -20,19 +20,28 @@ _FENCE_BEGIN = re.compile(
 )
 _TOKEN = re.compile(
     r"""(?P<blank>[ \t\r\n]+)
+    |(?P<written_blank>(?:\\[nrt])+)
+    |(?P<comment>//[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)
     |(?P<double>"(?:[^"\\]|\\.)*+")
     |(?P<single>'(?:[^'\\]|\\.)*+')
+    |(?P<curly>\u201c[^"\\\u201c\u201d]*+\u201d)
     |(?P<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-]))
     |(?P<word>[A-Za-z_$][\w$]*+)
     |(?P<sign>[{}\[\]:,])""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_BLANKS = {"written_blank": "escape", "comment": "comment"}
+"""What stands between tokens beside blanks, and is left out."""
+_LONE_BACKSLASH = re.compile(r"\\[A-Zac-eg-mo-qswyz]")
+"""Before a letter with which no escape of any language begins: a path or a pattern."""
 _LITERALS = {"true": "true", "false": "false", "null": "null"}
 _PYTHON_LITERALS = {"True": "true", "False": "false", "None": "null"}
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _CLOSES = {"{": "}", "[": "]"}
 _SURPLUS = re.compile(r"[\s}\]]*")
+_WORDS = re.compile(r"[ \t]*\n\s*[^\s{}\[\]\"':,`<][^{}\[\]\"`<]*")
+"""What a model says on the lines behind its arguments."""
 
 
 class Rewritten(NamedTuple):
@@ -54,15 +63,18 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def rewrite(text: str) -> Rewritten | None:
-    """The object that the text can only mean; None where that is not certain."""
+def rewrite(text: str, *, top: str = "{", talks: bool = False) -> Rewritten | None:
+    """The object that the text can only mean, or with a `top` of `{[` the list; None where that is
+    not certain. `talks`: words on the lines behind it are left out."""
     if len(text) > MAX_CHARS:
         return None
     body, repairs = _without_fence(text.removeprefix("\ufeff"))
-    writer = _Writer(body)
+    writer = _Writer(body, top)
     if not writer.run():
         return None
     repairs |= writer.repairs
+    if "words_behind" in repairs and not talks:
+        return None
     try:
         json.loads(writer.text, object_pairs_hook=_unique if repairs else None)
     except (ValueError, RecursionError):
@@ -89,8 +101,8 @@ def _without_fence(text: str) -> tuple[str, dict[str, None]]:
 class _Writer:
     """A state machine over tokens. `state` is what may come next."""
 
-    def __init__(self, source: str) -> None:
-        self._source, self._out = source, list[str]()
+    def __init__(self, source: str, top: str) -> None:
+        self._source, self._top, self._out = source, top, list[str]()
         self._stack: list[str] = []
         self._comma_at = -1
         self.state = "value"
@@ -114,6 +126,9 @@ class _Writer:
 
     def _takes_surplus(self, at: int) -> bool:
         rest = self._source[at:]
+        if _WORDS.fullmatch(rest):
+            self.repairs["words_behind"] = None
+            return True
         if not _SURPLUS.fullmatch(rest):
             return False
         if rest.strip():
@@ -122,7 +137,7 @@ class _Writer:
 
     def _closes_open(self) -> bool:
         """Closes what is open at the end, behind a complete value."""
-        if self.state != "comma" or not self._stack:
+        if self.state != "comma" or not self._stack or "comment" in self.repairs:
             return False
         self._out += [_CLOSES[open_] for open_ in reversed(self._stack)]
         self.repairs["missing_brace"] = None
@@ -131,6 +146,9 @@ class _Writer:
     def _add(self, kind: str, token: str) -> bool:
         if kind == "blank":
             self._out.append(token)
+            return True
+        if word := _BLANKS.get(kind):
+            self.repairs[word] = None
             return True
         if kind == "sign":
             return _SIGNS[token](self, token)
@@ -166,9 +184,11 @@ class _Writer:
 
     def _string(self, kind: str, token: str) -> str | None:
         """The string in JSON's form; None where an escape has no certain meaning."""
-        if kind not in ("double", "single"):
+        if kind not in ("double", "single", "curly"):
             return None
-        body = token[1:-1]
+        body = self._with_backslashes(token[1:-1])
+        if kind == "curly":
+            self.repairs["curly_quotes"] = None
         if "\\" in body:
             escapes = set(_ESCAPE.findall(body))
             if any(each[1] not in "\"\\/bfnrt'" and len(each) < 6 for each in escapes):
@@ -184,12 +204,21 @@ class _Writer:
             body = _CONTROL.sub(lambda match: json.dumps(match[0])[1:-1], body)
         return f'"{body}"'
 
+    def _with_backslashes(self, body: str) -> str:
+        """A string in which each backslash stands before a letter that no escape begins with, and
+        so means itself: `\\d+`, `C:\\Users`. Beside other escapes it might be one of those."""
+        escapes = set(_ESCAPE.findall(body)) if "\\" in body else set()
+        if not escapes or not all(map(_LONE_BACKSLASH.fullmatch, escapes)):
+            return body
+        self.repairs["backslash"] = None
+        return body.replace("\\", "\\\\")
+
     # ------------------------------------------------------------ signs
 
     def open_(self, sign: str) -> bool:
         if self.state not in ("value", "item", "first_item") or len(self._stack) >= MAX_DEPTH:
             return False
-        if not self._stack and sign != "{":
+        if not self._stack and sign not in self._top:
             return False
         self._stack.append(sign)
         self._out.append(sign)

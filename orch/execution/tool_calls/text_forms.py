@@ -68,7 +68,8 @@ def written_calls(text: str, names: Iterable[str]) -> WrittenCalls | None:
         if not calls:
             continue
         is_known = all(match_name(each.name, offered) for each in calls)
-        if len(calls) > MAX_CALLS or not is_known:
+        # behind its marker, and alone, a call of no offered tool is one that failed
+        if len(calls) > MAX_CALLS or not (is_known or (form.marked and not before)):
             return None
         if introduces_example(before, marked=form.marked):
             return None
@@ -95,13 +96,14 @@ def _is_within_fence(before: str) -> bool:
 
 _EXAMPLE = (
     r"examples?|e\.g|for instance|looks? like|syntax|you (?:can|may) (?:use|call|write)|to call"
-    r"|like (?:this|so)|as follows|(?:this|following) format|ejemplos?|sintaxis|como sigue"
-    r"|de esta forma|este formato"
+    r"|like (?:this|so)|as follows|(?:this|following) format|this is how|ejemplos?|sintaxis"
+    r"|como sigue|de esta forma|este formato|as[íi] se|se escriben?"
 )
 _TALK = re.compile(rf"\b(?:{_EXAMPLE})\b", re.IGNORECASE)
 _TALK_OF_JSON = re.compile(
     rf"\b(?:{_EXAMPLE}|would|could|should|might|such as|format|template|schema|sample|snippet"
-    r"|how to|formato|podr[íi]as?|deber[íi]as?)\b",
+    r"|how|(?:is|are) (?:written|called|made|invoked)|as[íi]|se (?:llama|usa|hace|invoca)n?"
+    r"|formato|podr[íi]as?|deber[íi]as?)\b",
     re.IGNORECASE,
 )
 MAX_LEAD_CHARS = 300

@@ -28,6 +28,7 @@ def test_valid_arguments_are_the_very_same(arguments: Any) -> None:
     [
         ("{'town': 'Oslo', 'days': '3',}", {"town": "Oslo", "days": 3}, 3),
         ('"{\\"town\\": \\"Oslo\\"}"', {"town": "Oslo"}, 1),
+        (json.dumps(json.dumps('{"town": "Oslo"}')), {"town": "Oslo"}, 2),
         ({"town": "Oslo", "wind": "true"}, {"town": "Oslo", "wind": True}, 1),
         ({"Town": "Oslo", "unit": "Kelvin"}, {"town": "Oslo", "unit": "kelvin"}, 2),
         ('{"arguments": {"town": "Oslo"}}', {"town": "Oslo"}, 1),

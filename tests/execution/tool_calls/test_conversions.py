@@ -31,6 +31,7 @@ def converted(value: Any, schema: Json) -> tuple[Any, list[str]]:
         ('{"a": 1}', {"type": "object"}, {"a": 1}, "object_as_text"),
         ("{'a': 1,}", {"type": "object"}, {"a": 1}, "object_as_text"),
         ("[1, 2]", {"type": "array"}, [1, 2], "object_as_text"),
+        ("['a', 'b',]", {"type": "array"}, ["a", "b"], "object_as_text"),
         ("7", {"anyOf": [{"type": "integer"}, {"type": "null"}]}, 7, "number_as_text"),
         ("Kelvin", {"type": "string", "enum": ["celsius", "kelvin"]}, "kelvin", "enum_case"),
     ],
@@ -67,7 +68,9 @@ def test_a_text_becomes_the_value_that_it_says(
         ("{'a': 'it's'}", {"type": "object"}),
         ("KELVIN", {"enum": ["kelvin", "Kelvin"]}),
         ("kelvins", {"enum": ["kelvin"]}),
-        (None, {"type": "integer"}),
+        (None, {}),
+        (None, {"type": ["integer", "null"]}),
+        (None, {"type": "integer", "nullable": True}),
     ],
 )
 def test_what_may_mean_something_else_stays(value: Any, schema: Json) -> None:
@@ -115,3 +118,9 @@ def test_a_key_has_the_case_of_the_only_name_that_it_can_mean(
 )
 def test_a_schema_without_sense_or_end_converts_nothing(schema: Json) -> None:
     assert convert({"x": "5"}, schema) == ({"x": "5"}, [])
+
+
+def test_a_null_is_left_out_where_nothing_else_can_be_meant() -> None:
+    schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["b"]}
+    assert convert({"a": None, "b": "x"}, schema) == ({"b": "x"}, ["null_left_out"])
+    assert convert({"a": 1, "b": None, "c": None}, schema)[1] == []

@@ -19,6 +19,7 @@ from orch.execution.tool_calls.names import (
         ("Read", ["read", "write"], "read"),
         ("GetForecast", ["get_forecast"], "get_forecast"),
         ("get-forecast", ["get_forecast"], "get_forecast"),
+        ("read<|channel|>commentary", ["read"], "read"),
         ("functions.read", ["read"], "read"),
         ("docs.search", ["docs__search", "web__search"], "docs__search"),
         ("search", ["mcp__docs__search", "write"], "mcp__docs__search"),

@@ -39,6 +39,10 @@ VALUES = st.recursive(
         ('{"a": "two\nlines\t"}', {"a": "two\nlines\t"}, ("control_character",)),
         ('{"a": "it\\\'s"}', {"a": "it's"}, ("escape",)),
         ("{'a': [1,],", None, ()),
+        ('{"a": "\\d+\\s*C:\\Users"}', {"a": "\\d+\\s*C:\\Users"}, ("backslash",)),
+        ('{"a": 1, // one\n "b": "//" /* two */}', {"a": 1, "b": "//"}, ("comment",)),
+        ("{\u201ca\u201d: \u201cb\u201d}", {"a": "b"}, ("curly_quotes",)),
+        ('{"a": \\n 1\\n}', {"a": 1}, ("escape",)),
     ],
 )
 def test_text_with_one_reading_is_rewritten(
@@ -64,8 +68,12 @@ def test_text_with_one_reading_is_rewritten(
         "{",
         "{'a': 'it's'}",  # where does the string end?
         '{"a": "He said "no" to it"}',
-        '{"a": "C:\\Users"}',  # Python and JavaScript read \U differently
-        '{"a": "\\d+"}',
+        '{"a": "C:\\Users\\new"}',  # a line break?
+        '{"a": "\\x41"}',
+        '{"a": "\\$HOME"}',
+        '{"a": 1 // is it all? }',
+        '{"a": 1} Now I look.',
+        '{"a": 1}\nand {"b": 2}',
         '{"a": 1 "b": 2}',
         '{"a": 1, "a": 2,}',  # which of the two?
         '{"a": 01}',
@@ -131,3 +139,11 @@ def test_size_and_depth_are_bounded() -> None:
 def test_what_json_does_not_have_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_strictly(text)
+
+
+def test_words_behind_are_left_out_only_where_that_is_allowed() -> None:
+    text = '{"a": 1}\n\nNow I look.'
+    assert rewrite(text) is None
+    assert rewrite(text, talks=True) == ('{"a": 1}', ("words_behind",))
+    assert rewrite('{"a": 1} Now I look.', talks=True) is None
+    assert rewrite('{"a": 1}\nand {"b": 2}', talks=True) is None

@@ -36,7 +36,8 @@ def test_a_text_about_a_call_is_left_alone(text: str) -> None:
     assert written_calls(f"{text}\n\nThat is how it is called.", NAMES) is None
     assert written_calls(f"A call looks like this:\n{text}", NAMES) is None
     assert written_calls(f"For example:\n\n{text}", NAMES) is None
-    assert written_calls(text, ["another_tool"]) is None
+    assert written_calls(f"I look.\n{text}", ["another_tool"]) is None
+    assert written_calls(f"Así se escribe una llamada:\n{text}", NAMES) is None
     assert written_calls(text, []) is None
 
 
@@ -86,3 +87,9 @@ def test_a_broken_call_behind_a_marker_keeps_its_name_and_text() -> None:
 def test_a_form_that_repeats_a_parameter_is_no_call() -> None:
     twice = "<parameter=town>A</parameter>" * 2
     assert written_calls(f"<function=get_forecast>{twice}</function>", NAMES) is None
+
+
+def test_a_call_of_no_offered_tool_is_one_only_behind_a_marker_and_alone() -> None:
+    for text, marked in ((OSLO, False), (f"<tool_call>{OSLO}</tool_call>", True)):
+        found = written_calls(text, ["another_tool"])
+        assert (found is not None) == marked
