@@ -233,7 +233,9 @@ def _sendable(call: dict[str, Any]) -> dict[str, Any]:
     refuse a whole conversation for a text that is not JSON, which stays under `arguments`."""
     function = dict(call.get("function") or {})
     arguments = function.get("arguments")
-    if isinstance(arguments, str) and not isinstance(parse_arguments(arguments), dict):
+    if isinstance(arguments, str) and not arguments.strip():
+        function["arguments"] = "{}"
+    elif isinstance(arguments, str) and not isinstance(parse_arguments(arguments), dict):
         function["arguments"] = json.dumps({"arguments": arguments}, ensure_ascii=False)
     return function
 

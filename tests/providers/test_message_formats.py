@@ -84,6 +84,21 @@ def test_arguments_that_no_answer_can_hold_stay_a_text(text: str, value: Any) ->
 
 
 @pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{ "a":1 }', '{ "a":1 }'),
+        ({"a": 1}, '{"a": 1}'),
+        ("", "{}"),
+        ('{"a": ', '{"arguments": "{\\"a\\": "}'),
+    ],
+)
+def test_no_earlier_call_makes_a_server_refuse_the_conversation(arguments: Any, sent: str) -> None:
+    call = {"function": {"name": "f", "arguments": arguments}}
+    (assistant,) = to_openai_messages([{"role": "assistant", "tool_calls": [call]}])
+    assert assistant["tool_calls"][0]["function"]["arguments"] == sent
+
+
+@pytest.mark.parametrize(
     ("arguments", "read"),
     [("", {}), ("{", {"arguments": "{"}), ("[1]", {"arguments": [1]}), ({"a": 1}, {"a": 1})],
 )

@@ -46,6 +46,10 @@ NOT_TOO_LONG = [
 ]
 
 
+UNREAD = "The model produced output that does not match the expected"
+"""What llama.cpp's server says of a call that it could not read."""
+
+
 @pytest.mark.parametrize("message", TOO_LONG)
 @pytest.mark.parametrize(
     "form",
@@ -106,6 +110,9 @@ def test_another_limit_is_not_the_context(message: str) -> None:
         (400, {"error": {"message": "violates our content policy"}}, "content_filter"),
         (422, {"detail": [{"loc": ["body", "n"], "msg": "field required"}]}, "rejected"),
         (402, {}, "denied"),
+        (400, {"error": {"code": "tool_use_failed", "message": "…"}}, "tool_call_invalid"),
+        (500, {"error": {"message": f"{UNREAD} peg-native format"}}, "tool_call_invalid"),
+        (500, {"error": "Failed to parse tool call arguments as JSON: [1]"}, "server_error"),
     ],
 )
 def test_the_code_field_decides_then_the_words_then_the_status(
@@ -125,6 +132,9 @@ def test_the_code_field_decides_then_the_words_then_the_status(
         ({"choices": None, "error_type": "quota", "error_message": "used up"}, "stream_error"),
         ("Unexpected endpoint or method. (POST /api/chat). Returning 200 anyway", "bad_response"),
         ([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], "rate_limited"),
+        ({"message": f"{UNREAD} Hermes format", "code": 500}, "tool_call_invalid"),
+        ("error parsing tool call: raw='{', err=unexpected end of JSON input", "tool_call_invalid"),
+        ("XML syntax error on line 3: unexpected EOF", "tool_call_invalid"),
     ],
 )
 def test_an_error_inside_a_stream_has_the_same_kinds(value: Any, code: str) -> None:
