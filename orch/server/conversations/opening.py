@@ -17,7 +17,7 @@ MAX_HASHED_CHARS = 20_000
 MAX_HASHED_MESSAGES = 50
 """Of the user's, before the second turn of the assistant."""
 MAX_MARKED = 6
-"""Answers that are marked: the first two, and the last four."""
+"""Answers that are marked: the first two, and the last four; and calls of one answer."""
 LEAST_STRONG_CHARS = 24
 """An answer with fewer characters, such as "Yes.", is given in many conversations."""
 LEAST_STRONG_ID_CHARS = 8
@@ -90,18 +90,14 @@ def _marks(messages: Sequence[Message], scope: str) -> Iterator[Mark]:
     places = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
     if len(places) > MAX_MARKED:
         places = places[:_FIRST_ANSWERS] + places[_FIRST_ANSWERS - MAX_MARKED :]
-    for place in places:
-        question = _question_before(messages, place)
-        message = messages[place]
-        ids = [str(call.get("id") or "") for call in message.get("tool_calls") or ()]
-        yield from answer_marks(scope, question, message_text(message), ids)
-
-
-def _question_before(messages: Sequence[Message], place: int) -> str:
-    for message in reversed(messages[:place]):
-        if message.get("role") == "user" and (text := own_text(message)):
-            return text
-    return ""
+    question = ""
+    for place, message in enumerate(messages):
+        if message.get("role") == "user":
+            question = own_text(message) or question
+        elif place in places:
+            calls = (message.get("tool_calls") or [])[:MAX_MARKED]
+            ids = [str(call.get("id") or "") for call in calls]
+            yield from answer_marks(scope, question, message_text(message), ids)
 
 
 def answer_marks(scope: str, question: str, text: str, call_ids: Sequence[str]) -> Iterator[Mark]:

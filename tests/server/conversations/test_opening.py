@@ -98,6 +98,12 @@ def test_the_first_and_the_last_answers_are_marked() -> None:
     assert len(marks) == MAX_MARKED
 
 
+def test_of_many_calls_the_first_are_marked() -> None:
+    ids = [f"call_{number:08}" for number in range(100)]
+    opening = opening_of([user("a"), answer(LONG, *ids), user("b")], "")
+    assert [*opening.marks] == [*answer_marks("", "a", LONG, ids[:MAX_MARKED])]
+
+
 def test_long_texts_are_told_apart_by_their_beginning_and_length() -> None:
     size = MAX_HASHED_CHARS
     texts = ["a" * size * 2, "a" * (size * 2 + 1), "b" + "a" * (size * 2 - 1)]
