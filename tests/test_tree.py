@@ -19,7 +19,7 @@ TOP_LEVEL = {
 """Fourteen packages and four modules, the face of the library, and data."""
 FULL_FOLDERS = {
     "tests": (55, "what tests orch/bench is test_bench_*.py here, beside the tests of the whole"),
-    "tests/support": (43, "helpers of all packages, which every test imports by these paths"),
+    "tests/support": (44, "helpers of all packages, which every test imports by these paths"),
 }
 """Folders that may hold more entries: how many, and the reason."""
 WITHOUT_A_TEST_FILE = {

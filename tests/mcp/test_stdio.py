@@ -22,6 +22,7 @@ from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.forked import COMMAND, Forked
 from tests.support.journal_file import query
+from tests.support.mcp_search import search
 from tests.support.orch_process import serving
 
 TASK = "Write a Python function that sorts a list"
@@ -59,7 +60,7 @@ async def test_the_sdks_client_lists_and_calls_the_tools(
         answer = await client.call_tool("ask", {"task": TASK}, progress_callback=on_progress)
         refused = await client.call_tool("ask", {"tusk": TASK})
         added = await client.call_tool("memory_add", {"text": "the staging server is nemo"})
-        found = await client.call_tool("memory_search", {"query": "staging server"})
+        hits = await search(client, "staging server")
     assert [tool.name for tool in tools] == list(TOOLS)
     assert all(tool.annotations and tool.output_schema for tool in tools)
     assert (answer.is_error, answer.structured_content["model"]) == (False, CODER)
@@ -68,7 +69,7 @@ async def test_the_sdks_client_lists_and_calls_the_tools(
     assert refused.is_error
     assert "'task' is a required property" in str(refused.content)
     assert added.structured_content["new"] == 1
-    assert "nemo" in str(found.structured_content["hits"])
+    assert "nemo" in str(hits)
     assert (tmp_path / "stderr").read_text() == ""
 
 
@@ -78,13 +79,13 @@ async def test_it_uses_a_running_server(ollama: FakeOllama, tmp_path: Path) -> N
             answer = await client.call_tool("ask", {"task": TASK})
             routed = await client.call_tool("route", {"task": TASK})
             listed = await client.call_tool("models", {})
-            found = await client.call_tool("memory_search", {"query": "sort"})
+            hits = await search(client, "sort")
             server.kill()
             alone = await client.call_tool("ask", {"task": "Write a function that adds"})
     values = (answer.structured_content, routed.structured_content)
     assert [each["model"] for each in values] == [CODER, CODER]
     assert CODER in str(listed.structured_content)
-    assert found.structured_content["hits"][0]["id"] == answer.structured_content["run_id"]
+    assert hits[0]["id"] == answer.structured_content["run_id"]
     assert alone.structured_content["model"] == CODER
 
 

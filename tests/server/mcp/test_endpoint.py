@@ -21,6 +21,7 @@ from orch.server.mcp.endpoint import MAX_SESSIONS
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
+from tests.support.mcp_search import search
 from tests.support.orch_process import serving
 
 TASK = "Write a Python function that sorts a list"
@@ -70,7 +71,7 @@ async def test_the_sdks_client_lists_and_calls_the_tools(url: str, mode: str) ->
         tools = (await client.list_tools()).tools
         answer = await client.call_tool("ask", {"task": TASK}, progress_callback=on_progress)
         added = await client.call_tool("memory_add", {"text": "the staging server is nemo"})
-        found = await client.call_tool("memory_search", {"query": "staging server"})
+        hits = await search(client, "staging server")
         routed = await client.call_tool("route", {"task": TASK})
         listed = await client.call_tool("models", {})
         refused = await client.call_tool("ask", {"task": TASK, "model": "nope"})
@@ -81,7 +82,7 @@ async def test_the_sdks_client_lists_and_calls_the_tools(url: str, mode: str) ->
     )
     assert reports[:1] == [0.0]
     assert added.structured_content["new"] == 1
-    assert "nemo" in str(found.structured_content["hits"])
+    assert "nemo" in str(hits)
     assert routed.structured_content["model"] == CODER
     assert CODER in str(listed.structured_content)
     assert refused.is_error
