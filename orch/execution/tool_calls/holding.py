@@ -16,6 +16,8 @@ from orch.execution.tool_calls.relaxed_json import MAX_CHARS
 
 MAX_HELD_CHARS = MAX_CHARS
 """Longer text is recognised as no call."""
+_PIECE_CHARS = 1_000
+"""Longer text is taken in pieces: a part of what is let go is looked at once more."""
 _SIGNS = re.compile(r"[<`\[{>]")
 _TAGS = ("<tool_call>", "<function_call>", "<tool_use>", "<tools>", "<tool>", "<function=")
 _TOKENS = ("[TOOL_CALLS]", "<|python_tag|>", "<|tool_call", "<｜tool▁call")
@@ -62,9 +64,11 @@ class TextHold:
             self._pass(text)
             return text
         shown: list[str] = []
-        rest = text
-        while rest:
-            rest = self._feed_held(rest, shown) if self._held else self._feed_flow(rest, shown)
+        for start in range(0, len(text), _PIECE_CHARS):
+            rest = text[start : start + _PIECE_CHARS]
+            while rest and not self._is_over:
+                rest = self._feed_held(rest, shown) if self._held else self._feed_flow(rest, shown)
+            shown.append(rest)
         return "".join(shown)
 
     def flush(self) -> str:
@@ -126,11 +130,10 @@ class TextHold:
             self._is_over = True
             shown.append(whole)
             return ""
-        # its first line is no call; the others may begin one
-        end = whole.find("\n") + 1 or len(whole)
-        first, rest = (whole[:end], whole[end:]) if held.may_hold_others else (whole, "")
-        self._show(first, shown)
-        return rest
+        # behind an end may begin another one; else behind the first line
+        end = len(whole) - len(held.after) if held.is_closed else whole.find("\n") + 1
+        self._show(whole[: end or len(whole)], shown)
+        return whole[end or len(whole) :]
 
 
 class _Held:
@@ -143,9 +146,8 @@ class _Held:
         self._is_decided = marker in (*_TAGS, *_TOKENS, *_AT_BEGIN)
         self._is_endless = marker in (*_TOKENS, *_AT_BEGIN)
         self._end = _end_of(marker)
-        self._after = ""
-        self._is_closed = False
-        self.may_hold_others = True
+        self.after, self.is_closed = "", False
+        """Whether a call has ended, and what came behind it."""
 
     @property
     def text(self) -> str:
@@ -204,23 +206,21 @@ class _Held:
     def _goes_on(self, text: str) -> bool:
         """Whether nothing but another call follows a call that has ended."""
         while text:
-            if not self._is_closed:
+            if not self.is_closed:
                 at = self._end.find(text)
                 if at < 0:
                     return True
-                self._is_closed, self._after, text = True, "", text[at:]
-            self._after = (self._after + text).lstrip(" \t\r\n,;`")
-            if not self._after:
+                self.is_closed, self.after, text = True, "", text[at:]
+            self.after = (self.after + text).lstrip(" \t\r\n,;`")
+            if not self.after:
                 return True
             again = _next_marker(self._marker)
-            if any(self._after.startswith(each) for each in again):
-                text, self._after, self._is_closed = self._after, "", False
+            if any(self.after.startswith(each) for each in again):
+                text, self.after, self.is_closed = self.after, "", False
                 self._end = _end_of(self._marker)
                 continue
             known = (*again, *_END_TOKENS, "</tool_call>", "</function>")
-            return any(
-                each.startswith(self._after) or self._after.startswith(each) for each in known
-            )
+            return any(each.startswith(self.after) or self.after.startswith(each) for each in known)
         return True
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.execution.tool_calls.holding import MAX_HELD_CHARS, TextHold, has_signs
+from orch.execution.tool_calls.holding import MAX_HELD_CHARS, TextHold, _Held, has_signs
 from orch.execution.tool_calls.text_forms import written_calls
 from tests.execution.tool_calls.tools import FORMS, NAMES, OSLO
 
@@ -64,6 +64,28 @@ def test_what_is_held_is_bounded() -> None:
     assert shown[0] == ""
     assert len("".join(shown)) == len("<tool_call>") + 1_000 * len(shown)
     assert hold.feed("<tool_call>") == "<tool_call>"
+
+
+def test_little_of_a_text_is_looked_at_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    takes = _Held.takes
+
+    def counting(held: _Held, text: str) -> bool:
+        nonlocal looked
+        looked += len(text)
+        return takes(held, text)
+
+    monkeypatch.setattr(_Held, "takes", counting)
+    for line in (
+        '{"name": "get_forecast"}\n',
+        '{"other": 1}\n',
+        "```\n{\n",
+        "<tool_call></tool_call>x\n",
+    ):
+        text = line * 3_000
+        hold = TextHold(NAMES)
+        assert hold.feed(text) + hold.feed("words") + hold.flush() == f"{text}words"
+    assert looked < 100 * 4 * 3_000 * 25
 
 
 @given(
