@@ -220,6 +220,8 @@ def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
         return refusal_hint(last.code, last.message)
     if last.code == "bad_input":
         return "send each image as a data: URL with base64, and everything else as text"
+    if last.code == "tool_call_invalid":
+        return "-m MODEL asks another model; tool_calls: as_is in routing.yaml checks no calls"
     if last.code == "empty":
         return "-m MODEL asks another model; -o max_tokens=N allows more, where it was cut"
     return _HINTS.get(code, "orch health shows what is wrong")

@@ -164,6 +164,7 @@ async def test_where_no_model_is_left_the_run_fails_and_says_why(ollama: FakeOll
             await orchestrator.execute(TASK, tools=TOOLS, model=CODER)
     assert 'there is no tool "get_weather"' in caught.value.message
     assert (caught.value.code, len(caught.value.attempts)) == ("all_failed", 2)
+    assert "tool_calls: as_is" in caught.value.hint
 
 
 async def test_one_bad_call_of_three_has_all_of_them_asked_for_again(ollama: FakeOllama) -> None:
