@@ -10,7 +10,7 @@ admits none: both say that there is no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from orch.execution.tool_calls.relaxed_json import MAX_DEPTH, parse_strictly, rewrite
@@ -72,26 +72,23 @@ class _Converter:
         if len(having) != 1:
             return value
         properties, converted = having[0], {}
+        near, like = _by_case(properties), _by_case(value)
         for key, inner in value.items():
-            name = self._key(key, value, properties)
+            name = key if key in properties else self._key(key, near, like)
             if inner is None and self._may_lack(name, properties, branches):
                 self.words.append("null_left_out")
                 continue
             converted[name] = self.convert(inner, properties.get(name), depth + 1)
         return converted
 
-    def _key(self, key: str, value: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    def _key(self, key: str, near: Mapping[str, list[str]], like: Mapping[str, list[str]]) -> str:
         """The declared name that a key differs from by its case alone: no other is near, and
         nothing else of the call has it."""
-        if key in properties:
-            return key
         folded = key.casefold()
-        near = [name for name in properties if name.casefold() == folded]
-        like = [name for name in value if name.casefold() == folded]
-        if len(near) != 1 or len(like) != 1:
+        if len(near.get(folded, ())) != 1 or len(like[folded]) != 1:
             return key
         self.words.append("key_case")
-        return str(near[0])
+        return near[folded][0]
 
     def _may_lack(
         self, name: str, properties: Mapping[str, Any], branches: Sequence[Schema]
@@ -160,6 +157,14 @@ class _Converter:
                 name = part.replace("~1", "/").replace("~0", "~")
                 schema = schema.get(name) if isinstance(schema, Mapping) else None
         return None
+
+
+def _by_case(names: Iterable[Any]) -> dict[str, list[str]]:
+    """The names by what is left of them without their case."""
+    grouped: dict[str, list[str]] = {}
+    for name in names:
+        grouped.setdefault(str(name).casefold(), []).append(str(name))
+    return grouped
 
 
 def _types_of(schema: Schema) -> set[str]:

@@ -103,7 +103,8 @@ _TALK = re.compile(rf"\b(?:{_EXAMPLE})\b", re.IGNORECASE)
 _TALK_OF_JSON = re.compile(
     rf"\b(?:{_EXAMPLE}|would|could|should|might|such as|format|template|schema|sample|snippet"
     r"|how|(?:is|are) (?:written|called|made|invoked)|as[íi]|se (?:llama|usa|hace|invoca)n?"
-    r"|formato|podr[íi]as?|deber[íi]as?)\b",
+    r"|formato|podr[íi]as?|deber[íi]as?|tools?|calls?|calling|functions?|arguments?|json"
+    r"|herramientas?|llamadas?|llamar|funci[óo]n|argumentos?)\b",
     re.IGNORECASE,
 )
 MAX_LEAD_CHARS = 300

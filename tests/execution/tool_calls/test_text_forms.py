@@ -45,6 +45,8 @@ def test_a_text_about_a_call_is_left_alone(text: str) -> None:
     "text",
     [
         f"You could call it by\n{OSLO}",
+        f"The tool is asked in JSON:\n```json\n{OSLO}\n```",
+        f"Así se escribe la llamada:\n```json\n{OSLO}\n```",
         f"```python\nprompt = '''\n<tool_call>{OSLO}</tool_call>\n",
         f"I write `<tool_call>{OSLO}</tool_call>`",
         '{"name": "Oslo", "arguments": {"against": "Rome"}}',
