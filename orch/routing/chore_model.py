@@ -1,26 +1,35 @@
-"""Which model takes a chore that names none: a loaded one that no session uses (pure)."""
+"""Which model takes a chore that names none: a loaded one that no session uses."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from orch.routing.machine.admission import Admission
 from orch.routing.session_model import Order, move_to_front
 from orch.routing.wording import with_reasons
 from orch.types import Candidate, ModelKey, Reason
 
 
 def order_for_chore(
-    able: Sequence[Candidate], busy: Collection[ModelKey], resorts: Collection[ModelKey]
+    able: Sequence[Candidate], admission: Admission, resorts: Collection[ModelKey]
 ) -> Order:
     """The models that may take a chore in the order in which they are asked: those that need no
-    load, first those that no turn uses, the fastest first. `busy` models hold the prompt of a turn.
+    load, first those that hold no turn's prompt, then those that no request uses, then the fastest.
 
     Only if there are none a model is loaded, the fastest to answer, which a small one is; one that
     would unload another is the last choice, and a last resort comes behind all.
     """
     ready = [each for each in able if _is_ready(each) and each.key not in resorts]
     if ready:
-        ready.sort(key=lambda each: (each.resident is None, each.key in busy, each.expected_s))
+        held, used = admission.in_turn(), admission.in_use()
+        ready.sort(
+            key=lambda each: (
+                each.resident is None,
+                each.key in held,
+                each.key in used,
+                each.expected_s,
+            )
+        )
         return _with_reason(ready, Reason("chore"))
     others = sorted(able, key=lambda each: (each.key in resorts, each.evicts > 0, each.expected_s))
     return _with_reason(others, Reason("chore_loads"))

@@ -246,7 +246,7 @@ class Router:
         warnings: tuple[str, ...] = ()
         resorts = last_resort_keys(states)
         if task.chore and not task.chore_joins:
-            return order_for_chore(able, self.admission.in_turn(), resorts), ()
+            return order_for_chore(able, self.admission, resorts), ()
         if task.loaded or routing.swap == "never":
             able, warnings = only_loaded(able, states, required=task.loaded)
         order = apply_preferences(able, resorts, ranking.session_model, routing)

@@ -30,7 +30,8 @@ END = b"data: [DONE]\n\n"
 @dataclass
 class ServedModel:
     """One model, or one preset of a model. `num_ctx` is that of a slot; `fails` makes each load end
-    with this exit code; `peer` is llama-swap's other server that runs it."""
+    with this exit code; `peer` is llama-swap's other server that runs it, `calls` the tool that its
+    answers call."""
 
     id: str
     status: str = "unloaded"
@@ -48,6 +49,7 @@ class ServedModel:
     peer: str = ""
     cached: int = 0
     draft: tuple[int, int] | None = None
+    calls: str = ""
 
     @property
     def meta(self) -> Json:
@@ -390,7 +392,10 @@ def _stream(model: ServedModel, tokens: int) -> list[bytes]:
     }
     head = {"object": "chat.completion.chunk", "model": model.id, "created": 1}
     texts = [{"role": "assistant", "content": None}, {"content": "Hello"}, {"content": " world"}]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in texts]
+    if model.calls:
+        call = {"index": 0, "id": "c1", "function": {"name": model.calls, "arguments": "{}"}}
+        texts = [{"role": "assistant", "tool_calls": [call | {"type": "function"}]}]
+    choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in texts]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     events = [head | {"choices": [choice]} for choice in choices]
     events.append(head | {"choices": [], "usage": usage, "timings": timings})

@@ -141,8 +141,8 @@ class NoQueue:
         return frozenset(+self._users)
 
     def in_turn(self) -> frozenset[ModelKey]:
-        """The same: a process of its own has no sessions of clients."""
-        return self.in_use()
+        """None: a process of its own has no sessions of clients."""
+        return frozenset()
 
 
 class _Use:

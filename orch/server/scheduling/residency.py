@@ -31,6 +31,8 @@ class Residency:
         self._loaded: dict[ModelKey, int] = {}
         # for models with several names, to the one that they are counted under
         self._names: dict[ModelKey, ModelKey] = {}
+        # back from that one to the names that the providers use
+        self._keys: dict[ModelKey, set[ModelKey]] = {}
         self._embeds: dict[ModelKey, bool] = {}
         self._measured: dict[ModelKey, int] = {}
         self._estimated: dict[ModelKey, int] = {}
@@ -60,6 +62,8 @@ class Residency:
             self._local & frozenset(inventory.unreachable)
         )
         self._names = self._canonical_names(local)
+        for state in inventory.states:
+            self._keys.setdefault(self.canonical_key(state.key), set()).add(state.key)
         self._embeds |= {
             self.canonical_key(state.key): "completion" not in state.capabilities
             for state in local
@@ -171,9 +175,12 @@ class Residency:
         return self._measured.get(model) or self._estimated.get(model, 0)
 
     def in_use(self) -> frozenset[ModelKey]:
-        """The models that requests use, by the names of their providers."""
-        used = (self._as_resident(model) for model, users in self._loaded.items() if users)
-        return frozenset(each.key for each in used)
+        """The models that requests use, by every name that their providers use."""
+        return self.keys_of(model for model, users in self._loaded.items() if users)
+
+    def keys_of(self, models: Iterable[ModelKey]) -> frozenset[ModelKey]:
+        """The models by every name that their providers use."""
+        return frozenset(key for model in models for key in self._keys.get(model, (model,)))
 
     def loaded(self) -> Iterator[ModelKey]:
         """The models that are in memory or being loaded."""

@@ -114,8 +114,8 @@ class Scheduler:
     # ---------------------------------------------------------------- turns
 
     def in_turn(self) -> frozenset[ModelKey]:
-        """The models that hold the prompt of a turn in progress, and those that requests use."""
-        return self._turns.models(self._clock()) | self._residency.in_use()
+        """The models that hold the prompt of a turn in progress."""
+        return self._residency.keys_of(self._turns.models(self._clock()))
 
     def sessions_in_turn(self) -> frozenset[str]:
         """The sessions that are in a turn: a step runs, or the client runs its tools."""

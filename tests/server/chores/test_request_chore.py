@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import CODER, LLAMA, ROOM
+from tests.support.fake_llama_server import FakeLlamaServer, ServedModel
 from tests.support.fake_ollama import FakeModel, FakeOllama, full_name
 from tests.support.http_server import served
 
@@ -269,3 +270,26 @@ def test_a_header_that_is_no_name_is_refused(plain: httpx.Client) -> None:
     answer = ask(plain, QUESTION, **{"x-orch-chore": "two words"})
     assert answer.status_code == 400
     assert "x-orch-chore: title" in answer.text
+
+
+def test_the_idle_one_of_two_llama_servers_takes_the_chores(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "routing.yaml").write_text(ROOM)
+    able = frozenset({"tools", "tool_calls"})
+    models = [ServedModel(name, "loaded", num_ctx=8_192, caps=able) for name in "ab"]
+    with (
+        FakeLlamaServer(models[0], mode="single") as one,
+        FakeLlamaServer(models[1], mode="single") as other,
+    ):
+        (home / "models.yaml").write_text(
+            "version: 1\nunlisted: ignore\nproviders:\n"
+            f"  one: {{kind: llama-server, base_url: '{one.url}'}}\n"
+            f"  other: {{kind: llama-server, base_url: '{other.url}'}}\n"
+            "models:\n  - {id: a, provider: one}\n  - {id: b, provider: other}\n"
+        )
+        with served() as url, httpx.Client(base_url=url, timeout=60) as client:
+            one.models["a"].calls = "look"
+            body = {"model": "a", "messages": [{"role": "user", "content": "Go"}], "tools": TOOLS}
+            client.post("/v1/chat/completions", json=body, headers=AGENT).raise_for_status()
+            answers = [ask(client, TITLE) for _ in range(2)]
+    assert [answer.headers["x-orch-model"] for answer in answers] == ["b", "b"]
