@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from orch.hardware.devices import core_count
 from orch.providers.chat import ChatRequest, Delta
 from orch.providers.installed_models import InstalledModel, ModelInfo
 from orch.providers.kinds import KINDS
+from orch.providers.llama_server.own_slots import without_own_slot
 from orch.providers.openai_compatible import OpenAIClient
 
 ENGINE_PACKAGE = "xllamacpp"
@@ -57,7 +57,7 @@ class LlamaCppClient:
         """Streams an answer, after loading the model if needed; `completion.load_s` is the time
         that took."""
         started = time.perf_counter()
-        request = _with_own_slot(request)
+        request = without_own_slot(request)
         was_loaded = request.model in self._engines
         engine = await asyncio.to_thread(self._engine, request.model)
         load_s = 0.0 if was_loaded else time.perf_counter() - started
@@ -183,15 +183,6 @@ class _Engine:
 
     def stop(self) -> None:
         self._server = None
-
-
-def _with_own_slot(request: ChatRequest) -> ChatRequest:
-    """The request without a slot that its client names: a busy one would spoil its answer."""
-    if "id_slot" not in request.extra and "id_slot" not in request.options:
-        return request
-    extra = {key: value for key, value in request.extra.items() if key != "id_slot"}
-    options = {key: value for key, value in request.options.items() if key != "id_slot"}
-    return replace(request, extra=extra, options=options)
 
 
 def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str, slots: int) -> Any:

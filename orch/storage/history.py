@@ -37,7 +37,8 @@ _LISTED_COLUMNS = (
 )
 _IS_RUN = "face != 'memory'"
 """Notes of the memory are stored among the runs."""
-IS_OWN = "face NOT IN ('memory', 'openai', 'anthropic', 'ollama')"
+_OTHER_FACES = ("memory", "openai", "anthropic", "ollama")
+IS_OWN = f"face NOT IN {_OTHER_FACES}"
 """The runs of orch's own faces, as SQL: the conversations of other programs are theirs to
 continue."""
 _CONVERSATIONS = f"""
@@ -247,6 +248,11 @@ def _without_retried(rows: list[Row]) -> list[Row]:
     return [
         row for row, next_ in pairs if row["status"] == "ok" or row["task"] != next_.get("task")
     ]
+
+
+def is_own(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `runs` satisfies IS_OWN."""
+    return row["face"] not in _OTHER_FACES
 
 
 def is_turn(row: Mapping[str, Any]) -> bool:

@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 
 from orch.execution.checks.json_schema import describe_error
 from orch.execution.tool_calls.conversions import convert
-from orch.execution.tool_calls.relaxed_json import parse_strictly, rewrite
+from orch.execution.tool_calls.relaxed_json import (
+    LostValueError,
+    parse_strictly,
+    parse_whole,
+    rewrite,
+)
 from orch.execution.tool_calls.tool_schemas import ToolSchema, tool_schema
 from orch.providers.message_formats import MAX_DEPTH, is_too_deep
 
@@ -17,6 +22,7 @@ NOT_OBJECT = "its arguments must be one JSON object"
 TOO_DEEP = f"its arguments are nested more than {MAX_DEPTH} levels deep"
 _WRAPPERS = ("arguments", "parameters", "args", "input")
 """Keys under which models put all arguments once more."""
+_UNREADABLE: tuple[None, tuple[str, ...]] = (None, ())
 _MAX_ENCODINGS = 3
 """How often JSON is taken out of a text that holds it."""
 
@@ -75,10 +81,12 @@ def _read(arguments: Any, depth: int = 1) -> tuple[Any, tuple[str, ...]]:
     if not arguments.strip():
         return {}, ("no_arguments",)
     try:
-        value = parse_strictly(arguments)
+        value = parse_whole(arguments)
+    except LostValueError:
+        return _UNREADABLE
     except ValueError:
         rewritten = rewrite(arguments, talks=True)
-        return (parse_strictly(rewritten.text), rewritten.repairs) if rewritten else (None, ())
+        return (parse_strictly(rewritten.text), rewritten.repairs) if rewritten else _UNREADABLE
     if value is None:
         return {}, ("no_arguments",)
     if not isinstance(value, str):

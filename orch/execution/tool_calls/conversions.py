@@ -13,7 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from orch.execution.tool_calls.relaxed_json import MAX_DEPTH, parse_strictly, rewrite
+from orch.execution.tool_calls.relaxed_json import (
+    MAX_DEPTH,
+    LostValueError,
+    parse_strictly,
+    parse_whole,
+    rewrite,
+)
 
 MAX_REFERENCES = 20
 """References that are followed one after the other."""
@@ -207,7 +213,9 @@ def _structure(text: str, types: set[str]) -> tuple[Any] | None:
     if not ((begins == "{" and "object" in types) or (begins == "[" and "array" in types)):
         return None
     try:
-        return (parse_strictly(text),)
+        return (parse_whole(text),)
+    except LostValueError:
+        return None
     except ValueError:
         rewritten = rewrite(text, top="{[")
     return (parse_strictly(rewritten.text),) if rewritten else None

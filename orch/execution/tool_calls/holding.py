@@ -22,6 +22,7 @@ _SIGNS = re.compile(r"[<`\[{>]")
 _TAGS = ("<tool_call>", "<function_call>", "<tool_use>", "<tools>", "<tool>", "<function=")
 _TOKENS = ("[TOOL_CALLS]", "<|python_tag|>", "<|tool_call", "<｜tool▁call")
 """Special tokens, which count also within a line. What follows them is a call in any case."""
+_TOKEN_HEADS = {each[:2] for each in _TOKENS}
 _AT_LINE = (*_TAGS, "```", "{", "[")
 _AT_BEGIN = (">>>",)
 _FENCE_HEAD = re.compile(r"```[ \t]*([\w-]*)[ \t]*(\n\s*|\Z)")
@@ -49,7 +50,7 @@ class TextHold:
         self._begins = self._at_line = True
         self._partial = ""
         self._held: _Held | None = None
-        self._is_over = False
+        self._is_over, self._size = False, 0
 
     @property
     def pending(self) -> str:
@@ -99,6 +100,8 @@ class TextHold:
         """The marker that stands there; empty where it may become one, None where it can't."""
         head, whole_line = text[at : at + _LONGEST], text[:at].rpartition("\n")
         is_line = not whole_line[2].strip() and (bool(whole_line[1]) or self._at_line)
+        if not is_line and len(head) > 1 and head[:2] not in _TOKEN_HEADS:
+            return None
         begins = is_line and self._begins and not text[:at].strip()
         markers = (*_TOKENS, *(_AT_LINE if is_line else ()), *(_AT_BEGIN if begins else ()))
         grows = any(each != head and each.startswith(head) for each in markers)
@@ -112,6 +115,8 @@ class TextHold:
             shown.append(text)
 
     def _pass(self, text: str) -> None:
+        self._size += len(text)
+        self._is_over = self._size > MAX_HELD_CHARS
         line, newline, _ = text.rpartition("\n")
         blank = not text[len(line) + len(newline) :].strip()
         self._at_line = blank and (bool(newline) or self._at_line)
@@ -179,8 +184,10 @@ class _Held:
             head = head[fence.end() :]
             if not head:
                 return None
-            if language == "tool_code" or head.startswith("<"):
+            if language == "tool_code":
                 return True
+            if head[0] == "<":
+                return _is_tag_head(head)
             if head[0] not in "{[":
                 return False
         return self._is_json_head(head)
@@ -222,6 +229,13 @@ class _Held:
             known = (*again, *_END_TOKENS, "</tool_call>", "</function>")
             return any(each.startswith(self.after) or self.after.startswith(each) for each in known)
         return True
+
+
+def _is_tag_head(head: str) -> bool | None:
+    """Whether a fence holds the tag of a call, not just any XML; None while too little has come."""
+    if head.startswith(_TAGS):
+        return True
+    return None if any(each.startswith(head) for each in _TAGS) else False
 
 
 def _next_marker(marker: str) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from orch.execution.tool_calls.relaxed_json import parse_strictly, rewrite
+from orch.execution.tool_calls.relaxed_json import (
+    LostValueError,
+    parse_strictly,
+    parse_whole,
+    rewrite,
+)
 
 MAX_CALLS = 32
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
@@ -25,7 +30,9 @@ class WrittenCall(NamedTuple):
 def json_calls(text: str, *, marked: bool = False) -> list[WrittenCall] | None:
     """The calls of one JSON value: an object, or a list of them."""
     try:
-        value = parse_strictly(text)
+        value = parse_whole(text)
+    except LostValueError:
+        return None
     except ValueError:
         rewritten = rewrite(text)
         if rewritten is None:
@@ -94,7 +101,8 @@ def sequence(text: str) -> list[WrittenCall] | None:
     at = 0
     while at < len(text) and len(calls) <= MAX_CALLS:
         try:
-            value, at = _DECODER.raw_decode(text, at)
+            begin, (value, at) = at, _DECODER.raw_decode(text, at)
+            parse_whole(text[begin:at])
         except (ValueError, RecursionError):
             return None
         found = _calls_of(value)

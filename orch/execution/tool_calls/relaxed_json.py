@@ -7,6 +7,7 @@ within a string and a missing value have no repair. Each character is looked at 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -51,12 +52,34 @@ class Rewritten(NamedTuple):
     repairs: tuple[str, ...]
 
 
+class LostValueError(ValueError):
+    """JSON that cannot be written again without losing something of it."""
+
+
 def parse_strictly(text: str) -> Any:
     """The value of JSON text. Raises ValueError, also for NaN and for too deep a nesting."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def parse_whole(text: str) -> Any:
+    """As `parse_strictly`, for what is written again. Raises LostValueError for a key that stands
+    twice, and for a number that no float holds."""
+    try:
+        return json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise LostValueError("a number is too large")
+    return value
 
 
 def _refuse(name: str) -> Any:
@@ -76,17 +99,16 @@ def rewrite(text: str, *, top: str = "{", talks: bool = False) -> Rewritten | No
     if "words_behind" in repairs and not talks:
         return None
     try:
-        json.loads(writer.text, object_pairs_hook=_unique if repairs else None)
-    except (ValueError, RecursionError):
+        parse_whole(writer.text) if repairs else parse_strictly(writer.text)
+    except ValueError:
         return None
     return Rewritten(writer.text, tuple(repairs))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises ValueError for a key that stands twice: broken text that says two things."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise LostValueError("a key stands twice")
     return value
 
 

@@ -47,7 +47,10 @@ def offer_of(tools: Tools | None, choice: Any = None) -> Offer:
     named = {str(each["name"]): each.get("parameters") for each in functions if each.get("name")}
     if isinstance(choice, Mapping):
         choice = tool_function(choice).get("name")
-    return Offer(named, choice if isinstance(choice, str) and choice else "auto")
+    elif choice == "any":  # Mistral's word
+        choice = "required"
+    is_known = isinstance(choice, str) and (choice in ("required", "none") or choice in named)
+    return Offer(named, str(choice) if is_known else "auto")
 
 
 def settle(

@@ -240,7 +240,8 @@ def _functionary(text: str) -> list[WrittenCall] | None:
 
 # ---------------------------------------------------------------- fences
 
-_FENCE = re.compile(r"```[ \t]*([\w-]*)[ \t]*\n(.*?)(?:\n?```[ \t]*|\Z)", re.DOTALL)
+# possessive: thousands of blanks behind a fence are a usual way for a small model to go astray
+_FENCE = re.compile(r"```[ \t]*+([\w-]*+)[ \t]*+\n(.*?)(?:\n?```[ \t]*|\Z)", re.DOTALL)
 
 
 def _without_fence(text: str) -> str:
@@ -285,7 +286,9 @@ FORMS: Sequence[Form] = (
     Form(re.compile(r"\A>>>(?!all\b)[\w.-]+\n\{"), _functionary),
     Form(re.compile(r"(?m:^)```[ \t]*tool_code[ \t]*\n"), _tool_code),
     Form(
-        re.compile(r"(?m:^)```[ \t]*(?:json|tool_call|xml|)[ \t]*\n\s*[{\[<]"), _fenced_json, False
+        re.compile(r"(?m:^)```[ \t]*+(?:json|tool_call|xml|)[ \t]*+\n\s*[{\[<]"),
+        _fenced_json,
+        False,
     ),
     Form(re.compile(r"(?m:^)(?=[{\[])"), _json_or_sequence, False),
 )

@@ -21,6 +21,7 @@ from orch.providers.llama_server.facts import root_url
 from orch.providers.llama_server.listing import READY
 from orch.providers.llama_server.llama_swap import unload_path
 from orch.providers.llama_server.loading import RouterLoads
+from orch.providers.llama_server.own_slots import NO_OWN_SLOT, names_slot, without_own_slot
 from orch.providers.llama_server.report import describe_server
 from orch.providers.model_lists.entries import owner_of
 from orch.providers.openai_compatible import OpenAIClient
@@ -84,7 +85,8 @@ class LlamaServerClient(OpenAIClient):
         """Streams an answer. A model that its router has not loaded is loaded first: `loading` is
         raised once, so that the wait is reported, and the next call waits for the load."""
         self._remote.check(request.model)
-        load_s = 0.0
+        load_s, notice = 0.0, NO_OWN_SLOT if names_slot(request) else ""
+        request = without_own_slot(request)
         if self._has_to_load(request.model):
             if request.model not in self._announced:
                 self._announced.add(request.model)
@@ -95,6 +97,9 @@ class LlamaServerClient(OpenAIClient):
             request = replace(request, first_token_timeout_s=left_s)
         async with aclosing(super().chat(request)) as deltas:
             async for delta in deltas:
+                if notice:  # not before: an error without any event is a load that is waited for
+                    yield Delta(ignored_fields=notice)
+                    notice = ""
                 if load_s and delta.completion is not None:
                     delta = delta._replace(completion=delta.completion._replace(load_s=load_s))
                 yield delta

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from orch.storage.history import is_turn
+from orch.storage.history import is_own, is_turn
 from orch.text.prompt import Task, estimate_need, message_text, text_to_classify
 from orch.types import Message, ModelKey, Need, TaskType
 
@@ -83,7 +83,9 @@ def _previous_turns(rows: Sequence[Mapping[str, Any]]) -> list[_PreviousTurn]:
         if row["session"] and row["task_type"] in tuple(TaskType) and is_turn(row):
             answered = row["model"] and row["status"] != "failed"
             model = ModelKey(row["provider"], row["model"]) if answered else None
-            last[row["session"]] = _PreviousTurn(TaskType(row["task_type"]), model)
+            # a request of another program's has its whole conversation: its type is its own
+            kind = TaskType(row["task_type"]) if is_own(row) else None
+            last[row["session"]] = _PreviousTurn(kind, model)
     return turns[::-1]
 
 

@@ -202,6 +202,7 @@ class Scheduler:
         if entry in queue.running:
             queue.finish(entry, self._clock())
             self._residency.release(entry.model, entry.evictions)
+            self._turns.renew(entry.request.session, self._clock())
         else:
             queue.remove_waiting(entry)
             self._waiters.pop(entry, None)
@@ -211,7 +212,7 @@ class Scheduler:
     def _start(self, queue: ProviderQueue, entry: QueueEntry, now: float) -> None:
         queue.start(entry, now)
         if entry.request.session:
-            self._turns.go_on(entry.request.session, entry.model, now)
+            self._turns.go_on(entry.request.session, entry.model)
         entry.evictions = self._residency.acquire(entry.model, entry.request)
         waiter = self._waiters.pop(entry, None)
         if waiter is not None:

@@ -7,6 +7,7 @@ prompt. What nobody waits for must not take that place meanwhile.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 from orch.types import ModelKey
@@ -22,20 +23,24 @@ class TurnsInProgress:
     """The sessions of which a step runs, or whose client runs the tools of the last one."""
 
     def __init__(self) -> None:
-        # by session: its model, and when it is forgotten; in the order of their last steps
+        # by session: its model, and when it is forgotten, never while a step runs; in the order of
+        # their last steps
         self._turns: OrderedDict[str, tuple[ModelKey, float]] = OrderedDict()
 
-    def go_on(self, session: str, model: ModelKey, now: float) -> None:
-        """A step of a session's turn began on a model."""
-        self._turns[session] = model, now + FORGOTTEN_S
+    def go_on(self, session: str, model: ModelKey) -> None:
+        """A step of a session's turn began on a model. It may take longer than its tools may."""
+        self._keep(session, model, math.inf)
+
+    def _keep(self, session: str, model: ModelKey, until: float) -> None:
+        self._turns[session] = model, until
         self._turns.move_to_end(session)
         if len(self._turns) > MAX_SESSIONS:
             self._turns.popitem(last=False)
 
     def renew(self, session: str, now: float) -> None:
-        """A step ended with tool calls: the turn goes on when these have run."""
+        """A step ended: where it has tool calls, the turn goes on when these have run."""
         if session in self._turns:
-            self.go_on(session, self._turns[session][0], now)
+            self._keep(session, self._turns[session][0], now + FORGOTTEN_S)
 
     def end(self, session: str) -> bool:
         """The session's turn ended. Returns whether it was in one."""
@@ -43,8 +48,8 @@ class TurnsInProgress:
 
     def models(self, now: float) -> frozenset[ModelKey]:
         """The models that hold the prompt of a turn in progress."""
-        while self._turns and next(iter(self._turns.values()))[1] <= now:
-            self._turns.popitem(last=False)
+        for session in [each for each, (_, until) in self._turns.items() if until <= now]:
+            del self._turns[session]
         return frozenset(model for model, _ in self._turns.values())
 
     def sessions(self, now: float) -> frozenset[str]:

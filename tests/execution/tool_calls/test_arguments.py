@@ -89,3 +89,19 @@ def test_the_check_says_what_is_wrong() -> None:
 def test_half_a_surrogate_pair_stays_writable() -> None:
     done = repair('{"town": "\\ud800", "days": "3"}', FORECAST)
     assert done.value.encode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"town": "Oslo", "area": {"km": 1e999}, "days": "3"}',
+        "{'town': 'Oslo', 'area': {'km': 1e999}}",
+        '{"town": "Oslo", "area": "{\\"km\\": 1e999}"}',
+        '{"town": "Oslo", "town": "Rome", "days": "3"}',
+        '{"town": "Oslo", "area": "{\\"km\\": 1, \\"km\\": 2}"}',
+    ],
+)
+def test_what_can_not_be_written_again_is_not_repaired(arguments: str) -> None:
+    done = repair(arguments, FORECAST)
+    assert done.fault
+    assert done.value == arguments

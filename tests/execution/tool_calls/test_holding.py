@@ -130,3 +130,16 @@ def test_nothing_is_lost_and_no_recognised_call_is_shown(parts: list[str], size:
 def test_signs_are_the_characters_with_which_calls_begin() -> None:
     assert all(has_signs(text) for text in FORMS.values())
     assert not has_signs("plain text")
+
+
+@pytest.mark.parametrize("fence", ["```xml\n", "```\n"])
+def test_xml_in_a_fence_flows(fence: str) -> None:
+    hold = TextHold(NAMES)
+    assert hold.feed(f"{fence}<project>\n  <name>a") == f"{fence}<project>\n  <name>a"
+    assert TextHold(NAMES).feed(f"{fence}<tool_c") == ""
+
+
+@pytest.mark.parametrize("text", ["<" * 400_000, "a{" * 200_000])
+def test_many_signs_at_once_take_no_long_time(text: str) -> None:
+    shown, held = split(text, len(text))
+    assert shown + held == text

@@ -134,3 +134,17 @@ def test_where_nothing_is_said_of_arguments_any_object_is_right() -> None:
     for name in ("a", "b"):
         assert settle("", [call(name, '{"x": 1}')], tools).fault == ""  # type: ignore[arg-type]
         assert settle("", [call(name, "{x")], tools).fault != ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rest", ['"km": 1e999', '"km": 1, "km": 2'])
+def test_a_written_call_whose_value_would_be_lost_is_a_fault(rest: str) -> None:
+    arguments = f'{{"town": "Oslo", "area": {{{rest}}}}}'
+    text = f'<tool_call>{{"name": "get_forecast", "arguments": {arguments}}}</tool_call>'
+    settled = settle(text, [], TOOLS)
+    assert (settled.text, settled.calls, bool(settled.fault)) == (text, [], True)
+
+
+def test_a_choice_in_other_words_makes_no_call_faulty() -> None:
+    assert offer_of(TOOLS, "any").choice == "required"
+    for choice in ("validated", {"type": "function", "function": {"name": "else"}}, [7]):
+        assert settle("", [OSLO], offer_of(TOOLS, choice)).fault == ""

@@ -95,3 +95,7 @@ def test_a_call_of_no_offered_tool_is_one_only_behind_a_marker_and_alone() -> No
     for text, marked in ((OSLO, False), (f"<tool_call>{OSLO}</tool_call>", True)):
         found = written_calls(text, ["another_tool"])
         assert (found is not None) == marked
+
+
+def test_reads_a_fence_with_endless_blanks_in_a_moment() -> None:
+    assert written_calls(f"```{' ' * 150_000}x", ["look_up"]) is None

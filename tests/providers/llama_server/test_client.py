@@ -265,6 +265,29 @@ async def test_a_slot_that_is_named_answers_and_is_not_free_meanwhile(real_serve
     assert (cached[2] or 0) > 20  # what slot 1 had read
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ChatRequest("a", HELLO.messages, extra={"id_slot": 0, "seed": 1}),
+        ChatRequest("a", HELLO.messages, options={"id_slot": 0, "seed": 1}),
+    ],
+    ids=["extra", "options"],
+)
+async def test_a_slot_that_a_client_names_is_left_out_and_that_is_said(
+    request_: ChatRequest,
+) -> None:
+    """llama.cpp (b10488) goes on in another request's answer with that of the busy slot's."""
+    with FakeLlamaServer(ServedModel("a", status="loaded")) as server:
+        client = client_of(server)
+        notices = [each.ignored_fields async for each in client.chat(request_)]
+        placed = replace(request_, slot=1)
+        assert [each async for each in client.chat(placed)]
+        await client.aclose()
+        bodies = [body for method, _, body in server.requests if method == "POST"]
+    assert "id_slot" in "".join(notices)
+    assert [(body.get("id_slot"), body["seed"]) for body in bodies] == [(None, 1), (1, 1)]
+
+
 async def test_of_several_addresses_and_of_llama_swap_no_slot_is_named() -> None:
     with FakeLlamaServer(ServedModel("a")) as server, FakeLlamaServer(ServedModel("a")) as other:
         urls = (server.url, other.url)

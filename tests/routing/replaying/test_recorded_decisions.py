@@ -45,6 +45,13 @@ def test_the_session_model_is_the_one_that_answered_the_previous_turn() -> None:
     assert recorded_decisions(rows).decisions[0].session_model == ModelKey("there", "b")
 
 
+def test_a_conversation_of_another_program_has_a_model_and_no_previous_type() -> None:
+    """Its types were found without one: its requests have all messages themselves."""
+    rows = [journal_row(session="s", face="openai"), journal_row(session="s", face="openai")]
+    decision = recorded_decisions(rows).decisions[0]
+    assert (decision.previous_type, decision.session_model) == (None, ModelKey("there", "a"))
+
+
 @pytest.mark.parametrize(
     "columns",
     [{"source": "cache"}, {"face": "memory"}, {"decision": None}],
