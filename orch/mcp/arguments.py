@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,10 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Raises UsageError (`bad_input`), which names the field, for arguments that the tool's schema
     does not allow."""
     from jsonschema import Draft202012Validator  # only where a tool is called
-    from jsonschema.exceptions import best_match
 
-    fault = best_match(Draft202012Validator(TOOLS[name].takes).iter_errors(arguments))
+    # the first one alone: a message of 4 MB has room for hundreds of thousands
+    _check_text(arguments)
+    fault = next(Draft202012Validator(TOOLS[name].takes).iter_errors(arguments), None)
     if fault is None:
         return
     field = ".".join(map(str, fault.absolute_path))
@@ -28,6 +30,17 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         code="bad_input",
         param=field,
     )
+
+
+def _check_text(arguments: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(arguments, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise OrchError(
+            "the arguments hold half a character (a lone surrogate)",
+            "send UTF-8",
+            code="bad_input",
+        ) from None
 
 
 def _said(fault: Any) -> str:

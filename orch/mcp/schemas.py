@@ -39,8 +39,9 @@ def _text(description: str = "", longest: int = MAX_TEXT, shortest: int = 0) -> 
 
 
 def _list(items: Schema, description: str = "", most: int | None = None) -> Schema:
+    # the limit before what it limits, as they are checked in this order
     limits = {} if most is None else {"maxItems": most}
-    return {"type": "array", "items": items, **limits, "description": description}
+    return {"type": "array", **limits, "items": items, "description": description}
 
 
 _TYPE: Schema = {"type": "string", "enum": [str(kind) for kind in TaskType]}

@@ -37,6 +37,21 @@ def test_a_fault_names_the_field_and_what_is_allowed(
     assert len(caught.value.message) < 400
 
 
+@pytest.mark.parametrize("arguments", [{"text": "a \ud800"}, {"text": "a", "title": "\udc00"}])
+def test_half_a_character_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(OrchError, match="half a character"):
+        check_arguments("memory_add", arguments)
+
+
+def test_a_list_that_is_too_long_is_not_read() -> None:
+    class Unread(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            raise AssertionError("a million of faults would hold the server for minutes")
+
+    with pytest.raises(OrchError, match="more than 100 items"):
+        check_arguments("ask", {"task": "x", "context": Unread([1] * 101)})
+
+
 def test_a_task_has_the_fields_that_were_given() -> None:
     given = {
         "task": "sum it up",

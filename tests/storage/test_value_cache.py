@@ -50,3 +50,23 @@ def test_all_names_must_be_fresh_and_clear_forgets_them(clock: Clock) -> None:
 def test_without_a_time_nothing_is_kept() -> None:
     cache, read = ValueCache(), iter(range(10))
     assert [cache.get("a", lambda: next(read)) for _ in range(2)] == [0, 1]
+
+
+def test_what_was_found_fresh_is_read_no_more_for_a_moment(clock: Clock) -> None:
+    cache, read = ValueCache(2.0), iter(range(10))
+    cache.get("a", lambda: next(read))
+    clock.now += 1.9
+    assert cache.is_fresh(["a"])
+    clock.now += 0.4
+    assert cache.get("a", lambda: next(read)) == 0
+    clock.now += 0.1
+    assert cache.get("a", lambda: next(read)) == 1
+
+
+def test_a_moment_keeps_nothing_that_was_forgotten_or_never_read(clock: Clock) -> None:
+    cache, read = ValueCache(2.0), iter(range(10))
+    cache.get("a", lambda: next(read))
+    assert cache.is_fresh(["a"])
+    assert cache.get("b", lambda: next(read)) == 1
+    cache.clear()
+    assert cache.get("a", lambda: next(read)) == 2

@@ -17,5 +17,5 @@ RESPONSE_HEADERS = {
     WARNING: "one for each warning that is known before the first byte",
 }
 """Every header of orch's own with its meaning. A page of an allowed origin may read them all."""
-EXPOSED_HEADERS = ", ".join(RESPONSE_HEADERS).encode()
-"""The value of `Access-Control-Expose-Headers`."""
+EXPOSED_HEADERS = ", ".join((*RESPONSE_HEADERS, "mcp-session-id")).encode()
+"""The value of `Access-Control-Expose-Headers`; a client of `/mcp` sends its session's id back."""
