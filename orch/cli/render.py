@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MIN_COUNT_FOR_BAR = 100
 """Fewer items get no progress bar."""
-MIN_LAST_COLUMN_WIDTH = 24
+MIN_WRAPPED_WIDTH = 24
 """Width that the last column of a table keeps before other columns are dropped."""
 
 
@@ -123,15 +123,19 @@ def config_problems(problem: ConfigError) -> list[str]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    drop: Sequence[str] = (),
+    wraps: str = "",
 ) -> None:
     """Prints rows under a header: a rich table on a terminal, aligned columns elsewhere.
 
-    If the terminal is too narrow, the columns of `drop` are left out, the first one first.
+    If the terminal is too narrow, the columns of `drop` are left out, the first one first, and
+    the column `wraps`, else the last one, takes several lines.
     """
     cells = [[one_line(str(cell)) for cell in row] for row in rows]
     if is_coloured(sys.stdout):
-        _rich_table(columns, cells, drop)
+        _rich_table(columns, cells, drop, wraps or columns[-1])
         return
     for row, widths in ((row, _widths(columns, cells)) for row in (columns, *cells)):
         print_stdout(
@@ -152,19 +156,21 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
 
 
-def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str]) -> None:
+def _rich_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], wraps: str
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
     out = make_console()
-    shown = _fitting_columns(columns, rows, drop, out.width)
+    shown = _fitting_columns(columns, rows, drop, wraps, out.width)
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for position, index in enumerate(shown):
+    for index in shown:
         is_numeric = all(_is_number(row[index]) for row in rows)
         grid.add_column(
             columns[index],
             overflow="fold",
-            no_wrap=position < len(shown) - 1,
+            no_wrap=columns[index] != wraps,
             justify="right" if is_numeric else "left",
         )
     for row in rows:
@@ -177,15 +183,18 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
 
 
 def _fitting_columns(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    drop: Sequence[str],
+    wraps: str,
+    width: int,
 ) -> list[int]:
-    """Indices of the columns that fit; the last one may shrink to MIN_LAST_COLUMN_WIDTH."""
+    """Indices of the columns that fit; the one that wraps may shrink to MIN_WRAPPED_WIDTH."""
     widths, shown = _widths(columns, rows), list(range(len(columns)))
+    wrapped = columns.index(wraps)
+    widths[wrapped] = min(widths[wrapped], MIN_WRAPPED_WIDTH)
     for name in drop:
-        needed = sum(widths[index] + 2 for index in shown[:-1]) + min(
-            widths[shown[-1]], MIN_LAST_COLUMN_WIDTH
-        )
-        if needed <= width:
+        if sum(widths[index] + 2 for index in shown) - 2 <= width:
             break
         shown.remove(columns.index(name))
     return shown

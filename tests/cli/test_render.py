@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -37,7 +38,19 @@ def test_a_narrow_terminal_leaves_out_the_named_columns_in_their_order(
     width: int, shown: list[int]
 ) -> None:
     columns, row = ("first", "second", "last"), ("f" * 12, "s" * 12, "l" * 60)
-    assert render._fitting_columns(columns, [row], ["second", "first"], width) == shown
+    assert render._fitting_columns(columns, [row], ["second", "first"], "last", width) == shown
+
+
+def test_the_column_that_wraps_leaves_an_id_on_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    run_id = "01a22c63083cf24ca2"
+    render.print_table(("task", "id"), [("word " * 12, run_id)], wraps="task")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().out).splitlines()
+    assert run_id in lines[1]
+    assert lines[2].split() == ["word"] * len(lines[2].split())
 
 
 def test_a_colour_can_be_forced_into_a_pipe(

@@ -68,6 +68,7 @@ def memory_search(
             ("score", "date", "task", "answer", "id"),
             [_hit_row(each) for each in result["hits"]],
             drop=("answer", "score"),
+            wraps="task",
         )
 
 
@@ -101,6 +102,7 @@ def memory_list(
                 for each in result["memories"]
             ],
             drop=("model", "type"),
+            wraps="task",
         )
 
 
