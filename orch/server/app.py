@@ -63,7 +63,7 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
         """Calls the endpoint directly: FastAPI's six layers cost a tenth of a request, and the
         endpoints render their errors themselves."""
         if scope["type"] == "http" and scope["path"] == MCP_PATH:
-            await mcp({**scope, "app": app}, receive, send, inner)
+            await mcp({**scope, "app": app}, receive, send)
             return
         endpoint = fixed.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is get_root and with_page and not is_root_text(scope, dict(scope["headers"])):

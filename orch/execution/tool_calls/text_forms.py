@@ -124,7 +124,7 @@ def introduces_example(before: str, *, marked: bool) -> bool:
 _TAGS = r"tool_call|function_call|tool_use|tools|tool"
 _FUNCTION = re.compile(r"<function=([\w.:/-]{1,200})>(.*?)(?:</function>|\Z)\s*", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([\w.:/-]{1,200})>\n?(.*?)\n?</parameter>\s*", re.DOTALL)
-_GLM_PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>\s*", re.DOTALL)
+_GLM_PAIR = re.compile(r"<arg_key>([^<]*+)</arg_key>\s*<arg_value>(.*?)</arg_value>\s*", re.DOTALL)
 
 
 def _tagged(text: str) -> list[WrittenCall] | None:
@@ -194,7 +194,7 @@ def _mistral(text: str) -> list[WrittenCall] | None:
         return marked_json(body)
     calls = []
     for part in text.split("[TOOL_CALLS]")[1:]:
-        match = re.match(r"\s*([\w.:/-]{1,200})\s*(?:\[ARGS\])?\s*(?=\{)", part)
+        match = re.match(r"\s*([\w.:/-]{1,200})\s*+(?:\[ARGS\]\s*+)?(?=\{)", part)
         if match is None:
             return None
         arguments = part[match.end() :].strip()
@@ -214,8 +214,8 @@ def _granite(text: str) -> list[WrittenCall] | None:
 
 
 _DEEPSEEK = re.compile(
-    r"<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?([\w.:/-]{1,200})(?:<｜tool▁sep｜>|\s)\s*"
-    r"(.*?)\s*<｜tool▁call▁end｜>\s*",
+    r"<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?([\w.:/-]{1,200})(?:<｜tool▁sep｜>|\s)\s*+"
+    r"(.*?)<｜tool▁call▁end｜>\s*",
     re.DOTALL,
 )
 
@@ -225,7 +225,7 @@ def _deepseek(text: str) -> list[WrittenCall] | None:
     body = re.sub(r"^<｜tool▁calls▁begin｜>\s*|<｜tool▁calls▁end｜>$", "", text)
     calls, at = list[WrittenCall](), 0
     while match := _DEEPSEEK.match(body, at):
-        calls.append(WrittenCall(match[1], _without_fence(match[2])))
+        calls.append(WrittenCall(match[1], _without_fence(match[2].rstrip())))
         at = match.end()
     return calls if not body[at:].strip() else None
 

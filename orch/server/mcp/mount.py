@@ -6,7 +6,10 @@ import asyncio
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orch.config.installation import install_extra_command
 
 if TYPE_CHECKING:
     from orch.server.mcp.endpoint import McpEndpoint
@@ -22,10 +25,12 @@ class LazyMcp:
         self._endpoint: McpEndpoint | None = None
         self._opening, self._is_closed = asyncio.Lock(), False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, missing: ASGIApp) -> None:
-        """Serves a request; by `missing` where the SDK is not installed, or the server ends."""
-        endpoint = await self._opened()
-        await (endpoint or missing)(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request; where the SDK is not installed, or the server ends, by an error."""
+        endpoint: ASGIApp | None = await self._opened()
+        if endpoint is None:
+            endpoint = await asyncio.to_thread(_unavailable, self._is_closed)
+        await endpoint(scope, receive, send)
 
     async def _opened(self) -> McpEndpoint | None:
         async with self._opening:
@@ -46,3 +51,11 @@ class LazyMcp:
 def _import() -> None:
     """Imports the SDK beside the event loop."""
     import orch.server.mcp.endpoint  # noqa: F401
+
+
+def _unavailable(is_closed: bool) -> JSONResponse:
+    """The error, as the clients of the protocol read it."""
+    needed = "/mcp needs the package mcp: {}, then start orch serve anew"
+    message = "the server ends" if is_closed else needed.format(install_extra_command("serve"))
+    error = {"code": -32603, "message": message}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 503)

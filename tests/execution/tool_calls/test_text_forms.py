@@ -97,5 +97,15 @@ def test_a_call_of_no_offered_tool_is_one_only_behind_a_marker_and_alone() -> No
         assert (found is not None) == marked
 
 
-def test_reads_a_fence_with_endless_blanks_in_a_moment() -> None:
-    assert written_calls(f"```{' ' * 150_000}x", ["look_up"]) is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```{' ' * 150_000}x",
+        f"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>a{' ' * 150_000}x",
+        f"[TOOL_CALLS]a{' ' * 150_000}x",
+        f"<tool_call>a<arg_key>{'</arg_key><arg_value>' * 9_000}",
+    ],
+    ids=["fence", "DeepSeek", "Mistral", "GLM"],
+)
+def test_endless_blanks_and_tags_are_read_in_a_moment(text: str) -> None:
+    assert written_calls(text, ["look_up"]) is None

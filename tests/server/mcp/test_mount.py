@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from orch.config.installation import install_extra_command
 from orch.server.mcp import mount
 
 HEADERS = {"accept": "application/json, text/event-stream"}
@@ -24,9 +25,13 @@ def test_a_server_that_starts_imports_no_sdk() -> None:
     assert said.stdout.strip() == "set()"
 
 
-def test_without_the_sdk_there_is_no_such_path(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_sdk_the_error_says_what_to_type(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mount, "find_spec", lambda name: None)
-    assert httpx.post(f"{url}/mcp", json=HELLO, headers=HEADERS).status_code == 404
+    answer = httpx.post(f"{url}/mcp", json=HELLO, headers=HEADERS)
+    assert answer.status_code == 503
+    assert install_extra_command("serve") in answer.json()["error"]["message"]
 
 
 def test_a_trailing_slash_is_served(url: str) -> None:
