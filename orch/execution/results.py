@@ -36,6 +36,7 @@ _HINTS = {
     "no_provider": "orch health shows what is reachable",
     "timeout": "--timeout SECONDS waits longer",
     "busy": "try again when the requests before it are done; orch health shows the queue",
+    "turn_in_progress": "ask again when that turn has ended, or send x-orch-chore: none",
     "context_overflow": "shorten the input, or add a model with a larger context",
     "bad_input": "correct that option, or leave it out",
 }
@@ -195,7 +196,8 @@ def all_failed_error(
     the visible text can't be taken back."""
     last, code = attempts[-1], "all_failed" if visible_text else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
-    if {each.code for each in attempts} == {"bad_input"}:  # no server was asked
+    if {each.code for each in attempts} in ({"bad_input"}, {"turn_in_progress"}):
+        # no server was asked
         message = "; ".join(dict.fromkeys(each.message for each in attempts))
     elif len(attempts) > 1:
         names = display_names(each.key for each in attempts)

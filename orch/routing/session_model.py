@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from orch.routing.scoring.ranking import remote_reasons
 from orch.routing.wording import with_reasons
@@ -17,11 +18,17 @@ def move_to_front(order: Sequence[Candidate], first: Candidate) -> Order:
 
 
 def prefer_session_model(order: Order, session_model: ModelKey | None, margin: float) -> Order:
-    """The session's model first, unless the best one scores better by more than the margin: a
-    switch loses the prompt cache."""
-    best = order[0]
-    kept = next((c for c in order if c.key == session_model), best)
-    if kept is best or kept.score < best.score - margin:
+    """The session's model first, behind those alone that score better by more than the margin: a
+    switch loses the prompt cache, and says that it is one."""
+    kept = next((c for c in order if c.key == session_model), None)
+    if kept is None:
         return order
-    stays = Reason("session", {"model": best.model_name, "margin": margin})
-    return move_to_front(order, with_reasons(kept, stays, *remote_reasons(kept.remote_host)))
+    better = tuple(takewhile(lambda c: kept.score < c.score - margin, order))
+    rest = order[len(better) :]
+    if rest[0] is not kept:
+        stays = Reason("session", {"model": rest[0].model_name, "margin": margin})
+        rest = move_to_front(rest, with_reasons(kept, stays, *remote_reasons(kept.remote_host)))
+    if not better:
+        return rest
+    left = Reason("session_left", {"model": kept.model_name, "margin": margin})
+    return (with_reasons(better[0], *better[0].reasons, left), *better[1:], *rest)

@@ -25,6 +25,7 @@ REASONS = {
     "unlisted": "unlisted",
     "named": "named by you",
     "session": "stays with this conversation; {model} is better by less than {margin}",
+    "session_left": "the conversation's {model} scores worse by more than {margin}",
     "slower": "{model} would be slower and no better",
     "swap": "{model} is better by less than {margin}, which loading it would take",
     "none_loaded": "no loaded model can take this task",
@@ -92,7 +93,7 @@ LOAD_STATES = {
     "not_ours": "loaded by another program",
 }
 """Why a loaded model is not unloaded."""
-_CLAUSES = ("slower", "swap", "none_loaded", "waits", "session")
+_CLAUSES = ("slower", "swap", "none_loaded", "waits", "session", "session_left")
 """Reasons with a subject of their own, which a semicolon separates from what goes before."""
 _LEADS = ("fallback", "waits")
 """Reasons that a colon separates from what follows."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from orch.orchestrator import build_task
-from orch.types import ModelKey
+from orch.routing.session_model import prefer_session_model
+from orch.types import Candidate, ModelKey, Reason
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import TASK, fake, over, planned_order
 
@@ -37,7 +38,31 @@ async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_t
         found = await planned_order(orchestrator, stay_with=("ollama", B))
     assert found[0][0] == first
     assert ("stays with this conversation" in found[0][1]) == (first == B)
+    assert ("the conversation's" in found[0][1]) == (first == A)
     assert len(found) == 2
+
+
+def scored(name: str, score: float) -> Candidate:
+    """A candidate of one provider."""
+    general = Reason("general")
+    return Candidate(name, name, "ollama", score, reason="general", reasons=(general,))
+
+
+def test_where_a_better_model_fails_the_conversation_s_is_next_but_for_much_better_ones() -> None:
+    order = tuple(scored(name, score) for name, score in (("a", 9), ("b", 5), ("c", 3), ("d", 2)))
+    asked = prefer_session_model(order, ModelKey("ollama", "d"), 2)
+    assert [each.model_id for each in asked] == ["a", "b", "d", "c"]
+    assert [each.reason for each in asked] == [
+        "general; the conversation's d scores worse by more than 2",
+        "general",
+        "stays with this conversation; c is better by less than 2",
+        "general",
+    ]
+
+
+def test_an_order_without_the_conversation_s_model_is_left_alone() -> None:
+    order = (scored("a", 9), scored("b", 5))
+    assert prefer_session_model(order, ModelKey("ollama", "gone"), 2) == order
 
 
 async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ import pytest
 
 from orch.cli.commands import serve
 from orch.config.installation import install_extra_command
+from orch.errors import OrchError
 from orch.server.instance_lock import lock_holder, lock_path
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -350,6 +352,19 @@ def test_a_server_that_cannot_start_in_the_background_says_all_that_it_would_say
     expected = there.stderr.replace(b"orch: ", b"orch: orch serve did not start: ", 1)
     assert (behind.returncode, behind.stderr) == (there.returncode, expected)
     assert (behind.returncode, b"bogus: unknown key" in behind.stderr) == (2, True)
+
+
+def test_a_server_that_is_slow_to_start_is_said_to_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    monkeypatch.setattr("orch.cli.commands.serve.START_TIMEOUT_S", 0)
+    process = SimpleNamespace(pid=7, returncode=None, poll=lambda: None)
+    monkeypatch.setattr("subprocess.Popen", lambda *words, **options: process)
+    with pytest.raises(OrchError) as late:
+        serve.start_in_background(["serve", "--port", "0"])
+    assert "goes on starting (process 7)" in late.value.message
+    assert "orch serve stop" in late.value.hint
 
 
 def test_of_very_many_problems_the_log_has_the_rest(home: Path) -> None:

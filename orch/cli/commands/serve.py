@@ -172,6 +172,8 @@ def start_in_background(words: list[str]) -> dict[str, Any]:
     )
     info = server_info()
     if not info or "url" not in info:
+        if process.poll() is None:
+            raise _late_error(process.pid, log)
         raise _start_error(_read_output(log, begin), process.returncode, log)
     return info
 
@@ -191,6 +193,15 @@ def _read_output(log: Path, begin: int) -> list[str]:
     with log.open("rb") as stream:
         stream.seek(begin)
         return stream.read(MOST_OUTPUT_BYTES).decode("utf-8", "replace").strip().splitlines()
+
+
+def _late_error(process_id: int, log: Path) -> OrchError:
+    """The error of a server that has neither answered nor ended."""
+    return OrchError(
+        f"orch serve has not answered within {START_TIMEOUT_S:g} s; it goes on starting "
+        f"(process {process_id}) and writes to {log}",
+        "orch health says whether it answers now; orch serve stop ends it",
+    )
 
 
 def _start_error(output: list[str], exit_code: int | None, log: Path) -> OrchError:

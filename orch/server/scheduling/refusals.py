@@ -22,7 +22,9 @@ def waited_in_vain(queue: ProviderQueue, entry: QueueEntry, has_free_slot: bool)
     request = entry.request
     waited = f"waited {request.timeout_s:g} s for {queue.name} without getting a slot"
     if request.chore:
-        waited = f"{request.model.model} is in the middle of a turn; a client's chore waits for it"
+        waited = (
+            f"{request.model.model} is in the middle of a turn; a client's chore waited for its end"
+        )
     return _refusal(queue, entry, waited, has_free_slot)
 
 

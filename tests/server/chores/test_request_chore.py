@@ -157,6 +157,8 @@ def test_a_chore_that_waited_in_vain_gets_503_in_the_form_of_its_api(
     assert answer.status_code == 503, answer.text
     assert int(answer.headers["retry-after"]) >= 1
     assert "in the middle of a turn" in answer.text
+    assert "send x-orch-chore: none" in answer.text
+    assert "failed" not in answer.text
     kind = answer.json()
     if path == "/v1/messages":
         assert kind["error"]["type"] == "overloaded_error"
