@@ -152,7 +152,13 @@ class FallbackChain:
             if ctx is None
             or (ctx == call.state.resident_ctx and changed_at.get(slot.model, 0) < began)
             else self._agreed_context(call) as agreed,
-            _PlacedPrompt(call, plan, caches, self._runtime.providers[slot.model.provider])
+            _PlacedPrompt(
+                call,
+                plan,
+                caches,
+                self._runtime.providers[slot.model.provider],
+                is_corrected=call.candidate.key in self._corrections,
+            )
             if caches is not None and is_placed
             else nullcontext(),
             aclosing(call.events()) as events,
@@ -286,12 +292,20 @@ class _PlacedPrompt:
     """The prompt of a call while it is answered: sent where most of it is cached, and then noted as
     what is cached there."""
 
-    __slots__ = ("_caches", "_call", "_plan", "_provider", "_use")
+    __slots__ = ("_caches", "_call", "_is_corrected", "_plan", "_provider", "_use")
 
     def __init__(
-        self, call: ModelCall, plan: Plan, caches: PromptCaches, provider: ProviderClient
+        self,
+        call: ModelCall,
+        plan: Plan,
+        caches: PromptCaches,
+        provider: ProviderClient,
+        *,
+        is_corrected: bool,
     ) -> None:
         self._call, self._plan, self._caches, self._provider = call, plan, caches, provider
+        self._is_corrected = is_corrected
+        """Whether messages of orch's own stand between the conversation and the answer."""
 
     async def __aenter__(self) -> None:
         call, prepared = self._call, self._plan.prepared
@@ -306,6 +320,7 @@ class _PlacedPrompt:
         trace: TracebackType | None,
     ) -> None:
         is_changed = bool(self._plan.recalled or self._call.request.continues)
+        is_changed = is_changed or self._is_corrected
         self._use.end(self._call.sent_prompt(is_changed=is_changed))
 
 

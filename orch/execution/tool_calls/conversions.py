@@ -10,7 +10,8 @@ admits none: both say that there is no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from orch.execution.tool_calls.relaxed_json import (
@@ -53,35 +54,38 @@ def convert(value: Any, schema: Schema) -> tuple[Any, list[str]]:
 class _Converter:
     def __init__(self, root: Schema) -> None:
         self._root, self._left = root, MAX_VALUES
+        self._read: dict[int, _Reading] = {}
+        """By the schema's identity: all of them are parts of the root, which outlives this."""
         self.words: list[str] = []
 
     def convert(self, value: Any, schema: Any, depth: int) -> Any:
         self._left -= 1
         if depth > MAX_DEPTH or self._left < 0:
             return value
-        branches = self._branches(schema)
-        value = self._scalar(value, branches)
+        reading = self._reading(schema)
+        value = self._scalar(value, reading)
         if isinstance(value, dict):
-            return self._object(value, branches, depth)
-        if isinstance(value, list):
-            items = [each["items"] for each in branches if isinstance(each.get("items"), Mapping)]
-            if len(items) == 1:
-                return [self.convert(each, items[0], depth + 1) for each in value]
+            return self._object(value, reading, depth)
+        if isinstance(value, list) and reading.items is not None:
+            return [self.convert(each, reading.items, depth + 1) for each in value]
         return value
 
-    def _object(self, value: dict[str, Any], branches: Sequence[Schema], depth: int) -> Any:
+    def _reading(self, schema: Any) -> _Reading:
+        known = self._read.get(id(schema))
+        if known is None:
+            known = self._read[id(schema)] = _Reading(_branches(schema, self._root))
+        return known
+
+    def _object(self, value: dict[str, Any], reading: _Reading, depth: int) -> Any:
         """The object with its values converted. What an object means depends on its branch: with
         several that have properties, nothing is."""
-        having = [
-            each["properties"] for each in branches if isinstance(each.get("properties"), Mapping)
-        ]
-        if len(having) != 1:
+        properties = reading.properties
+        if properties is None:
             return value
-        properties, converted = having[0], {}
-        near, like = _by_case(properties), _by_case(value)
+        converted, like = {}, _by_case(value)
         for key, inner in value.items():
-            name = key if key in properties else self._key(key, near, like)
-            if inner is None and self._may_lack(name, properties, branches):
+            name = key if key in properties else self._key(key, reading.names, like)
+            if inner is None and self._may_lack(name, properties, reading):
                 self.words.append("null_left_out")
                 continue
             converted[name] = self.convert(inner, properties.get(name), depth + 1)
@@ -96,73 +100,107 @@ class _Converter:
         self.words.append("key_case")
         return near[folded][0]
 
-    def _may_lack(
-        self, name: str, properties: Mapping[str, Any], branches: Sequence[Schema]
-    ) -> bool:
+    def _may_lack(self, name: str, properties: Mapping[str, Any], reading: _Reading) -> bool:
         """Whether a property may be left out, and may not be null."""
-        required = [each.get("required") for each in branches]
-        if name not in properties or any(isinstance(r, list) and name in r for r in required):
+        if name not in properties or name in reading.required:
             return False
-        inner = self._branches(properties[name])
-        return bool(inner) and "null" not in set().union(*map(_types_of, inner))
+        inner = self._reading(properties[name])
+        return bool(inner.branches) and "null" not in inner.types
 
-    # ------------------------------------------------------------ one value
-
-    def _scalar(self, value: Any, branches: Sequence[Schema]) -> Any:
-        if not isinstance(value, str) or not branches:
+    def _scalar(self, value: Any, reading: _Reading) -> Any:
+        if not isinstance(value, str) or not reading.branches:
             return value
-        types = set().union(*(map(_types_of, branches)))
-        if "string" in types:
-            return self._enumerated(value, branches)
+        if "string" in reading.types:
+            return self._enumerated(value, reading.enum)
         for type_, (word, parse) in _PARSERS.items():
-            if type_ in types and (parsed := parse(value, types)) is not None:
+            if type_ in reading.types and (parsed := parse(value, reading.types)) is not None:
                 self.words.append(word)
                 return parsed[0]
         return value
 
-    def _enumerated(self, value: str, branches: Sequence[Schema]) -> str:
+    def _enumerated(self, value: str, enum: Mapping[str, list[str]]) -> str:
         """The one value of an enum that differs by its case alone."""
-        enums = [each["enum"] for each in branches if isinstance(each.get("enum"), list)]
-        if len(enums) != 1 or len(branches) != 1 or value in enums[0]:
-            return value
-        folded = value.casefold()
-        near = [each for each in enums[0] if isinstance(each, str) and each.casefold() == folded]
-        if len(near) != 1:
+        near = enum.get(value.casefold(), ())
+        if len(near) != 1 or near[0] == value:
             return value
         self.words.append("enum_case")
-        return str(near[0])
+        return near[0]
 
-    # ------------------------------------------------------------ the schema
 
-    def _branches(self, schema: Any) -> list[Schema]:
-        """The schemas of which a value may meet any: those of anyOf and oneOf, with references
-        resolved. Empty where one of them allows everything."""
-        found: list[Schema] = []
-        waiting, steps = [schema], 0
-        while waiting:
-            each, steps = self._resolved(waiting.pop()), steps + 1
-            if not isinstance(each, Mapping) or not each or steps > MAX_BRANCHES:
-                return []
-            alternatives = each.get("anyOf") or each.get("oneOf")
-            if isinstance(alternatives, list) and alternatives and "type" not in each:
-                waiting += alternatives
-            else:
-                found.append(each)
-        return found
+# ---------------------------------------------------------------- the schema
 
-    def _resolved(self, schema: Any) -> Any:
-        """The schema that a reference within the same document names."""
-        for _ in range(MAX_REFERENCES):
-            reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-            if not isinstance(reference, str):
-                return schema
-            if not reference.startswith("#/"):
-                return self._root if reference == "#" else None
-            schema = self._root
-            for part in reference[2:].split("/"):
-                name = part.replace("~1", "/").replace("~0", "~")
-                schema = schema.get(name) if isinstance(schema, Mapping) else None
-        return None
+
+class _Reading:
+    """What a schema says of its values, found out once for all of them. `branches` is empty where
+    it allows everything."""
+
+    def __init__(self, branches: list[Schema]) -> None:
+        self.branches = branches
+
+    @cached_property
+    def types(self) -> set[str]:
+        return set().union(*map(_types_of, self.branches))
+
+    @cached_property
+    def enum(self) -> dict[str, list[str]]:
+        """The texts of an enum by what is left of them without their case."""
+        values = self.branches[0].get("enum") if len(self.branches) == 1 else None
+        return _by_case(v for v in values if isinstance(v, str)) if isinstance(values, list) else {}
+
+    @cached_property
+    def items(self) -> Mapping[str, Any] | None:
+        return self._only("items")
+
+    @cached_property
+    def properties(self) -> Mapping[str, Any] | None:
+        return self._only("properties")
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        return _by_case(self.properties or ())
+
+    @cached_property
+    def required(self) -> set[str]:
+        named = (each.get("required") for each in self.branches)
+        lists = (names for names in named if isinstance(names, list))
+        return {name for names in lists for name in names if isinstance(name, str)}
+
+    def _only(self, keyword: str) -> Mapping[str, Any] | None:
+        """The schema under a keyword, where one branch alone has it."""
+        found = [each[keyword] for each in self.branches if isinstance(each.get(keyword), Mapping)]
+        return found[0] if len(found) == 1 else None
+
+
+def _branches(schema: Any, root: Schema) -> list[Schema]:
+    """The schemas of which a value may meet any: those of anyOf and oneOf, with references
+    resolved. Empty where one of them allows everything."""
+    found: list[Schema] = []
+    waiting, steps = [schema], 0
+    while waiting:
+        each, steps = _resolved(waiting.pop(), root), steps + 1
+        if not isinstance(each, Mapping) or not each or steps > MAX_BRANCHES:
+            return []
+        alternatives = each.get("anyOf") or each.get("oneOf")
+        if isinstance(alternatives, list) and alternatives and "type" not in each:
+            waiting += alternatives
+        else:
+            found.append(each)
+    return found
+
+
+def _resolved(schema: Any, root: Schema) -> Any:
+    """The schema that a reference within the same document names."""
+    for _ in range(MAX_REFERENCES):
+        reference = schema.get("$ref") if isinstance(schema, Mapping) else None
+        if not isinstance(reference, str):
+            return schema
+        if not reference.startswith("#/"):
+            return root if reference == "#" else None
+        schema = root
+        for part in reference[2:].split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            schema = schema.get(name) if isinstance(schema, Mapping) else None
+    return None
 
 
 def _by_case(names: Iterable[Any]) -> dict[str, list[str]]:

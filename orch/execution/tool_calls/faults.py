@@ -26,11 +26,6 @@ class ToolCallError(ProviderError):
         super().__init__(CODE, message)
         self.correction = tuple(correction)
 
-    @property
-    def lacks_call(self) -> bool:
-        """Whether nothing is wrong but that a required call is missing."""
-        return self.message == NO_CALL
-
 
 def unknown_tool(name: str, offered: Sequence[str]) -> str:
     """The fault of a call of a tool that was not offered."""

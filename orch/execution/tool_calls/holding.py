@@ -30,7 +30,11 @@ _FENCES = ("json", "tool_call", "tool_code", "xml", "")
 _KEY = re.compile(r"""\s*\[?\s*\{?\s*(?:["']?(\w*)(["']?\s*:\s*)?)?""")
 _NAME_VALUE = re.compile(r"""\s*["']([^"'\n]{0,200})(["'])?""")
 _NAME_KEYS = ("name", "tool_name", "tool")
-_KEYS = (*_NAME_KEYS, "function", "type", "id", "call_id", "tool_call_id", "tool_calls")
+_PASSED_KEYS = ("type", "id", "call_id", "tool_call_id")
+"""Their values are passed over: they say nothing, the next key does."""
+_PASSED_VALUE = re.compile(r"""\s*(?:"[^"\n]*"|'[^'\n]*'|[\w.+-]+)\s*,""")
+_PASSED_BEGINNING = re.compile(r"""\s*(?:"[^"\n]*"?|'[^'\n]*'?|[\w.+-]*)\s*""")
+_KEYS = (*_NAME_KEYS, *_PASSED_KEYS, "function", "tool_calls")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
 _HEAD_CHARS = 300
 _END_TOKENS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "</s>")
@@ -201,6 +205,8 @@ class _Held:
         if not match[2]:
             is_begun = any(each.startswith(key) for each in (*_KEYS, *_ARGUMENT_KEYS))
             return None if is_begun and not rest.strip("\"'") else False
+        if key in _PASSED_KEYS:
+            return self._is_passed_head(rest)
         if key not in _NAME_KEYS:
             return key in _KEYS or key in _ARGUMENT_KEYS
         value = _NAME_VALUE.match(rest)
@@ -209,6 +215,12 @@ class _Held:
         if not value[2]:
             return None if value.end() == len(rest) else False
         return bool(match_name(value[1], self._names))
+
+    def _is_passed_head(self, rest: str) -> bool | None:
+        value = _PASSED_VALUE.match(rest)
+        if value is None:
+            return None if _PASSED_BEGINNING.fullmatch(rest) else False
+        return self._is_json_head(rest[value.end() :])
 
     def _goes_on(self, text: str) -> bool:
         """Whether nothing but another call follows a call that has ended."""

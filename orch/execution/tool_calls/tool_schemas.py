@@ -2,17 +2,19 @@
 
 What a client's schema says wrongly, or in a way that cannot be checked safely, checks nothing: the
 call is the model's, the schema is not. Compiled schemas are kept, since an agent sends the same
-tools with every request.
+tools with every request: the last used, up to a number and a total of their text.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 from orch.config.regex_limits import pattern_problem
@@ -22,7 +24,8 @@ CHECK_TIMEOUT_S = 0.5
 """A check that takes longer finds nothing: references can make a small schema fan out."""
 MAX_SCHEMA_CHARS = 200_000
 """A longer schema of one tool is not compiled. All 24 of Claude Code's have 64,000 together."""
-MAX_KEPT = 256
+MAX_KEPT, MAX_KEPT_CHARS = 256, 2_000_000
+"""Compiled schemas that are kept, and the characters of their text together."""
 PATTERN_CHARS = 1_000
 """Longer texts are not matched against patterns, and no pattern that could be slow on them."""
 MAX_UNIQUE_ITEMS = 1_000
@@ -60,16 +63,39 @@ def tool_schema(parameters: Any) -> ToolSchema:
     if not isinstance(parameters, Mapping) or not parameters:
         return ToolSchema({}, None)
     try:
-        return _compiled(json.dumps(parameters))
+        text = json.dumps(parameters)
+        return _KEPT.get(text) if len(text) <= MAX_SCHEMA_CHARS else ToolSchema(parameters, None)
     except (TypeError, ValueError, RecursionError):
         return ToolSchema({}, None)
 
 
-@lru_cache(maxsize=MAX_KEPT)
+class _Kept:
+    """The compiled schemas by their text, the last used. Answers are checked in several threads."""
+
+    def __init__(self) -> None:
+        self._schemas: OrderedDict[str, ToolSchema] = OrderedDict()
+        self._lock, self._chars = Lock(), 0
+
+    def get(self, text: str) -> ToolSchema:
+        with self._lock:
+            if text in self._schemas:
+                self._schemas.move_to_end(text)
+                return self._schemas[text]
+        compiled = _compiled(text)
+        with self._lock:
+            if text not in self._schemas:
+                self._schemas[text] = compiled
+                self._chars += len(text)
+            while len(self._schemas) > MAX_KEPT or self._chars > MAX_KEPT_CHARS:
+                self._chars -= len(self._schemas.popitem(last=False)[0])
+        return compiled
+
+
+_KEPT = _Kept()
+
+
 def _compiled(text: str) -> ToolSchema:
     schema = json.loads(text)
-    if len(text) > MAX_SCHEMA_CHARS:
-        return ToolSchema(schema, None)
     # 150 ms of imports, which a request without a tool call does not pay
     from orch.execution.checks.json_schema import AnswerSchema, validator_class
 

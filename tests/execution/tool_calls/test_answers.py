@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.execution.attempt import ModelCall
 from orch.execution.events import Chunk
 from tests.conftest import CODER, LLAMA
 from tests.execution.tool_calls.tools import FORECAST, TOOLS, call
@@ -264,6 +265,23 @@ def test_every_api_gives_the_repaired_call_and_tells_of_it(
     assert '"days":3' in text
     assert "get_forecast" in text
     assert "Get_Forecast" not in text
+
+
+def test_a_prompt_with_a_correction_is_not_held_as_the_conversation(
+    url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[bool] = []
+    sent_prompt = ModelCall.sent_prompt
+
+    def noting(call: ModelCall, *, is_changed: bool) -> Any:
+        changed.append(is_changed)
+        return sent_prompt(call, is_changed=is_changed)
+
+    monkeypatch.setattr(ModelCall, "sent_prompt", noting)
+    ollama.models[CODER].turns = [("", [call("get_weather", {})]), ("It will.", [])]
+    body = {**CHAT_TOOLS, "model": CODER, "stream": False}
+    assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 200
+    assert changed == [False, True]
 
 
 @pytest.mark.parametrize("path", BODIES)

@@ -124,3 +124,26 @@ def test_a_null_is_left_out_where_nothing_else_can_be_meant() -> None:
     schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["b"]}
     assert convert({"a": None, "b": "x"}, schema) == ({"b": "x"}, ["null_left_out"])
     assert convert({"a": 1, "b": None, "c": None}, schema)[1] == []
+
+
+def test_a_schema_is_read_once_for_all_its_values() -> None:
+    class Counted(dict[str, Any]):
+        reads = 0
+
+        def get(self, key: str, default: Any = None) -> Any:
+            Counted.reads += 1
+            return super().get(key, default)
+
+    def reads_of(values: int) -> int:
+        Counted.reads = 0
+        item = Counted(type="string", enum=["celsius", "kelvin"])
+        each = Counted(type="object", properties={"unit": item, "town": Counted(type="string")})
+        given = [{"Unit": "Kelvin", "town": None}] * values
+        result, words = convert(
+            {"x": given}, {"properties": {"x": {"type": "array", "items": each}}}
+        )
+        assert result == {"x": [{"unit": "kelvin"}] * values}
+        assert len(words) == 3 * values
+        return Counted.reads
+
+    assert reads_of(1) == reads_of(1_000) > 0

@@ -7,7 +7,6 @@ import json
 from orch.errors import ProviderError
 from orch.execution.tool_calls.faults import (
     MAX_REPEATED_CHARS,
-    NO_CALL,
     ToolCallError,
     correction,
     correction_of,
@@ -58,14 +57,9 @@ def test_a_fault_that_a_server_reports_is_told_without_an_answer() -> None:
     assert "error parsing tool call" in told["content"]
 
 
-def test_an_error_knows_whether_only_a_call_is_missing() -> None:
-    assert ToolCallError(NO_CALL).lacks_call
+def test_an_error_has_what_the_model_is_told() -> None:
     error = ToolCallError("it lacks y", BEFORE)
-    assert (error.code, error.lacks_call, correction_of(error)) == (
-        "tool_call_invalid",
-        False,
-        tuple(BEFORE),
-    )
+    assert (error.code, correction_of(error)) == ("tool_call_invalid", tuple(BEFORE))
 
 
 def test_offered_names_are_listed_shortly() -> None:

@@ -51,6 +51,33 @@ def test_all_else_is_shown_before_the_end(text: str, size: int) -> None:
     assert split(text, size) == (text, "")
 
 
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        '{"type": "object", "properties": {"a":',
+        '{"id": 5, "title": "x",',
+        '[{"id": "a-1", "type": "note", "text": "x"},',
+        '{"id": null, "name": "Oslo",',
+        '{"type": ["string"]',
+        '{"id": "7"}',
+        '```json\n{"type": "text", "value":',
+    ],
+)
+def test_an_answer_with_a_type_or_an_id_flows(begin: str, size: int) -> None:
+    shown, _ = split(f"{begin} ...", size)
+    assert shown.startswith(begin)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+@pytest.mark.parametrize(
+    "passed", ['"type": "function"', '"id": 5', "'id': 'a, b', 'type': 'x'", '"call_id": null']
+)
+def test_a_call_behind_its_type_or_id_is_held(passed: str, size: int) -> None:
+    text = OSLO.replace("{", f"{{{passed}, ", 1)
+    assert split(text, size) == ("", text)
+
+
 def test_a_text_flows_at_once() -> None:
     hold = TextHold(NAMES)
     for piece in ("Hello", " ", "world", "\n\n", "- a < b", " [c]"):

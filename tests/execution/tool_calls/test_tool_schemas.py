@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from orch.execution.tool_calls import tool_schemas
 from orch.execution.tool_calls.tool_schemas import (
+    MAX_KEPT,
+    MAX_KEPT_CHARS,
     MAX_SCHEMA_CHARS,
     MAX_UNIQUE_ITEMS,
     PATTERN_CHARS,
@@ -20,6 +23,22 @@ NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}}
 
 def test_a_schema_is_compiled_once() -> None:
     assert tool_schema(FORECAST) is tool_schema({**FORECAST})
+
+
+def test_the_schemas_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tool_schemas._Kept()
+    monkeypatch.setattr(tool_schemas, "_KEPT", kept)
+    longest = {"description": "x" * (MAX_SCHEMA_CHARS - 100)}
+    for number in range(2 * MAX_KEPT_CHARS // MAX_SCHEMA_CHARS):
+        last = tool_schema({**longest, "title": str(number)})
+        assert tool_schema({**longest, "title": str(number)}) is last
+    assert 0 < sum(map(len, kept._schemas)) == kept._chars <= MAX_KEPT_CHARS
+    for number in range(MAX_KEPT + 1):
+        last = tool_schema({"title": str(number)})
+    assert len(kept._schemas) == MAX_KEPT
+    assert tool_schema({"title": str(MAX_KEPT)}) is last
+    tool_schema({"description": "x" * MAX_SCHEMA_CHARS})
+    assert sum(map(len, kept._schemas)) == kept._chars < MAX_SCHEMA_CHARS
 
 
 def test_what_breaks_the_schema_is_found() -> None:
