@@ -11,6 +11,9 @@ from orch.storage.timings import COLD_LOAD_S
 from orch.types import ModelKey, display_names
 
 Row = dict[str, Any]
+NO_ERRORS = ("interrupted", "turn_in_progress")
+"""Codes of attempts that tell nothing bad of a model: whoever asked ended it, or a client's chore
+was sent away before the model was asked."""
 
 
 def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
@@ -90,7 +93,7 @@ def _grouped(attempts: Sequence[Row], key: str) -> dict[str, Row]:
 
 def _statistics(rows: list[Row], last: dict[str, int]) -> Row:
     answered = [row for row in rows if row["outcome"] == "ok"]
-    failed = [row for row in rows if row["outcome"] != "ok" and row["code"] != "interrupted"]
+    failed = [row for row in rows if row["outcome"] != "ok" and row["code"] not in NO_ERRORS]
     rates = [
         row["completion_tokens"] / row["decode_s"]
         for row in answered

@@ -47,6 +47,11 @@ def test_an_interrupted_attempt_is_not_an_error() -> None:
     assert by_model(FELL_BACK)["a"]["errors"] == 1
 
 
+def test_a_chore_that_was_sent_away_is_no_error_of_the_model() -> None:
+    away = attempt("3", 0, "a", task_type=None, outcome="failed", code="turn_in_progress")
+    assert by_model([away])["a"]["errors"] == 0
+
+
 def test_times_are_those_of_answers() -> None:
     row = by_type(FELL_BACK)["coding"]
     assert (row["runs"], row["tokens"], row["tokens_per_s"], row["total_p50_s"]) == (3, 30, 15, 3)
