@@ -160,14 +160,14 @@ class CountsTokens(Protocol):
 
 @runtime_checkable
 class TakesSlots(Protocol):
-    """A provider whose requests may name the slot that answers."""
+    """A provider whose requests may name the slot that answers, since nobody else uses it.
 
-    shares_slots: bool
-    """Whether other programs use its slots as well."""
+    llama.cpp (b10488) puts the prompt of a request that names a busy slot in that slot's cache, and
+    spoils both answers. So no slot is named at a server that others can reach.
+    """
 
-    async def free_slots(self, model: str) -> Sequence[int] | None:
-        """The slots of a model that nobody else uses now; None where the server is to choose."""
-        ...
+    own_slots: int
+    """Slots of each model."""
 
 
 @runtime_checkable

@@ -38,10 +38,9 @@ class LlamaCppClient:
     """The models of one llamacpp provider; each is loaded at its first use and then kept."""
 
     local, fixed_ctx, prefills = True, True, True
-    shares_slots = False
 
     def __init__(self, models: Sequence[ModelSpec], slots: int = 1) -> None:
-        self._specs, self._slots = {spec.id: spec for spec in models}, slots
+        self._specs, self.own_slots = {spec.id: spec for spec in models}, slots
         self._engines: dict[str, _Engine] = {}
         self._lock = threading.Lock()
 
@@ -75,7 +74,8 @@ class LlamaCppClient:
     def _engine(self, model: str) -> _Engine:
         with self._lock:
             if model not in self._engines:
-                self._engines[model] = _Engine(self._file(model), self._specs[model], self._slots)
+                spec = self._specs[model]
+                self._engines[model] = _Engine(self._file(model), spec, self.own_slots)
             return self._engines[model]
 
     def _file(self, model: str) -> Path:
@@ -112,7 +112,7 @@ class LlamaCppClient:
                 size_bytes=path.stat().st_size,
                 resident=name in self._engines,
                 capabilities=CAPABILITIES,
-                slots=self._slots if self._slots > 1 else None,
+                slots=self.own_slots if self.own_slots > 1 else None,
             )
             for name, path in files.items()
             if path is not None and path.is_file()
@@ -129,10 +129,6 @@ class LlamaCppClient:
         if engine is not None:
             await engine.client.aclose()
             engine.stop()
-
-    async def free_slots(self, model: str) -> tuple[int, ...]:
-        """Every slot: nobody else uses the engine, so that its caller knows which are busy."""
-        return tuple(range(self._slots))
 
     async def health(self) -> str:
         """Returns the engine's version."""

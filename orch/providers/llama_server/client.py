@@ -40,8 +40,6 @@ itself."""
 class LlamaServerClient(OpenAIClient):
     """One llama-server or llama-swap, at one or several addresses, with or without `/v1`."""
 
-    shares_slots = True
-
     def __init__(
         self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
@@ -116,14 +114,6 @@ class LlamaServerClient(OpenAIClient):
             self._announced.discard(request.model)
         self._facts.note_status(request.model, READY)
         return time.perf_counter() - started
-
-    async def free_slots(self, model: str) -> tuple[int, ...] | None:
-        """The slots of a model that answer nothing now; None where the server does not say, and of
-        several addresses, of which it is open which one will answer."""
-        if self._facts.is_swap or len(self._http.urls) > 1:
-            return None
-        use = await self._facts.slots(model if self._facts.is_router else "")
-        return use.idle if use else None
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Counts a prompt as the model's template makes it. Raises ProviderError for a model that

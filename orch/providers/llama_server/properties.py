@@ -39,8 +39,6 @@ class SlotUse(NamedTuple):
 
     total: int
     busy: int
-    idle: tuple[int, ...] = ()
-    """The numbers of the others."""
 
 
 def parse_props(answer: Mapping[str, Any]) -> ServerProps:
@@ -67,8 +65,7 @@ def parse_slots(value: Any) -> SlotUse | None:
     states = [each.get("is_processing") for each in value if isinstance(each, dict)]
     if len(states) < len(value) or not all(isinstance(each, bool) for each in states):
         return None
-    idle = tuple(number for number, is_busy in enumerate(states) if not is_busy)
-    return SlotUse(len(states), states.count(True), idle)
+    return SlotUse(len(states), states.count(True))
 
 
 def positive(value: Any, most: int = MAX_COUNT) -> int | None:

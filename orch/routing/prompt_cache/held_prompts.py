@@ -3,6 +3,7 @@ a server that read again what it should have held has dropped it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,8 +18,6 @@ TURN_S = 600.0
 """For how long a conversation that waits for a tool counts as in progress."""
 REST_S = 1_800.0
 """After how long without a question a conversation is expected not to go on."""
-AUTO_SLOTS = 4
-"""Slots of a llama-server that was started without a number of them."""
 MIN_LEARNED_BYTES = 500
 """What a server has to hold of a prompt so that its report says something: all prompts begin
 alike."""
@@ -80,8 +79,8 @@ class HeldPrompts:
         self.depth = slots
         """How many of the newest it holds, as far as is known."""
         self.busy: set[int] = set()
-        """The slots that answer now."""
-        self._loses_prompts, self._loses_slots = slots != AUTO_SLOTS, False
+        """The slots that answer now, where requests name them."""
+        self._freed: asyncio.Event | None = None
 
     def matches(self, new: NewPrompt) -> list[Match]:
         """The held prompts that begin with the same tools and the same first message."""
@@ -131,6 +130,18 @@ class HeldPrompts:
                 kept.append(each._replace(slot=None) if is_out else each)
         self.prompts = tuple(kept)
 
+    async def wait_for_end(self) -> None:
+        """Waits until a slot is free again."""
+        freed = self._freed = self._freed or asyncio.Event()
+        await freed.wait()
+
+    def free(self, slot: int) -> None:
+        """Notes that a slot answers nothing any more."""
+        self.busy.discard(slot)
+        freed, self._freed = self._freed, None
+        if freed is not None:
+            freed.set()
+
     def empty(self, slot: int) -> None:
         """Notes that nobody knows what a slot holds."""
         self.prompts = tuple(
@@ -141,29 +152,14 @@ class HeldPrompts:
         """Forgets all prompts: the model was loaded anew."""
         self.prompts = ()
 
-    @property
-    def needs_slots(self) -> bool:
-        """Whether requests to a server that others use as well should name their slot.
-
-        llama-server (b10488) takes the slot that has a tenth of the prompt, also from another
-        conversation of the same program, else the one that was used the longest ago, and restores
-        prompts from main memory (`--cache-ram`) into it. A request that names its slot finds there
-        what it left, unless all slots share one context (`-kvu`): then idle ones are cleared, and
-        nothing is restored. That is the default without `-np`, which has AUTO_SLOTS slots.
-        """
-        return self._loses_prompts and not self._loses_slots
-
-    def learn(self, match: Match, read_share: float | None, slot: int | None = None) -> None:
+    def learn(self, match: Match, read_share: float | None) -> None:
         """Takes over the share of a prompt that the server read, 0 to 1 or unknown, of which it was
-        thought to hold that. What it read again it has dropped, and whatever it was sent before.
-        `slot` is the one that was named."""
+        thought to hold that. What it read again it has dropped, and whatever it was sent before."""
         if read_share is None or match.shared < MIN_LEARNED_BYTES:
             return
         if read_share * match.total <= match.total - match.shared / 2:
             self.depth = max(self.depth, match.place + 1)
         elif match.continues:  # another conversation may have read its beginning in another slot
-            self._loses_slots |= slot is not None and match.held.slot == slot
-            self._loses_prompts |= slot is None
             self.depth = min(self.depth, match.place)
             self.prompts = tuple(each for each in self.prompts if each is not match.held)
 

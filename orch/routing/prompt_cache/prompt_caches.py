@@ -1,5 +1,5 @@
 """Remembers which prompts the servers of all models hold, so that a prompt costs what is new in it;
-chooses the address and the slot that have most of it."""
+chooses the address that has most of it, and the slot of the engine inside orch."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class PromptCaches:
         self, state: ModelState, prepared: PreparedTask, provider: ProviderClient
     ) -> PromptUse:
         """A prompt that is sent to this model now. Takes a slot where the provider lets a request
-        name one."""
+        name one, and waits for one there."""
         servers = self._servers_of(state)
         if state.resident is False:
             _clear(servers.values())
@@ -100,26 +100,20 @@ class PromptCaches:
         }
         use = PromptUse(self, state, new, matches)
         if (state.slots or 0) > 1 and isinstance(provider, TakesSlots):
-            use.slot = await self._slot_for(state, servers[""], new, provider)
+            use.slot = await self._slot_for(servers[""], new, provider.own_slots)
         return use
 
-    async def _slot_for(
-        self,
-        state: ModelState,
-        held: HeldPrompts,
-        new: NewPrompt | None,
-        provider: TakesSlots,
-    ) -> int | None:
-        """Takes a slot; None where the server chooses well by itself, and where it has none idle
-        that others do not use."""
-        if provider.shares_slots and not held.needs_slots:
-            return None
-        numbers = await provider.free_slots(state.spec.id) or ()
-        idle = held.idle_slots(new, numbers, self._clock())
-        slot = choose_slot(idle, is_chore=new is not None and new.is_chore)
-        if slot is not None:
-            held.busy.add(slot)
-        return slot
+    async def _slot_for(self, held: HeldPrompts, new: NewPrompt | None, slots: int) -> int:
+        """Takes a slot, as soon as one is idle: a request that named none would take one that
+        another is about to name."""
+        is_chore = new is not None and new.is_chore
+        while True:
+            idle = held.idle_slots(new, range(slots), self._clock())
+            slot = choose_slot(idle, is_chore=is_chore)
+            if slot is not None:
+                held.busy.add(slot)
+                return slot
+            await held.wait_for_end()
 
     def _servers_of(self, state: ModelState) -> dict[str, HeldPrompts]:
         """By address; the one of a provider that has no other is empty."""
@@ -142,7 +136,7 @@ class PromptCaches:
         """Frees the slot of a prompt and notes what its server holds now."""
         servers = self._servers_of(use.state)
         if use.slot is not None:
-            servers[""].busy.discard(use.slot)
+            servers[""].free(use.slot)
         if sent is None or use.new is None:
             self._note_failure(servers[""], use)
             return
@@ -155,7 +149,7 @@ class PromptCaches:
         if sent.load_s > COLD_LOAD_S:
             held.clear()
         elif match is not None:
-            held.learn(match, sent.read_share(use.state), use.slot)
+            held.learn(match, sent.read_share(use.state))
         is_moved = match is None or match.held.slot not in (None, use.slot)
         replaced = match.held if match and match.continues and not is_moved else None
         added = sent.held_prompt(use.new, use.slot, self._clock())

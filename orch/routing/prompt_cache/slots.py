@@ -1,5 +1,5 @@
-"""Chooses the slot of a server that answers a prompt: a conversation keeps its slot, and a chore
-takes none of a conversation in progress (pure)."""
+"""Chooses the slot of the engine inside orch that answers a prompt: a conversation keeps its
+slot, and a chore takes none of a conversation in progress (pure)."""
 
 from __future__ import annotations
 

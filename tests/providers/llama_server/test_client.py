@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -242,64 +241,7 @@ async def test_the_real_server_tells_context_slots_and_capabilities(real_server:
     assert (model.capabilities, model.untold) == (("completion",), ())
     assert model.size_bytes > 90_000_000
     assert "1 model, 0 of 2 slots busy" in await client.health()
-    assert await client.free_slots("smol") == (0, 1)
     await client.aclose()
-
-
-async def test_a_slot_that_is_named_answers_and_is_not_free_meanwhile(real_server: Any) -> None:
-    url = real_server.listening_address
-    client = LlamaServerClient(Provider(kind="llama-server", base_url=url))
-    long = {"ignore_eos": True}
-    request = ChatRequest("smol", HELLO.messages, max_tokens=40, slot=1, extra=long)
-    free: list[tuple[int, ...] | None] = []
-    cached: list[int | None] = []
-    async for delta in client.chat(request):
-        free.append(await client.free_slots("smol") if not free else None)
-        cached += [delta.completion.cached_tokens] if delta.completion else []
-    other, again = replace(request, slot=0, max_tokens=2), replace(request, max_tokens=2)
-    for each in (other, again):
-        ends = [delta.completion async for delta in client.chat(each) if delta.completion]
-        cached.append(ends[0].cached_tokens)
-    await client.aclose()
-    assert free[0] == (0,)
-    assert (cached[2] or 0) > 20  # what slot 1 had read
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        ChatRequest("a", HELLO.messages, extra={"id_slot": 0, "seed": 1}),
-        ChatRequest("a", HELLO.messages, options={"id_slot": 0, "seed": 1}),
-    ],
-    ids=["extra", "options"],
-)
-async def test_a_slot_that_a_client_names_is_left_out_and_that_is_said(
-    request_: ChatRequest,
-) -> None:
-    """llama.cpp (b10488) goes on in another request's answer with that of the busy slot's."""
-    with FakeLlamaServer(ServedModel("a", status="loaded")) as server:
-        client = client_of(server)
-        notices = [each.ignored_fields async for each in client.chat(request_)]
-        placed = replace(request_, slot=1)
-        assert [each async for each in client.chat(placed)]
-        await client.aclose()
-        bodies = [body for method, _, body in server.requests if method == "POST"]
-    assert "id_slot" in "".join(notices)
-    assert [(body.get("id_slot"), body["seed"]) for body in bodies] == [(None, 1), (1, 1)]
-
-
-async def test_of_several_addresses_and_of_llama_swap_no_slot_is_named() -> None:
-    with FakeLlamaServer(ServedModel("a")) as server, FakeLlamaServer(ServedModel("a")) as other:
-        urls = (server.url, other.url)
-        client = LlamaServerClient(Provider(kind="llama-server", base_urls=urls))
-        await client.installed()
-        assert await client.free_slots("a") is None
-        await client.aclose()
-    with FakeLlamaServer(ServedModel("a"), mode="swap") as server:
-        client = client_of(server)
-        await client.installed()
-        assert await client.free_slots("a") is None
-        await client.aclose()
 
 
 async def test_the_real_server_counts_as_it_answers(real_server: Any) -> None:

@@ -79,7 +79,7 @@ def test_a_model_thinks_if_its_template_has_a_place_for_it(
 
 
 def test_busy_slots_are_counted() -> None:
-    assert parse_slots([{"is_processing": True}, {"is_processing": False}]) == SlotUse(2, 1, (1,))
+    assert parse_slots([{"is_processing": True}, {"is_processing": False}]) == SlotUse(2, 1)
 
 
 @pytest.mark.parametrize(

@@ -145,11 +145,11 @@ def test_another_conversation_that_is_read_whole_says_nothing_of_the_first_one()
     match = best(server, other)
     assert match is not None
     server.learn(match, 1.0)
-    assert (server.depth, len(server.prompts), server.needs_slots) == (4, 1, False)
+    assert (server.depth, len(server.prompts)) == (4, 1)
     match = best(server, prompt("agent", "q1", "a1", "q2"))
     assert match is not None
     server.learn(match, 1.0)
-    assert (server.depth, len(server.prompts), server.needs_slots) == (0, 0, True)
+    assert (server.depth, len(server.prompts)) == (0, 0)
 
 
 def test_nothing_is_learned_where_nothing_is_told_or_little_was_held() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
 from typing import Any
 
 import pytest
@@ -24,11 +24,8 @@ STATES = {KEY: STATE}
 class Provider:
     """A provider whose requests may name a slot."""
 
-    def __init__(self, free: Sequence[int] | None = (0, 1), *, shares_slots: bool = False) -> None:
-        self.free, self.shares_slots = free, shares_slots
-
-    async def free_slots(self, model: str) -> Sequence[int] | None:
-        return self.free
+    def __init__(self, own_slots: int = 2) -> None:
+        self.own_slots = own_slots
 
 
 PLAIN: Any = object()
@@ -168,10 +165,19 @@ async def test_a_summary_leaves_the_conversation_its_slot(caches: Caches) -> Non
 async def test_a_slot_is_busy_until_its_call_has_ended(caches: Caches) -> None:
     provider: Any = Provider()
     prepared = caches.prepared("s", "q1")
-    uses = [await caches.caches.begin(STATE, prepared, provider) for _ in range(3)]
-    assert [use.slot for use in uses] == [0, 1, None]
-    uses[1].end(None)
-    assert (await caches.caches.begin(STATE, prepared, provider)).slot == 1
+    uses = [await caches.caches.begin(STATE, prepared, provider) for _ in range(2)]
+    assert [use.slot for use in uses] == [0, 1]
+    later = [
+        asyncio.create_task(caches.caches.begin(STATE, each, provider))
+        for each in (prepared, prepare_task(Task(text="x")), prepared)
+    ]
+    await asyncio.sleep(0)
+    later[0].cancel()  # its client has gone
+    await asyncio.wait(later, timeout=0.01)
+    assert [each.done() for each in later] == [True, False, False]
+    for number, use in zip((1, 2), reversed(uses), strict=True):
+        use.end(None)
+        assert (await later[number]).slot == use.slot
 
 
 async def test_a_call_that_broke_off_leaves_the_conversation_its_slot(caches: Caches) -> None:
@@ -186,7 +192,7 @@ async def test_a_call_that_broke_off_leaves_the_conversation_its_slot(caches: Ca
 
 @pytest.mark.parametrize(
     ("provider", "state"),
-    [(PLAIN, STATE), (Provider(None), STATE), (Provider(), STATE._replace(slots=1))],
+    [(PLAIN, STATE), (Provider(), STATE._replace(slots=1))],
 )
 async def test_no_slot_is_named_where_the_server_chooses(
     caches: Caches, provider: Any, state: ModelState
@@ -194,38 +200,8 @@ async def test_no_slot_is_named_where_the_server_chooses(
     assert await caches.send(caches.prepared("s", "q"), provider=provider, state=state) is None
 
 
-async def test_a_server_that_others_use_chooses_until_it_has_dropped_a_prompt_for_another(
-    caches: Caches,
-) -> None:
-    provider, four = Provider(shares_slots=True), STATE._replace(slots=4)
-    first, title = caches.prepared("s", "q1"), caches.prepared("title", "q")
-    assert await caches.send(first, provider=provider, state=four) is None
-    assert await caches.send(title, provider=provider, state=four) is None
-    dropped = Completion(prompt_tokens=2_000, cached_tokens=10)
-    second = caches.prepared("s", "q1", "answer", "q2")
-    assert await caches.send(second, dropped, provider=provider, state=four) is None
-    own = await caches.send(second, provider=provider, state=four)
-    assert own is not None
-    assert await caches.send(title, provider=provider, state=four) == 1 - own
-    third = caches.prepared("s", "q1", "answer", "q2", "answer", "q3")
-    assert await caches.send(third, dropped, provider=provider, state=four) == own
-    # that one drops what is in a slot that is named: it is left alone again
-    assert await caches.send(third, provider=provider, state=four) is None
-
-
-async def test_a_server_with_a_number_of_slots_of_its_own_is_told_the_slot_from_the_start(
-    caches: Caches,
-) -> None:
-    provider = Provider(shares_slots=True)
-    first, other = caches.prepared("s", "q1"), caches.prepared("s", "other")
-    own = await caches.send(first, provider=provider, calls=1)
-    assert await caches.send(other, provider=provider, calls=1) == 1 - (own or 0)
-    second = caches.prepared("s", "q1", "answer", "q2")
-    assert await caches.send(second, provider=provider) == own
-
-
 async def test_a_raw_prompt_takes_a_slot_whose_content_is_then_unknown(caches: Caches) -> None:
-    provider: Any = Provider((0,))
+    provider: Any = Provider(1)
     await caches.send(caches.prepared("s", "q1"), provider=provider)
     use = await caches.caches.begin(STATE, prepare_task(Task(text="x")), provider)
     use.end(SentPrompt(Completion()))
