@@ -64,6 +64,13 @@ class Installation:
         )
 
 
+def has_mcp_sdk() -> bool:
+    """Whether the SDK of the Model Context Protocol is here, with the types that it comes with."""
+    from importlib.util import find_spec
+
+    return find_spec("mcp") is not None and find_spec("mcp_types") is not None
+
+
 def install_extra_command(extra: str) -> str:
     """The command that installs an extra (serve, memory, embedded)."""
     return install_command(Installation.detect(), extra)

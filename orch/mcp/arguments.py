@@ -1,4 +1,7 @@
-"""Checks what a client gives a tool, and turns it into the fields of a task (pure)."""
+"""Checks what a client gives a tool, and turns it into the fields of a task (pure).
+
+A whole number may come as 3.0, which JSON Schema counts among the integers.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     does not allow."""
     from jsonschema import Draft202012Validator  # only where a tool is called
 
-    # the first one alone: a message of 4 MB has room for hundreds of thousands
     _check_text(arguments)
+    # the first one alone: a message of 4 MB has room for hundreds of thousands
     fault = next(Draft202012Validator(TOOLS[name].takes).iter_errors(arguments), None)
     if fault is None:
         return
@@ -78,16 +81,16 @@ def task_fields(arguments: Mapping[str, Any]) -> Json:
         "task_type": arguments.get("type"),
         "profile": arguments.get("profile"),
         "session": arguments.get("session"),
-        "options": {name: arguments[name] for name in ("max_tokens",) if name in arguments},
+        "options": {name: int(arguments[name]) for name in ("max_tokens",) if name in arguments},
     }
     return {name: value for name, value in fields.items() if value}
 
 
 def search_arguments(arguments: Mapping[str, Any]) -> Json:
     """The arguments of `memory_search` as those of the operation `search`."""
-    names = {"limit": "k", "type": "kind"}
-    given = {names.get(name, name): value for name, value in arguments.items()}
-    return {"k": 5, **given}
+    names = {"type": "kind"}
+    given = {names.get(name, name): arguments[name] for name in arguments if name != "limit"}
+    return {**given, "k": int(arguments.get("limit", 5))}
 
 
 def note_arguments(arguments: Mapping[str, Any]) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from orch.config.installation import (
     Installation,
+    has_mcp_sdk,
     install_command,
     install_extra_command,
     install_library_command,
@@ -212,6 +214,16 @@ def test_orch_serve_shows_the_command(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (
         orch("serve").stderr.decode().splitlines()[-1] == f"  try: {install_extra_command('serve')}"
     )
+
+
+@pytest.mark.parametrize("missing", ["mcp", "mcp_types"])
+def test_half_of_mcps_sdk_is_none(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_mcp_sdk()
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == missing else find_spec(name)
+    )
+    assert not has_mcp_sdk()
 
 
 # ---------------------------------------------------------------- nobody has registered the name

@@ -77,6 +77,14 @@ def test_a_task_has_the_fields_that_were_given() -> None:
     assert task_fields({"task": "hi"}) == {"text": "hi"}
 
 
+def test_whole_numbers_may_have_a_point() -> None:
+    asked, sought = {"task": "x", "max_tokens": 5.0}, {"query": "a", "limit": 3.0}
+    check_arguments("ask", asked)
+    check_arguments("memory_search", sought)
+    options = task_fields(asked)["options"]
+    assert repr((options, search_arguments(sought)["k"])) == "({'max_tokens': 5}, 3)"
+
+
 def test_a_task_of_blanks_is_none() -> None:
     with pytest.raises(OrchError, match="task: is empty"):
         task_fields({"task": " \n"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -37,18 +37,25 @@ def status_field(decision: Decision | None) -> dict[str, Any]:
     return {"event": {"type": "status", "data": data}}
 
 
-def announced(events: AsyncGenerator[RunEvent], task: Task) -> AsyncGenerator[RunEvent]:
+def announced(
+    events: AsyncGenerator[RunEvent],
+    task: Task,
+    on_call: Callable[[ToolCall], object] = lambda call: None,
+) -> AsyncGenerator[RunEvent]:
     """The events with a line of reasoning that names the model: before the first visible event, and
-    after a fallback until text was shown. The client of `task` may want neither."""
+    after a fallback until text was shown. The client of `task` may want neither. `on_call` is told
+    of a call before its line is shown, since headers tell of it."""
     wants_none = any(
         fields.get(name) in _NO_THINKING
         for fields in (task.options, task.extra)
         for name in ("think", "reasoning_effort")
     )
-    return events if wants_none or not is_told(task) else _with_lines(events)
+    return events if wants_none or not is_told(task) else _with_lines(events, on_call)
 
 
-async def _with_lines(events: AsyncGenerator[RunEvent]) -> AsyncGenerator[RunEvent]:
+async def _with_lines(
+    events: AsyncGenerator[RunEvent], on_call: Callable[[ToolCall], object]
+) -> AsyncGenerator[RunEvent]:
     line, lines, has_text = "", "", False
     async with aclosing(events):
         async for event in events:
@@ -57,6 +64,8 @@ async def _with_lines(events: AsyncGenerator[RunEvent]) -> AsyncGenerator[RunEve
                 line = "" if has_text else _line(event.decision)
             elif isinstance(event, Content | Thinking | ToolCall | Done):
                 if line:
+                    if isinstance(event, ToolCall):
+                        on_call(event)
                     yield Thinking(line)
                     line, lines = "", line
                 has_text = has_text or not isinstance(event, Thinking)

@@ -121,6 +121,11 @@ class PendingResponse:
         self._events = events
         self._first: RunEvent | None = None
 
+    def announce(self, task: Task) -> AsyncGenerator[RunEvent]:
+        """Puts the line that names the model before the events; returns all of them."""
+        self._events = announced(self._events, task, self._note)
+        return self._events
+
     async def wait_until_visible(self) -> None:
         """Returns when something can be shown. Raises OrchError if the run failed before."""
         async for event in self._events:
@@ -276,9 +281,9 @@ async def run_and_respond(
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as active:
-        if service_of(request).config.routing.serve.announce == "reasoning":
-            active.events = announced(active.events, task)
         answer = PendingResponse(active.run.run_id, active.events, task.requested_name)
+        if service_of(request).config.routing.serve.announce == "reasoning":
+            active.events = answer.announce(task)
         answer.chore = task.chore
         await answer.wait_until_visible()
         if task.affinity and not task.chore:

@@ -19,26 +19,21 @@ from orch.server.mcp.backend import ServerBackend
 
 MAX_SESSIONS, IDLE_S = 256, 1_800.0
 """Sessions of clients of the handshake's era, and seconds after which an idle one ends: each has a
-task. The SDK's own limit is 10,000."""
+task. As many for the owner, and those with a key, as for all other accounts of the machine, which
+can't use up the owner's. The SDK's own limit is 10,000."""
 
 
 class McpEndpoint:
     """The ASGI application. Belongs to one event loop; `aclose` ends every session and stream."""
 
     def __init__(self) -> None:
-        server = create_server(ServerBackend, _log_fault)
-        self._manager = StreamableHTTPSessionManager(
-            server,
-            max_request_body_size=MAX_MESSAGE_BYTES,
-            max_sessions=MAX_SESSIONS,
-            session_idle_timeout=IDLE_S,
-        )
+        self._for_owner, self._for_others = _manager(), _manager()
         self._started, self._stopping = asyncio.Event(), asyncio.Event()
-        # entered and left by one task, as the manager requires
+        # entered and left by one task, as the managers require
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        async with self._manager.run():
+        async with self._for_owner.run(), self._for_others.run():
             self._started.set()
             await self._stopping.wait()
 
@@ -50,13 +45,23 @@ class McpEndpoint:
         whose = f"{state['who']} {state['client']}"
         user = AuthenticatedUser(AccessToken(token="", client_id=whose, scopes=[]))
         with suppress(ClientDisconnect):  # it left before its message was whole
-            await self._manager.handle_request({**scope, "user": user}, receive, send)
+            manager = self._for_owner if state["who"] == "owner" else self._for_others
+            await manager.handle_request({**scope, "user": user}, receive, send)
 
     async def aclose(self) -> None:
         """Ends every session, with its streams and runs."""
         self._stopping.set()
         with suppress(asyncio.CancelledError):
             await self._task
+
+
+def _manager() -> StreamableHTTPSessionManager:
+    return StreamableHTTPSessionManager(
+        create_server(ServerBackend, _log_fault),
+        max_request_body_size=MAX_MESSAGE_BYTES,
+        max_sessions=MAX_SESSIONS,
+        session_idle_timeout=IDLE_S,
+    )
 
 
 def _log_fault(error: Exception) -> None:

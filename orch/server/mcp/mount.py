@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orch.config.installation import install_extra_command
+from orch.config.installation import has_mcp_sdk, install_extra_command
 
 if TYPE_CHECKING:
     from orch.server.mcp.endpoint import McpEndpoint
@@ -34,7 +33,7 @@ class LazyMcp:
 
     async def _opened(self) -> McpEndpoint | None:
         async with self._opening:
-            if self._endpoint is None and not self._is_closed and find_spec("mcp") is not None:
+            if self._endpoint is None and not self._is_closed and has_mcp_sdk():
                 await asyncio.to_thread(_import)
                 from orch.server.mcp.endpoint import McpEndpoint
 

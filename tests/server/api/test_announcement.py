@@ -211,6 +211,19 @@ def test_openais_chat_has_the_line_in_its_reasoning(announcing: str) -> None:
     assert "".join(each["content"] or "" for each in deltas) == "def f(): pass"
 
 
+def test_a_repaired_call_behind_the_line_is_told_in_the_header(
+    announcing: str, ollama: FakeOllama
+) -> None:
+    for model in ollama.models.values():
+        model.capabilities = ["completion", "tools"]
+        model.turns = [("", [{"function": {"name": "Look", "arguments": {}}}])]
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {}}}]
+    body = {"messages": MESSAGES, "tools": tools, "stream": True}
+    answer = httpx.post(f"{announcing}/v1/chat/completions", json={"model": "auto", **body})
+    assert answer.headers["x-orch-repaired"] == "1"
+    assert answer.text.index("[orch] ") < answer.text.index('"look"')
+
+
 def test_a_response_has_it_as_a_reasoning_item(announcing: str) -> None:
     with openai.OpenAI(base_url=f"{announcing}/v1", api_key="none") as client:
         answer = client.responses.create(model="auto", input=TASK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -198,6 +199,23 @@ def test_sessions_are_bounded(url: str) -> None:
             for _ in range(MAX_SESSIONS + 1)
         ]
     assert statuses == [*[200] * MAX_SESSIONS, 503]
+
+
+def test_another_account_does_not_use_up_the_owners_sessions(
+    ollama: FakeOllama, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = [12_345]
+
+    async def uid_of(*_: object) -> int:
+        return asking[0]
+
+    monkeypatch.setattr("orch.server.mcp.endpoint.MAX_SESSIONS", 2)
+    with served(Rules(uid_of=uid_of)) as there:
+        for statuses in ([200, 200, 503], [200, 200, 503]):
+            assert statuses == [
+                httpx.post(f"{there}/mcp", json=HELLO, headers=HEADERS).status_code for _ in "abc"
+            ]
+            asking[0] = os.getuid()
 
 
 def test_an_ended_session_is_unknown(url: str) -> None:

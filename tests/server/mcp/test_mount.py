@@ -28,7 +28,7 @@ def test_a_server_that_starts_imports_no_sdk() -> None:
 def test_without_the_sdk_the_error_says_what_to_type(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mount, "find_spec", lambda name: None)
+    monkeypatch.setattr(mount, "has_mcp_sdk", lambda: False)
     answer = httpx.post(f"{url}/mcp", json=HELLO, headers=HEADERS)
     assert answer.status_code == 503
     assert install_extra_command("serve") in answer.json()["error"]["message"]

@@ -43,11 +43,9 @@ def mcp_command(ctx: typer.Context) -> None:
 
 
 def _check_package() -> None:
-    from importlib.util import find_spec
+    from orch.config.installation import has_mcp_sdk, install_extra_command
 
-    if find_spec("mcp") is None or find_spec("mcp_types") is None:
-        from orch.config.installation import install_extra_command
-
+    if not has_mcp_sdk():
         raise OrchError("orch mcp needs the package mcp", install_extra_command("serve"))
 
 
