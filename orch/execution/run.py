@@ -24,7 +24,7 @@ from orch.execution.results import (
     last_resort_warning,
     post_run_warnings,
 )
-from orch.execution.run_record import build_record, is_remembered
+from orch.execution.run_record import build_record, is_remembered, is_step
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.providers.http.loading import LoadingWait
@@ -67,8 +67,9 @@ class Run:
 
     @property
     def ends_with_calls(self) -> bool:
-        """Whether the answer has tool calls, so that the client goes on."""
-        return self._state.call is not None and bool(self._state.call.tool_calls)
+        """Whether the client runs the answer's tool calls and goes on."""
+        state = self._state
+        return state.call is not None and is_step(state.task, state.call.tool_calls)
 
     @property
     def counted_prompt(self) -> CountedPrompt | None:

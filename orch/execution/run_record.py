@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orch.errors import OrchError
@@ -17,13 +18,36 @@ MAX_UNANSWERED_CHARS = 100_000
 for secrets, and are of no use."""
 
 
+OUTPUT_TOOL = "final_result"
+"""How the tools of pydantic-ai begin whose call is an agent's result (DEFAULT_OUTPUT_TOOL_NAME in
+_output.py): it requires a call at each step."""
+
+
 def is_remembered(task: Task, result: RunResult | None, wanted: bool) -> bool:
     """Whether a run is found by memory if it was answered; `wanted`: where the task does not say.
     Of a cached answer the run that gave it is, and of an agent's turn its end, not the steps that
     call tools."""
-    if result and (result.source == "cache" or result.response.tool_calls):
+    if result and (result.source == "cache" or is_step(task, result.response.tool_calls)):
         return False
     return wanted if task.store_memory is None else task.store_memory
+
+
+def is_step(task: Task, calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an answer is a step of an agent's turn: its client runs these calls and asks again.
+    A call that the client forced (`tool_choice`) is the form of its answer, unless it may be that
+    of any tool."""
+    choice = {**task.options, **task.extra}.get("tool_choice") if calls else None
+    if choice in (None, "auto", "none"):
+        return bool(calls)
+    from orch.execution.tool_calls.names import tool_function  # few requests force a call
+    from orch.execution.tool_calls.settle import offer_of
+
+    offer = offer_of(task.tools, choice)
+    is_any = offer.choice == "required" and len(offer.tools) > 1
+    called = (str(tool_function(each).get("name")) for each in calls)
+    return offer.choice in ("auto", "none") or (
+        is_any and not any(name.startswith(OUTPUT_TOOL) for name in called)
+    )
 
 
 def build_record(

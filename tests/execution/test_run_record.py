@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from orch.execution.run import Run
+from orch.execution.run_record import is_step
+from orch.text.prompt import Task
 from orch.types import Message
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
@@ -84,6 +87,56 @@ async def test_of_an_agents_turn_the_end_is_remembered(
             model.tool_calls = []
         rows = orchestrator.runtime.journal.history.runs()[::-1]
     assert [(row["task"], row["remember"]) for row in rows] == [(TASK, n) for n in remembered]
+
+
+def tool_named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "tools", "called", "is_a_step"),
+    [
+        (None, "look", "look", True),
+        ("auto", "look", "look", True),
+        ("required", "User", "User", False),
+        ({"type": "function", "function": {"name": "User"}}, "look User", "User", False),
+        ("required", "look final_result", "look", True),
+        ("required", "look final_result", "final_result", False),
+        ("required", "look final_result_User", "final_result_User", False),
+        (["strange"], "look", "look", True),
+        ("required", "look", "", False),
+    ],
+)
+def test_a_forced_call_is_an_answer_and_no_step(
+    choice: Any, tools: str, called: str, is_a_step: bool
+) -> None:
+    offered = [tool_named(name) for name in tools.split()]
+    calls = [{"function": {"name": called}}] if called else []
+    task = Task(text=TASK, tools=offered, extra={} if choice is None else {"tool_choice": choice})
+    assert is_step(task, calls) is is_a_step
+
+
+async def test_a_forced_call_is_remembered_and_ends_its_turn(server: FakeOllama) -> None:
+    model = server.models["a:1b"]
+    model.capabilities, model.tool_calls = ["completion", "tools"], [{"function": {"name": "User"}}]
+    async with over({"ollama": server}) as orchestrator:
+        for choice in ("required", "auto"):
+            run = Run(
+                Task(
+                    text=TASK,
+                    tools=[tool_named("User")],
+                    extra={"tool_choice": choice},
+                    model="a:1b",
+                ),
+                orchestrator.runtime,
+                "restart",
+                "server",
+            )
+            async for _ in run.events():
+                pass
+            assert run.ends_with_calls is (choice == "auto")
+        rows = orchestrator.runtime.journal.history.runs()[::-1]
+    assert [(row["task"], row["remember"]) for row in rows] == [(TASK, 1), (TASK, 0)]
 
 
 async def test_a_step_recalls_by_the_question_of_its_turn(
