@@ -28,6 +28,7 @@ from orch.orchestrator import Orchestrator
 from orch.routing.known_models.estimate import QUANTIZATION_LOSS
 from orch.routing.scoring.score_terms import MIN_GRADES, TASKS_PER_LOAD
 from orch.server.api.request_task import ChatParams, build_request_task
+from orch.server.conversations.sessions import ClientSessions
 from orch.server.http.keys import ApiKeys
 from orch.server.http.rules import Rules
 from orch.server.http.sessions import LINK_TTL_S, SESSION_IDLE_S
@@ -213,7 +214,8 @@ def test_without_the_page_there_is_none(ollama: FakeOllama) -> None:
 def asked(text: str, **headers: str) -> Task:
     """The task of a request with such headers."""
     said = [(f"x-orch-{name}".encode(), value.encode()) for name, value in headers.items()]
-    app = SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(model_names=ModelNames())))
+    service = SimpleNamespace(model_names=ModelNames(), sessions=ClientSessions())
+    app = SimpleNamespace(state=SimpleNamespace(service=service))
     state = {"who": "owner", "client": ""}
     request = Request({"type": "http", "headers": said, "state": state, "app": app})
     return build_request_task(

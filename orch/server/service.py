@@ -21,6 +21,7 @@ from orch.execution.runtime import Runtime
 from orch.memory.resident import ResidentMemory
 from orch.orchestrator import Orchestrator
 from orch.providers import Loads
+from orch.routing.machine.admission import turn_of
 from orch.server.batched_journal import BatchedJournal
 from orch.server.cached_registry import CachedRegistry
 from orch.server.conversations.sessions import ClientSessions
@@ -56,8 +57,8 @@ class RunInProgress:
     generation: ConfigGeneration
     unloads_model: bool
     """Whether the client wants the model unloaded after the answer."""
-    session: str = ""
-    """The session whose turn it is a step of; empty for a chore and where there is none."""
+    turn: str = ""
+    """What it is a step of; empty for a chore and where there is no session."""
 
 
 @dataclass(slots=True)
@@ -123,21 +124,22 @@ class Service:
             task = replace(task, extra=extra, options=options)
         run = Run(task, generation.orchestrator.runtime, on_partial, face)
         generation.run_count += 1
-        session = "" if task.chore else task.session or task.affinity
-        self.running[run.run_id] = RunInProgress(run, current, generation, unloads_model, session)
+        self.running[run.run_id] = RunInProgress(
+            run, current, generation, unloads_model, turn_of(task)
+        )
         return run
 
     async def finish_run(self, run: Run) -> None:
         """Releases what a run holds; the last run of a replaced configuration closes it."""
         running = self.running.pop(run.run_id)
-        if running.session:
-            self.scheduler.end_step(running.session, goes_on=run.ends_with_calls)
+        if running.turn:
+            self.scheduler.end_step(running.turn, goes_on=run.ends_with_calls)
         if running.unloads_model and run.decision is not None:
             model = run.decision.key
             self.unload_when_idle(running.generation.orchestrator.runtime, model)
         if counted := run.counted_prompt:
             self.token_counts.record(*counted)
-        if running.session and (answer := run.answer_to_client):
+        if running.turn and (answer := run.answer_to_client):
             self.sessions.record_answer(*answer)
         running.generation.run_count -= 1
         await self._close_if_done(running.generation)

@@ -130,6 +130,8 @@ class Task:
     """The model that answered this conversation before: kept unless another is clearly better."""
     affinity: str = ""
     """A key shared by the requests of one conversation, if it is not a session of orch."""
+    turn: str = ""
+    """Which conversation of its session it belongs to, where these have one id of the client."""
     client: str = ""
     stored_response: dict[str, Any] | None = None
     """What the journal keeps of the answer so that the client may refer to it by its id."""
@@ -157,8 +159,7 @@ class Task:
 
     @property
     def may_fall_back(self) -> bool:
-        """Whether other models may take over: by default for a model that orch chose, not for one
-        that was named."""
+        """Whether other models may take over: by default for a model that orch chose."""
         return self.model is None if self.fallback is None else self.fallback
 
     @property
@@ -172,8 +173,7 @@ class Task:
 
 
 class PreparedTask(NamedTuple):
-    """A task and what is derived from it, once: the text to classify, the messages for a model,
-    and what the task requires of a model."""
+    """A task and what is derived from it, once: such as what it requires of a model."""
 
     task: Task
     text: str

@@ -52,7 +52,7 @@ class SlotRequest(NamedTuple):
     """Whether nobody waits for the answer of a client's own request: people go first, and the
     models of turns in progress stay as they are."""
     session: str = ""
-    """The session whose turn this is a step of."""
+    """The session, or the conversation within it, whose turn this is a step of."""
     slots: int | None = None
     """How many requests the model answers at once; None if its server does not say."""
     embeds: bool = False
@@ -82,11 +82,20 @@ def slot_request(
         client=task.client,
         batch=task.batch,
         chore=task.chore_waits,
-        session="" if task.chore else task.session or task.affinity,
+        session=turn_of(task),
         slots=state.slots,
         timeout_s=CHORE_TIMEOUT_S if task.chore_waits else timeout_s,
         room=room,
     )
+
+
+def turn_of(task: Task) -> str:
+    """What a turn is kept by: its session, and its conversation where an agent's helpers have the
+    same one. Empty for a chore and where there is none."""
+    if task.chore:
+        return ""
+    session = task.session or task.affinity
+    return f"{session}\0{task.turn}" if task.turn else session
 
 
 class Admission(Protocol):

@@ -13,6 +13,7 @@ from orch.server.api.handler import client_name, service_of
 from orch.server.chores.recognition import Chore
 from orch.server.chores.request_chore import as_chore, chore_of
 from orch.server.conversations.client_ids import CACHE_KEY, find_client_id, session_name
+from orch.server.conversations.opening import first_questions
 from orch.text.prompt import Task
 from orch.text.raw_prompt import RawPrompt
 from orch.types import Message
@@ -62,7 +63,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     params.messages = without_announcements(params.messages)
     choice = service.model_names.parse(params.model)
     chore = None if params.raw else chore_of(request, params.messages, params.tools, params.options)
-    session = _session(request, params, client, chore)
+    session, turn = _session(request, params, client, chore)
     peer, wants_cache = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
     is_cached = peer == "owner" and (params.options.get("temperature") == 0 or wants_cache)
     task = Task(
@@ -87,6 +88,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         session=session,
         stay_with=service.sessions.model_of(session) if session else None,
         affinity=session or "",
+        turn=turn,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
@@ -97,18 +99,22 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
     return task if chore is None else as_chore(task, chore)
 
 
-def _session(request: Request, params: ChatParams, client: str, chore: Chore | None) -> str | None:
-    """The name of the request's session in the journal. A chore with a prompt of its own continues
-    none: it has only what the client's id names."""
+def _session(
+    request: Request, params: ChatParams, client: str, chore: Chore | None
+) -> tuple[str | None, str]:
+    """The name of the request's session in the journal, and which conversation of it this is where
+    the client's id names it: an agent's helpers have the agent's. A chore with a prompt of its own
+    continues none: it has only what the client's id names."""
     if not client and request.scope["state"]["who"] != "owner":
         client = UNKNOWN_CLIENT
     cache_key = params.cache_key or params.extra.get(CACHE_KEY)
     found = find_client_id(request.scope["headers"], cache_key)
     if chore is not None and not chore.joins_session:
-        return session_name(client, found) if found.text else None
+        return (session_name(client, found) if found.text else None), ""
     if params.session and not found.text:
-        return params.session
-    return service_of(request).sessions.of_request(client, found, params.messages)
+        return params.session, ""
+    session = service_of(request).sessions.of_request(client, found, params.messages)
+    return session, first_questions(params.messages) if found.text else ""
 
 
 def _seconds(text: str | None) -> float | None:

@@ -62,6 +62,13 @@ def opening_of(messages: Sequence[Message], scope: str) -> Opening:
     return Opening(hashes[0], second, len(spoken), tuple(_marks(spoken, scope)))
 
 
+def first_questions(messages: Sequence[Message]) -> str:
+    """A hash of what the user says before the first turn of the assistant: it tells apart the
+    conversations of an agent and its helpers, which have one session."""
+    block = next(_user_blocks(messages), [])
+    return f"{_hash(*block):x}"
+
+
 def _joined(blocks: list[list[str]]) -> Iterator[list[str]]:
     texts: list[str] = []
     for block in blocks:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orch.routing.machine.admission import NoQueue, SlotRequest, slot_request
+from dataclasses import replace
+
+from orch.routing.machine.admission import NoQueue, SlotRequest, slot_request, turn_of
 from orch.routing.model_state import required_memory
 from orch.text.prompt import Task
 from orch.types import FIRST_TOKEN_TIMEOUT_S, ModelKey, Need
@@ -33,3 +35,11 @@ async def test_without_a_queue_every_request_gets_a_slot_at_once() -> None:
     admission, request = NoQueue(), SlotRequest("run", ModelKey("ollama", "a"))
     async with admission.acquire(request), admission.acquire(request):
         assert admission.wait_reason(request) is None
+
+
+def test_a_turn_is_kept_by_its_conversation_where_several_have_one_session() -> None:
+    task = Task(text="", session="s", turn="1")
+    keys = {turn_of(each) for each in (task, replace(task, turn="2"), replace(task, turn=""))}
+    assert len(keys) == 3
+    assert turn_of(Task(text="", affinity="a")) == "a"
+    assert turn_of(replace(task, chore="title")) == ""

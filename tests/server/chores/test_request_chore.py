@@ -128,6 +128,20 @@ def test_open_webuis_chores_wait_for_the_end_of_an_agents_turn(
     assert sorted(texts[2:]) == sorted(CHORES.values())
 
 
+def test_the_last_answer_of_a_helper_ends_no_turn_of_its_agent(
+    one_slot: httpx.Client, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claude Code's have the agent's session."""
+    monkeypatch.setattr("orch.routing.machine.admission.CHORE_TIMEOUT_S", 0.05)
+    agent = Agent(one_slot, ollama)
+    agent.step(calls=True)
+    ollama.models[full_name(CODER)].tool_calls = []
+    assert ask(one_slot, "Where is the dump?", CODER, **AGENT).is_success
+    assert ask(one_slot, TITLE, CODER).status_code == 503
+    agent.step(calls=False)
+    assert ask(one_slot, TITLE, CODER).is_success
+
+
 def wait_until(client: httpx.Client, condition: Any) -> dict[str, Any]:
     """The queue of the Ollama once it is as it should be."""
     for _ in range(600):

@@ -8,6 +8,7 @@ from orch.server.conversations.opening import (
     MAX_HASHED_CHARS,
     MAX_MARKED,
     answer_marks,
+    first_questions,
     opening_of,
 )
 from orch.types import Message
@@ -123,3 +124,16 @@ def test_foreign_bodies_are_no_error() -> None:
     ]
     for messages in bodies:
         assert opening_of(messages, "").size == len(messages) - (messages == [answer(None)])
+
+
+def test_an_agent_and_its_helpers_are_told_apart_by_their_first_questions() -> None:
+    agent: list[Message] = [
+        {"role": "system", "content": "A"},
+        {"role": "user", "content": "Mend the test"},
+    ]
+    calls: Message = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+    result = {"role": "tool", "tool_call_id": "1", "content": "done"}
+    later = [{"role": "system", "content": "B"}, agent[1], calls, result, {**agent[1]}]
+    helper = [agent[0], {"role": "user", "content": "Find the test"}]
+    assert first_questions(agent) == first_questions(later) != first_questions(helper)
+    assert first_questions([]) == first_questions([agent[0]])
