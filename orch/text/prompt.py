@@ -1,5 +1,4 @@
-"""The task, and the messages that a model receives for it: instruction, piped text and files in
-separate fences (pure)."""
+"""The task, and the messages that a model receives for it: texts in fences of their own (pure)."""
 
 from __future__ import annotations
 
@@ -133,6 +132,7 @@ class Task:
     turn: str = ""
     """Which conversation of its session it belongs to, where these have one id of the client."""
     client: str = ""
+    unknown_client: bool = False
     stored_response: dict[str, Any] | None = None
     """What the journal keeps of the answer so that the client may refer to it by its id."""
     chore: str = ""

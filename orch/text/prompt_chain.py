@@ -46,7 +46,10 @@ def prompt_chain(prepared: PreparedTask) -> PromptChain | None:
         return None
     try:
         tools = dumps(task.tools, _FORM)
-        link, size = hash((task.client, tools)), len(tools) if task.tools else 0
+        link, size = (
+            hash((task.client, task.unknown_client, tools)),
+            len(tools) if task.tools else 0,
+        )
         hashes, sizes = array("q", [link]), array("q", [size])
         for message in prepared.messages:
             data = dumps(message, _FORM)

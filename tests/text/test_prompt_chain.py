@@ -53,6 +53,11 @@ def test_clients_share_no_link() -> None:
     assert common_links(chain(SYSTEM, FIRST), chain(SYSTEM, FIRST, client="other")) == 0
 
 
+def test_who_is_unknown_shares_no_link_with_the_owner() -> None:
+    stranger = chain(SYSTEM, FIRST, unknown_client=True)
+    assert common_links(chain(SYSTEM, FIRST), stranger) == 0
+
+
 def test_every_number_of_common_links_is_found() -> None:
     messages = [{"role": "user", "content": str(number)} for number in range(40)]
     whole = chain(*messages)

@@ -90,6 +90,7 @@ def build_request_task(request: Request, params: ChatParams) -> Task:
         affinity=session or "",
         turn=turn,
         client=client,
+        unknown_client=not client and peer != "owner",
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
         fresh=not is_cached,

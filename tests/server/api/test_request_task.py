@@ -122,6 +122,16 @@ def test_a_session_of_the_client_counts_before_a_response_that_is_continued() ->
     assert task_of(session="trip", client="laptop").session != named
 
 
+@pytest.mark.parametrize(
+    ("who", "client", "is_unknown"),
+    [("owner", "", False), ("unknown", "", True), ("stranger", "uid 7", False)],
+)
+def test_who_has_no_name_and_is_not_the_owner_is_unknown(
+    who: str, client: str, is_unknown: bool
+) -> None:
+    assert task_of(who=who, client=client).unknown_client is is_unknown
+
+
 def test_who_is_unknown_has_no_session_of_the_owner() -> None:
     sessions = ClientSessions()
     names = {
