@@ -40,6 +40,8 @@ class QueueEntry:
     since: float
     evictions: Evictions = ()
     """Set when it is admitted: the models to unload before its call."""
+    is_displaced: bool = False
+    """Whether a person's request took its place in the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,10 +117,6 @@ class Scheduler:
         """The models that hold the prompt of a turn in progress."""
         return self._residency.keys_of(self._turns.models(self._clock()))
 
-    def sessions_in_turn(self) -> frozenset[str]:
-        """The sessions that are in a turn: a step runs, or the client runs its tools."""
-        return self._turns.sessions(self._clock())
-
     def end_step(self, session: str, *, goes_on: bool) -> None:
         """A step of a session's turn ended; the turn goes on if the answer has tool calls."""
         if goes_on:
@@ -159,6 +155,7 @@ class Scheduler:
             if (chore := queue.last_waiting_chore()) is None or entry.request.chore:
                 queue.remove_waiting(entry)
                 raise queue_full(queue, entry, self._has_free_slot(queue, entry))
+            chore.is_displaced = True
             self._dismiss(chore)
         if entry in queue.waiting:
             self._waiters[entry] = asyncio.get_running_loop().create_future()
@@ -180,7 +177,9 @@ class Scheduler:
             timer.cancel()
         if not is_admitted:
             queue = self._queue_of(entry.model.provider)
-            raise waited_in_vain(queue, entry, self._has_free_slot(queue, entry))
+            in_turn = self._is_held_back(entry, self._clock())
+            has_free_slot = self._has_free_slot(queue, entry)
+            raise waited_in_vain(queue, entry, has_free_slot, in_turn=in_turn)
 
     def _time_out(self, entry: QueueEntry) -> None:
         """Timeout: removes the entry and wakes the entries that it was blocking. A chore starts if

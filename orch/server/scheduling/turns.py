@@ -51,8 +51,3 @@ class TurnsInProgress:
         for session in [each for each, (_, until) in self._turns.items() if until <= now]:
             del self._turns[session]
         return frozenset(model for model, _ in self._turns.values())
-
-    def sessions(self, now: float) -> frozenset[str]:
-        """The sessions that are in a turn."""
-        self.models(now)
-        return frozenset(self._turns)

@@ -73,6 +73,16 @@ async def test_after_its_time_a_chore_is_told_to_come_back() -> None:
     await harness.tasks["A2"]
     refused = harness.refused["A2"]
     assert (refused.code, refused.retry_after_s) == ("turn_in_progress", 1.0)
+    assert "a:8b is in the middle of a turn" in refused.message
+
+
+async def test_a_chore_that_found_every_slot_busy_is_told_so() -> None:
+    harness = SchedulerHarness(config(), inventory("a:8b"))
+    await harness.submit_all("A1")
+    await harness.submit_all("A2", chore=True, timeout_s=0.01)
+    await harness.tasks["A2"]
+    message = harness.refused["A2"].message
+    assert message == "a client's chore waited 0.01 s for ollama without getting a slot"
 
 
 async def test_a_turn_that_was_forgotten_meanwhile_lets_the_chore_start() -> None:
@@ -91,9 +101,11 @@ async def test_chores_leave_no_person_without_a_place_in_the_queue() -> None:
     await harness.submit_all("A0")
     await harness.submit_all("A1", "A2", "A3", chore=True)
     assert harness.refused["A3"].code == "turn_in_progress"
+    assert "2 requests are waiting" in harness.refused["A3"].message
     await harness.submit_all("A4", "A5", "A6")
     assert sorted(harness.refused) == ["A1", "A2", "A3", "A6"]
     assert harness.refused["A6"].code == "busy"
+    assert "a person's request took the place" in harness.refused["A1"].message
     assert await harness.drain() == ["A0", "A4", "A5"]
 
 
@@ -115,10 +127,8 @@ async def test_what_is_in_a_turn_is_told_until_its_end() -> None:
     harness = SchedulerHarness(config(), inventory("a:8b"))
     await _in_turn(harness)
     assert harness.scheduler.in_turn() == {ModelKey("ollama", "a:8b")}
-    assert harness.scheduler.sessions_in_turn() == {"agent"}
     harness.scheduler.end_step("agent", goes_on=False)
     assert not harness.scheduler.in_turn()
-    assert not harness.scheduler.sessions_in_turn()
 
 
 async def _in_turn(harness: SchedulerHarness) -> None:

@@ -29,7 +29,8 @@ def test_a_full_queue_says_how_many_wait() -> None:
 
 
 def test_a_chore_is_told_of_the_turn_and_a_person_of_the_wait() -> None:
-    person, chore = (waited_in_vain(queue(), entry(chore=each), True) for each in (False, True))
+    person = waited_in_vain(queue(), entry(), True)
+    chore = waited_in_vain(queue(), entry(chore=True), True, in_turn=True)
     assert (person.code, person.has_free_slot) == ("busy", True)
     assert "waited 30 s for ollama" in person.message
     assert (chore.code, chore.retry_after_s) == ("turn_in_progress", 1.0)

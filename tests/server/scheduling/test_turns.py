@@ -13,7 +13,6 @@ def test_a_turn_lasts_from_its_first_step_to_its_end() -> None:
     turns.go_on("one", A)
     turns.go_on("two", B)
     assert turns.models(2) == {A, B}
-    assert turns.sessions(2) == {"one", "two"}
     assert turns.end("one")
     assert not turns.end("one")
     assert turns.models(2) == {B}
@@ -26,7 +25,7 @@ def test_a_turn_that_nobody_goes_on_with_is_forgotten() -> None:
     assert turns.models(FORGOTTEN_S + 9) == {A}
     assert turns.models(FORGOTTEN_S + 10) == frozenset()
     turns.renew("one", FORGOTTEN_S + 11)
-    assert turns.sessions(FORGOTTEN_S + 11) == frozenset()
+    assert turns.models(FORGOTTEN_S + 11) == frozenset()
 
 
 def test_a_step_that_takes_long_is_a_turn_until_it_ends_and_its_tools_have_run() -> None:
@@ -43,6 +42,6 @@ def test_a_step_that_takes_long_is_a_turn_until_it_ends_and_its_tools_have_run()
 def test_the_newest_thousand_are_kept() -> None:
     turns = TurnsInProgress()
     for number in range(MAX_SESSIONS + 5):
-        turns.go_on(str(number), A)
-    assert len(turns.sessions(1)) == MAX_SESSIONS
-    assert "4" not in turns.sessions(1)
+        turns.go_on(str(number), ModelKey("p", str(number)))
+    assert len(turns.models(1)) == MAX_SESSIONS
+    assert ModelKey("p", "4") not in turns.models(1)
