@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from orch.routing.prompt_cache.prompt_caches import PromptCaches
 
 
+API_FACES = ("openai", "anthropic", "ollama")
+"""Where a call of a model reaches a program: one that offered no tools can do nothing with it."""
+
+
 class FallbackChain:
     """The calls of one run. Iterate `events`; then the answer is that of `state.call`.
 
@@ -66,7 +70,8 @@ class FallbackChain:
         self._calls_left = runtime.config.routing.fallback.max_attempts
         self._prefill_refused: set[ModelKey] = set()
         is_checked = runtime.config.routing.tool_calls == "checked"
-        self._checks_calls = is_checked and not state.task.raw
+        is_offered = bool(self._task.tools) or state.face in API_FACES
+        self._checks_calls = is_checked and is_offered and not self._task.raw
         self._corrections: dict[ModelKey, Sequence[Message]] = {}
         """What a model is told that is asked again after a faulty tool call."""
 

@@ -242,23 +242,23 @@ async def test_a_run_that_stops_at_visible_text_falls_back_before_it(
 
 
 @pytest.mark.parametrize(
-    "whole",
-    [{"tools": TOOLS}, {"response_format": {"type": "json_object"}}],
+    ("begin", "whole"),
+    [("I ", {"tools": TOOLS}), ("{", {"response_format": {"type": "json_object"}})],
     ids=["tools", "format"],
 )
 async def test_an_answer_with_tools_or_a_format_is_never_continued(
-    server: FakeOllama, whole: dict[str, Any]
+    server: FakeOllama, begin: str, whole: dict[str, Any]
 ) -> None:
     for model in server.models.values():
         model.capabilities.append("tools")
-    server.models["a:1b"].reply = ["{", "}"]
+    server.models["a:1b"].reply = [begin, "}"]
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "continue", **whole)
     assert error is not None
     assert (error.code, error.partial, [attempt.model for attempt in error.attempts]) == (
         "all_failed",
-        "{",
+        begin,
         ["a:1b"],
     )
 
