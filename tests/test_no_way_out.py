@@ -75,6 +75,7 @@ CALLS: dict[str, list[list[str]]] = {
     "serve": [["--detach", "--port", "0"]],
     "serve stop": [[]],
     "serve status": [[]],
+    "mcp": [[]],
     "page": [["--print"]],
     "config": [["--help"]],
     "config validate": [[]],

@@ -38,7 +38,7 @@ def is_step(task: Task, calls: Sequence[Mapping[str, Any]]) -> bool:
     of any tool."""
     choice = {**task.options, **task.extra}.get("tool_choice") if calls else None
     if choice in (None, "auto", "none"):
-        return bool(calls)
+        return bool(calls and task.tools)
     from orch.execution.tool_calls.names import tool_function  # few requests force a call
     from orch.execution.tool_calls.settle import offer_of
 

@@ -184,14 +184,28 @@ async def test_after_shown_text_a_bad_call_is_passed_on_with_a_warning(
     assert len(ollama.chats()) == 1
 
 
-async def test_a_call_that_nobody_offered_fails_without_any_tools(ollama: FakeOllama) -> None:
+def test_a_call_of_a_program_that_offered_no_tools_is_asked_for_in_words(
+    url: str, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].turns = [("", [GOOD]), ("It will rain.", [])]
-    chunks = await chunks_of(opened(ollama), tools=None)
-    assert (text_of(chunks), calls_of(chunks)) == ("It will rain.", [])
-    assert [each["role"] for each in ollama.chats()[-1].body["messages"][-2:]] == [
+    body = {"model": CODER, "messages": [{"role": "user", "content": TASK}]}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).raise_for_status()
+    message = answer.json()["choices"][0]["message"]
+    assert (message["content"], "tool_calls" in message) == ("It will rain.", False)
+    assert [each["role"] for each in ollama.chats()[1].body["messages"]][-3:] == [
+        "user",
         "assistant",
         "user",
     ]
+
+
+async def test_without_a_program_a_call_of_no_offered_tool_is_shown_as_it_is(
+    ollama: FakeOllama,
+) -> None:
+    ollama.models[CODER].turns = [("", [GOOD])]
+    chunks = await chunks_of(opened(ollama), tools=None)
+    assert calls_of(chunks) == [GOOD["function"]]
+    assert len(ollama.chats()) == 1
 
 
 @pytest.mark.parametrize(
