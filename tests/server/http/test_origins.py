@@ -139,7 +139,7 @@ def test_requests_of_own_and_allowed_origins_are_served(server: GuardedServer) -
     assert (
         listed.headers["access-control-expose-headers"]
         == "x-orch-model, x-orch-task-type, x-orch-chore, x-orch-run-id, x-orch-fallback,"
-        " x-orch-cache, x-orch-repaired, x-orch-warning"
+        " x-orch-cache, x-orch-repaired, x-orch-warning, mcp-session-id"
     )
 
 
