@@ -70,7 +70,9 @@ class ContextLoads:
         if num_ctx is None or num_ctx == loaded:
             return None
         load = _Load(num_ctx)
-        self._loading[key], self.changed_at[key] = load, math.inf
+        if self._loading.setdefault(key, load) is not load:
+            return None  # another thread's loop was first
+        self.changed_at[key] = math.inf
         return load
 
     def end(self, key: ModelKey, load: _Load, *, is_loaded: bool) -> None:

@@ -110,3 +110,20 @@ async def test_nobody_waits_longer_for_a_load_than_for_a_first_token(
             with pytest.raises(OrchError, match="another request has been loading"):
                 await orchestrator.execute(**SHORT, model=MODEL, timeout_s=0.05)
         await first
+
+
+async def test_a_load_that_another_thread_began_meanwhile_is_left_to_it(
+    server: FakeOllama, asked: list[int | None]
+) -> None:
+    class SeenLate(dict[Any, Any]):
+        """The other thread's load comes between the question and the entry."""
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            return default
+
+    async with Orchestrator(None, ROUTING) as orchestrator:
+        loads, other = orchestrator.runtime.loads, object()
+        loads._loading = SeenLate({("ollama", MODEL): other})
+        result = await orchestrator.execute(**SHORT, model=MODEL)
+        assert result.response.content
+        assert list(loads._loading.values()) == [other]
